@@ -1,0 +1,53 @@
+"""Shared by all tests: the devices to run on, poisoned memory, and the error measure of the design."""
+
+import importlib.util
+import os
+
+import numpy as np
+import pytest
+
+import tinyfft
+from tinyfft import backend
+
+
+def pytest_collection_modifyitems(items):
+    has_torch = importlib.util.find_spec("torch") is not None
+    for item in items:
+        if item.get_closest_marker("gpu") and not os.environ.get("TINYFFT_REQUIRE_GPU"):
+            if problem := backend.gpu_problem():
+                item.add_marker(pytest.mark.skip(reason=f"no working GPU: {problem}"))
+        if item.get_closest_marker("torch") and not has_torch:
+            item.add_marker(pytest.mark.skip(reason="PyTorch is not installed (extra `torch`)"))
+
+
+@pytest.fixture(autouse=True)
+def poison(monkeypatch):
+    """Every buffer that the package asks for starts as NaN: what is not written is seen."""
+    empty = backend.Device.empty
+
+    def poisoned(device, shape, dtype):
+        array = empty(device, shape, dtype)
+        array.view("uint8").fill(0xFF)
+        return array
+
+    monkeypatch.setattr(backend.Device, "empty", poisoned)
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request):
+    """Runs the test on the CPU and, where there is one, on the GPU."""
+    chosen = tinyfft.use_device(request.param)
+    tinyfft.manual_seed(1)
+    yield chosen
+    tinyfft.use_device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def cpu_unless_asked():
+    tinyfft.use_device("cpu")
+    tinyfft.manual_seed(1)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20131219)

@@ -1,0 +1,17 @@
+"""The measure of accuracy: one error for a whole array, against one scale."""
+
+import numpy as np
+
+from tinyfft.backend import to_host
+
+FP32_BOUND = 2.0**-18
+FP64_BOUND = 1e-12
+
+
+def error(result, reference, scale=None):
+    """max|result - reference| / scale; scale defaults to max|reference|. NaN stays NaN, so `error(...) <= bound` fails."""
+    result, reference = to_host(result), np.asarray(reference, dtype=np.float64)
+    assert result.shape == reference.shape, f"shape {result.shape}, expected {reference.shape}"
+    scale = np.max(np.abs(reference), initial=0.0) if scale is None else scale
+    difference = np.max(np.abs(result.astype(np.float64) - reference), initial=0.0)
+    return difference if scale == 0 else difference / scale

@@ -1,0 +1,17 @@
+"""tinyfft: a small deep-learning framework in which convolution is the Fourier transform.
+
+    import tinyfft
+    from tinyfft import nn
+    tinyfft.use_device("cpu")
+    conv = nn.FFTConvolution(3, 16, kernel_size=5, padding="same")
+    y = conv.forward(x)
+    conv.zeroGradParameters(); gx = conv.backward(x, gy)
+
+Source  Mathieu, Henaff, LeCun: Fast Training of Convolutional Networks through FFTs, 2013, arXiv:1312.5851
+"""
+
+from tinyfft import nn
+from tinyfft.backend import Device, current_device, manual_seed, use_device
+
+__version__ = "0.1.0"
+__all__ = ["Device", "__version__", "current_device", "manual_seed", "nn", "use_device"]

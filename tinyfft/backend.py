@@ -1,0 +1,170 @@
+"""Which array module computes, on which device, and where random numbers come from.
+
+A device is the CPU (NumPy) or one GPU (CuPy). Modules take the current device when they are made and keep it;
+`use_device` chooses the one for modules made from then on. Above this file nothing but tinyfft.fourier may ask which
+of the two it is: all other code calls `device.xp`, the array module, whose functions have the same names in both.
+"""
+
+import ctypes
+import platform
+import sys
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tinyfft.kernel_source import kernel_source
+
+Array = Any  # numpy.ndarray or cupy.ndarray
+
+
+@dataclass(frozen=True)
+class Device:
+    """One place where arrays live. `kind` is "cpu" or "cuda", `index` the GPU's number (0 on the CPU)."""
+
+    kind: str
+    index: int = 0
+
+    @property
+    def xp(self) -> ModuleType:
+        """The array module of this device: numpy or cupy."""
+        return np if self.kind == "cpu" else _cupy()
+
+    @property
+    def hardware(self) -> str:
+        """The name of the processor, for reports."""
+        return _processor_name() if self.kind == "cpu" else _gpu_name(self.index)
+
+    def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An uninitialised array. Every buffer of the package is made here."""
+        return self.xp.empty(shape, dtype)
+
+    def array(self, values: Any, dtype: Any = None) -> Array:
+        """`values` (host or device) as an array of this device; no copy if it is one already."""
+        return self.xp.asarray(values, dtype)
+
+    def synchronize(self) -> None:
+        """Wait until all work queued on this device is done."""
+        if self.kind == "cuda":
+            _cupy().cuda.Device(self.index).synchronize()
+
+    def __str__(self) -> str:
+        return "cpu" if self.kind == "cpu" else f"cuda:{self.index}"
+
+
+def to_host(array: Array) -> np.ndarray:
+    """The same values as a numpy.ndarray."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+_current: Device | None = None
+
+
+def use_device(name: str = "auto") -> Device:
+    """Choose where modules made from now on live, and return that device.
+
+    name  "cpu", "cuda" (the first GPU), "cuda:1", or "auto": a working GPU, else the CPU.
+    Raises ValueError for any other name and RuntimeError, saying what failed, if the GPU does not work.
+    """
+    global _current
+    kind, _, number = name.partition(":")
+    if name == "auto":
+        device = Device("cuda") if gpu_problem(0) is None else Device("cpu")
+    elif name == "cpu":
+        device = Device("cpu")
+    elif kind == "cuda" and (name == "cuda" or number.isdecimal()):
+        device = Device("cuda", int(number or 0))
+        if problem := gpu_problem(device.index):
+            raise RuntimeError(f"device {name} does not work: {problem}")
+    else:
+        raise ValueError(f"use_device: name is {name!r}, expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
+    if device.kind == "cuda":
+        _cupy().cuda.Device(device.index).use()
+    _current = device
+    return device
+
+
+def current_device() -> Device:
+    """The device for new modules; the first call without `use_device` chooses "auto"."""
+    return _current or use_device("auto")
+
+
+@cache
+def gpu_problem(index: int = 0) -> str | None:
+    """Why GPU number `index` cannot be used, or None: a trivial kernel was compiled and ran, and cuBLAS answered."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError as error:
+        return f"no NVIDIA driver was found ({error})"
+    try:
+        cupy = _cupy()
+    except ImportError as error:
+        return f"CuPy cannot be imported ({_first_line(error)})"
+    steps = {
+        "no such GPU answers": lambda: cupy.cuda.Device(index).compute_capability,
+        "a trivial kernel could not be compiled and run": lambda: _run_probe(cupy, index),
+        "cuBLAS could not be loaded and called": lambda: _run_cublas(cupy, index),
+    }
+    for failure, step in steps.items():
+        try:
+            step()
+        except (RuntimeError, OSError, ImportError, cupy.cuda.compiler.CompileException) as error:
+            return f"{failure} ({_first_line(error)})"
+    return None
+
+
+def manual_seed(seed: int) -> None:
+    """Start the random numbers of initial weights and dropout again from `seed`."""
+    global _generator
+    _generator = np.random.default_rng(seed)
+
+
+def generator() -> np.random.Generator:
+    """The generator of initial weights and dropout. It runs on the host, so that every device sees the same numbers."""
+    return _generator
+
+
+_generator = np.random.default_rng(0)
+
+
+@cache
+def _cupy() -> ModuleType:
+    import cupy  # takes most of a second: only when a GPU is asked for
+
+    return cupy
+
+
+def _run_probe(cupy: ModuleType, index: int) -> None:
+    with cupy.cuda.Device(index):
+        kernel = cupy.RawKernel(kernel_source("probe"), "probe")
+        x = cupy.arange(33, dtype=cupy.float32)
+        y = cupy.zeros_like(x)
+        kernel((2,), (32,), (x, y, np.int32(x.size)))
+        if not bool((y == 2 * x + 1).all()):
+            raise RuntimeError("it ran, but its results are wrong")
+
+
+def _run_cublas(cupy: ModuleType, index: int) -> None:
+    with cupy.cuda.Device(index):
+        x = cupy.full((64, 64), 0.5, dtype=cupy.float32)
+        if not bool((x @ x == 16.0).all()):
+            raise RuntimeError("it ran, but its results are wrong")
+
+
+def _gpu_name(index: int) -> str:
+    return _cupy().cuda.runtime.getDeviceProperties(index)["name"].decode()
+
+
+def _processor_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
