@@ -1,0 +1,19 @@
+"""The engine: convolution as three products of three spectra. Its conventions, stated once.
+
+Transform      x_hat[ky, kx] = sum_{y,x} x[y, x] exp(-2 pi i (ky y / Ny + kx x / Nx)); the inverse carries 1 / (Ny Nx).
+Half spectra   Planes are real, so rows ky > Ny / 2 repeat the others; y is the halved axis: Q = (Ny // 2 + 1) Nx
+               frequencies are stored, in the order q = ky Nx + kx.
+Layout         Frequency first: x_hat (Q, S T, C P), w_hat (Q, F, C P), y_hat (Q, S T, F), where T counts the tiles of an
+               image and P the phases of a stride: tiles are more samples, phases are more input maps (plan.py).
+Conjugation    w_hat and gy_hat are stored conjugated. All three passes then multiply what is stored, as it is:
+
+                   updateOutput        y_hat       = x_hat  @ w_hat^T       contracted over input maps
+                   updateGradInput     conj gx_hat = gy_hat @ w_hat         contracted over output maps
+                   accGradParameters   gw_hat      = gy_hat^T @ x_hat       contracted over the minibatch
+
+Three arrays, three pairings: each pass multiplies two of the spectra and yields the third. So three primitives do:
+spectrum (planes -> half spectra), product (one matrix product a frequency), signal (half spectra -> planes).
+
+Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2; the tables of products follow from the correlation
+        theorem
+"""

@@ -1,0 +1,88 @@
+"""The arena: one block of memory from which every layer takes its frequency buffers, last in, first out.
+
+A pass opens a frame with the bytes that it needs at most, takes arrays from it, and gives all back by closing it; the
+next layer's pass gets the same memory. So a network costs what its largest layer costs. There is one arena for each
+device and stream (and thread, on the CPU): passes that may run at the same time never share memory.
+Source  Mathieu, Henaff, LeCun 2013, section 3.2 (memory is reused by all layers)
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tinyfft.backend import Array, Device
+
+ALIGNMENT = 256
+
+
+def aligned(nbytes: int) -> int:
+    """The next multiple of the alignment: what `nbytes` cost in the arena."""
+    return -(-nbytes // ALIGNMENT) * ALIGNMENT
+
+
+class Arena:
+    """One block. `capacity` is its size, `high_water` the most bytes ever in use at once since the last reset."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self._block: Array | None = None
+        self._top = 0
+        self.capacity = 0
+        self.high_water = 0
+
+    @contextmanager
+    def frame(self, nbytes: int) -> Iterator["Arena"]:
+        """Memory for `nbytes` bytes; what is taken inside is given back at the end.
+
+        The block grows only while no frame is open, since arrays point into it; so the outermost frame asks for
+        everything that its inner ones need. Raises MemoryError if an inner frame needs more than what is left.
+        """
+        if self._top + nbytes > self.capacity:
+            if self._top:
+                left = self.capacity - self._top
+                raise MemoryError(f"arena: an inner frame asks for {nbytes} bytes, {left} of {self.capacity} are left")
+            self._block = None  # before the new one is made: never both at once
+            self._block = self.device.empty((nbytes,), np.uint8)
+            self.capacity = nbytes
+        mark = self._top
+        try:
+            yield self
+        finally:
+            self._top = mark
+
+    def take(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An uninitialised array of the open frame. Raises MemoryError if the block is too small for it."""
+        nbytes = prod(shape) * np.dtype(dtype).itemsize
+        end = self._top + aligned(nbytes)
+        if end > self.capacity:
+            raise MemoryError(f"arena: {nbytes} bytes taken, {self.capacity - self._top} of {self.capacity} are left")
+        array = self._block[self._top : self._top + nbytes].view(dtype).reshape(shape)
+        self._top = end
+        self.high_water = max(self.high_water, end)
+        return array
+
+
+_arenas = threading.local()
+
+
+def current_arena(device: Device) -> Arena:
+    """The arena of the calling thread for this device and its current stream."""
+    stream = device.xp.cuda.get_current_stream().ptr if device.kind == "cuda" else 0
+    arenas = _arenas.__dict__.setdefault("by_stream", {})
+    if (device, stream) not in arenas:
+        arenas[device, stream] = Arena(device)
+    return arenas[device, stream]
+
+
+def high_water_bytes(device: Device) -> int:
+    """The measured high-water mark of the current arena, in bytes."""
+    return current_arena(device).high_water
+
+
+def reset_high_water(device: Device) -> None:
+    """Begin to measure anew."""
+    current_arena(device).high_water = 0

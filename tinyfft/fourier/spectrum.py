@@ -1,0 +1,45 @@
+"""spectrum: real planes -> half spectra, zeros added on the way in.
+
+Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b), at frequency q; conjugated on request
+Input     planes  real     (A, B, h, w)
+Output    out     complex  (Q, A T, P B), frequency first
+Windows   plan.Window says which rows and columns are a line's points; all others are zero
+The transform is the library's (numpy.fft, cupy.fft), over a cacheful of planes at a time.
+"""
+
+from itertools import product as pairs
+
+from tinyfft.backend import Array
+from tinyfft.fourier.arena import Arena
+from tinyfft.fourier.plan import Plan
+
+
+def spectrum(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, conjugate: bool = False) -> None:
+    """Write the half spectra of `planes`, the plan's "x", "w" or "y", into `out`."""
+    check_arrays(planes, plan, name, out)
+    xp = arena.device.xp
+    A, B = planes.shape[:2]
+    (Ny, Nx), (rows, columns) = plan.lengths, plan.windows(name)
+    at_once = min(A, plan.planes_at_once(B))
+    out = out.reshape(Ny // 2 + 1, Nx, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
+    store = xp.conjugate if conjugate else xp.positive
+    with arena.frame(plan.scratch_bytes(B)):
+        lines = arena.take((at_once, B, Ny, Nx), planes.dtype)
+        for ty, tx, ry, rx in pairs(*map(range, out.shape[3:7])):
+            lines.fill(0)
+            cuts = list(pairs(rows.cuts(ty, ry), columns.cuts(tx, rx)))
+            for first in range(0, A, at_once):
+                block = planes[first : first + at_once]
+                for (plane_rows, line_rows), (plane_columns, line_columns) in cuts:
+                    lines[: len(block), :, line_rows, line_columns] = block[:, :, plane_rows, plane_columns]
+                hat = xp.fft.fft(xp.fft.rfft(lines[: len(block)], axis=2), axis=3)
+                store(hat.transpose(2, 3, 0, 1), out=out[:, :, first : first + at_once, ty, tx, ry, rx])
+
+
+def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:
+    """Our own invariants, shared with `signal`: planes and spectra fit the plan and each other."""
+    heights = tuple(window.size for window in plan.windows(name))
+    assert hat.shape == plan.spectrum_shape(name), (hat.shape, plan.spectrum_shape(name))
+    assert all(have >= read for have, read in zip(planes.shape[2:], heights, strict=True)), (planes.shape, heights)
+    assert hat.dtype.itemsize == 2 * planes.dtype.itemsize, (hat.dtype, planes.dtype)
+    assert type(hat) is type(planes), (type(hat), type(planes))

@@ -1,0 +1,88 @@
+"""Convolution by the method that is faster: both are timed, once for each pass and shape, and the answer remembered.
+
+    algorithm = "auto"    the faster one of the two, measured at the first call of each pass with a new shape
+                "fft"     FFTConvolution's passes
+                "direct"  DirectConvolution's passes
+
+The layer is both of them: one set of parameters and buffers, on which either class's passes can be called.
+Shapes, dtypes, errors  as in convolution_layer.py
+Source  the idea is cuDNN's benchmark mode; the two methods: fft_convolution.py, direct_convolution.py
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tinyfft.backend import Array
+from tinyfft.nn.convolution_layer import PASSES
+from tinyfft.nn.direct_convolution import DirectConvolution
+from tinyfft.nn.fft_convolution import FFTConvolution
+
+METHODS = {"fft": FFTConvolution, "direct": DirectConvolution}
+
+_fastest: dict[tuple, str] = {}
+"""What was measured in this process: (pass, device, precision, memory, plan) -> name of the method."""
+
+
+class Convolution(FFTConvolution, DirectConvolution):
+    def __init__(self, *arguments, algorithm: str = "auto", **named) -> None:
+        if algorithm not in ("auto", *METHODS):
+            raise ValueError(f"Convolution: algorithm is {algorithm!r}, expected one of auto, {', '.join(METHODS)}")
+        self.algorithm = algorithm
+        super().__init__(*arguments, **named)
+
+    __init__.__doc__ = FFTConvolution.__init__.__doc__
+
+    def updateOutput(self, input: Array) -> Array:
+        return self._method("updateOutput", input).updateOutput(self, input)
+
+    def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
+        return self._method("updateGradInput", input, gradOutput).updateGradInput(self, input, gradOutput)
+
+    def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
+        self._method("accGradParameters", input, gradOutput).accGradParameters(self, input, gradOutput, scale)
+
+    def backward(self, input: Array, gradOutput: Array, scale: float = 1) -> Array | None:
+        """The halves by their own methods; FFTConvolution's backward, which shares a transform, if both are its."""
+        passes = PASSES[1:] if self.needs_gradInput else PASSES[2:]
+        if all(self._method(name, input, gradOutput) is FFTConvolution for name in passes):
+            return FFTConvolution.backward(self, input, gradOutput, scale)
+        gradInput = self.updateGradInput(input, gradOutput) if self.needs_gradInput else None
+        self.accGradParameters(input, gradOutput, scale)
+        return gradInput
+
+    def _method(self, name: str, *arguments: Array) -> type:
+        """The class whose pass to call."""
+        if self.algorithm != "auto":
+            return METHODS[self.algorithm]
+        key = (name, self.device, self.precision, self.memory, self._check_input(arguments[0]))
+        if key not in _fastest:
+            _fastest[key] = self._measure(name, arguments)
+        return METHODS[_fastest[key]]
+
+    def _measure(self, name: str, arguments: tuple[Array, ...]) -> str:
+        """The name of the method that runs this pass faster. Gradients of parameters are as before."""
+        saved = [gradient.copy() for gradient in self.parameters()[1]] if name == "accGradParameters" else []
+        seconds = {
+            method: _shortest(lambda of=of: getattr(of, name)(self, *arguments), self.device.synchronize)
+            for method, of in METHODS.items()
+        }
+        for gradient, before in zip(self.parameters()[1], saved, strict=False):
+            gradient[...] = before
+        return min(seconds, key=seconds.get)
+
+    def __repr__(self) -> str:
+        chosen = ", ".join(dict.fromkeys(name for name in self.algorithms.values() if name))
+        return f"{super().__repr__()[:-1]}, {self.algorithm}{f': {chosen}' if chosen else ''})"
+
+
+def _shortest(call: Callable[[], Any], synchronize: Callable[[], None], repeats: int = 3) -> float:
+    """Seconds of the fastest of some calls, after one that warms up: noise only ever adds."""
+    times = []
+    for _ in range(repeats + 1):
+        synchronize()
+        start = time.perf_counter()
+        call()
+        synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times[1:])

@@ -1,0 +1,173 @@
+"""What all convolution layers share: arguments, parameters, one check of shapes, the gradient of the bias.
+
+A layer computes cross-correlation, as Torch and PyTorch do:
+
+    y[s, f, i, j] = bias[f] + sum_{c,u,v} x[s, c, stride i + u - padding, stride j + v - padding] weight[f, c, u, v]
+
+Shapes  input (S, C, H, W), output (S, F, oH, oW), weight (F, C, kH, kW), bias (F,);
+        oH = (H + padding above and below - kH) // stride + 1, oW alike
+Dtypes  float32, float64. Raises ValueError when a shape or a dtype does not fit, TypeError for a wrong kind of argument
+Source  torch/nn, SpatialConvolution.lua; "same" as torch.nn.Conv2d defines it
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinyfft.backend import Array
+from tinyfft.fourier.plan import Axis, Plan, plan_convolution
+from tinyfft.nn.init import initialize
+from tinyfft.nn.module import Module
+
+Pair = int | Sequence[int]
+
+
+class ConvolutionLayer(Module):
+    parameter_names = ("weight", "bias")
+    precisions = {"cpu": ("fp32",), "cuda": ("fp32",)}
+    """What the method can compute on each kind of device."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | str = 0,
+        bias: bool = True,
+        precision: str = "fp32",
+        memory: str = "recompute",
+        dtype: str = "float32",
+        tile: int | None = None,
+        init: str = "torch7",
+        groups: int = 1,
+        dilation: Pair = 1,
+    ) -> None:
+        """padding  int, pair (rows, columns), or "same"
+        precision  of the Fourier products: "fp32", or on a GPU "tf32"
+        memory     "recompute" (spectra are made again in the backward pass) or "keep" (kept from the forward pass)
+        tile       output rows and columns a tile of the Fourier method; None: the plan chooses
+        init       "torch7" or "kaiming" (nn/init.py)
+        """
+        super().__init__()
+        kind = type(self).__name__
+        if groups != 1 or _pair(kind, "dilation", dilation, 1) != (1, 1):
+            raise ValueError(f"{kind}: groups = {groups}, dilation = {dilation}: only 1 is supported, for both")
+        self.in_channels = _positive(kind, "in_channels", in_channels)
+        self.out_channels = _positive(kind, "out_channels", out_channels)
+        self.kernel_size = _pair(kind, "kernel_size", kernel_size, 1)
+        self.stride = _pair(kind, "stride", stride, 1)
+        self.padding = "same" if padding == "same" else _pair(kind, "padding", padding, 0)
+        if self.padding == "same" and self.stride != (1, 1):
+            raise ValueError(f"{kind}: padding is 'same' with stride {self.stride}, expected stride 1")
+        supported = self.precisions[self.device.kind]
+        self.precision = _one_of(kind, f"precision on {self.device}", precision, supported)
+        self.memory = _one_of(kind, "memory", memory, ("recompute", "keep"))
+        self.dtype = np.dtype(_one_of(kind, "dtype", np.dtype(dtype).name, ("float32", "float64")))
+        self.tile = None if tile is None else _positive(kind, "tile", tile)
+        self.init = init
+        shape = (self.out_channels, self.in_channels, *self.kernel_size)
+        self.weight, self.gradWeight = (self.device.empty(shape, self.dtype) for _ in range(2))
+        self.bias = self.gradBias = None
+        if bias:
+            self.bias, self.gradBias = (self.device.empty(shape[:1], self.dtype) for _ in range(2))
+        else:
+            self.parameter_names = ("weight",)
+        self.algorithms: dict[str, str | None] = dict.fromkeys(PASSES)
+        self.reset()
+        self.zeroGradParameters()
+
+    def reset(self, init: str | None = None) -> None:
+        """Draw initial values; fan-in = C kH kW."""
+        self.init = init or self.init
+        initialize(self.weight, self.bias, self.init, fan_in=self.weight[0].size)
+        self.weights_changed()
+
+    def plan(self, input_shape: Sequence[int]) -> Plan:
+        """The sizes and costs of convolving an input of this shape. Raises ValueError if it does not fit."""
+        shape, (kH, kW) = tuple(input_shape), self.kernel_size
+        if len(shape) != 4:
+            raise ValueError(f"{type(self).__name__}: input has shape {shape}, expected 4 axes (S, C, H, W)")
+        if shape[1] != self.in_channels:
+            raise ValueError(
+                f"{type(self).__name__}: input has {shape[1]} maps (shape {shape}), "
+                f"expected in_channels = {self.in_channels}"
+            )
+        if min(shape) < 1:
+            raise ValueError(f"{type(self).__name__}: input has shape {shape}, expected at least 1 on each axis")
+        y, x = (Axis(*sizes) for sizes in zip(shape[2:], self.kernel_size, self.stride, *self._margins(), strict=True))
+        if y.out < 1 or x.out < 1:
+            padded = (y.size + y.before + y.after, x.size + x.before + x.after)
+            raise ValueError(
+                f"{type(self).__name__}: input has shape {shape}, {padded[0]} x {padded[1]} when padded, "
+                f"expected at least the kernel's {kH} x {kW}"
+            )
+        return plan_convolution(*shape[:2], self.out_channels, y, x, self.dtype.itemsize, self.tile)
+
+    def frequency_bytes_formula(self, input_shape: Sequence[int]) -> int:
+        """The paper's bytes for this layer's three spectra, 4 n (n + 1) (S f + S f' + f f'), n the transform length."""
+        return self.plan(input_shape).paper_bytes
+
+    def __repr__(self) -> str:
+        (kH, kW), (sH, sW) = self.kernel_size, self.stride
+        text = f"nn.{type(self).__name__}({self.in_channels} -> {self.out_channels}, {kH}x{kW}"
+        text += f", stride {sH}x{sW}" if self.stride != (1, 1) else ""
+        text += f", padding {self.padding}" if self.padding != (0, 0) else ""
+        text += ", no bias" if self.bias is None else ""
+        text += f", tile {self.tile}" if self.tile else ""
+        return f"{text}, {self.precision}, {self.memory})"
+
+    def _margins(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(above, left), (below, right): the padding before and after each axis."""
+        if self.padding == "same":
+            before = tuple((k - 1) // 2 for k in self.kernel_size)
+            return before, tuple(k - 1 - b for k, b in zip(self.kernel_size, before, strict=True))
+        return self.padding, self.padding
+
+    def _check_input(self, input: Array) -> Plan:
+        """The plan for this input: the one check of shapes and dtype for all three passes."""
+        plan = self.plan(input.shape)
+        if input.dtype != self.dtype:
+            raise ValueError(f"{type(self).__name__}: input has dtype {input.dtype}, expected {self.dtype}")
+        return plan
+
+    def _check_backward(self, input: Array, gradOutput: Array) -> Plan:
+        plan = self._check_input(input)
+        expected = (plan.S, plan.F, plan.y.axis.out, plan.x.axis.out)
+        if gradOutput.shape != expected or gradOutput.dtype != self.dtype:
+            raise ValueError(
+                f"{type(self).__name__}: gradOutput has shape {gradOutput.shape} and dtype {gradOutput.dtype}, "
+                f"expected {expected} and {self.dtype}"
+            )
+        return plan
+
+    def _accumulate_bias(self, gradOutput: Array, scale: float) -> None:
+        if self.bias is not None:
+            self.gradBias += scale * gradOutput.sum(axis=(0, 2, 3))
+
+
+PASSES = ("updateOutput", "updateGradInput", "accGradParameters")
+
+
+def _positive(kind: str, name: str, value: Any, least: int = 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{kind}: {name} is {value!r}, expected a whole number")
+    if value < least:
+        raise ValueError(f"{kind}: {name} is {value}, expected at least {least}")
+    return int(value)
+
+
+def _pair(kind: str, name: str, value: Any, least: int) -> tuple[int, int]:
+    if isinstance(value, int | np.integer):
+        value = (value, value)
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
+        raise TypeError(f"{kind}: {name} is {value!r}, expected a whole number or a pair of them")
+    first, second = (_positive(kind, name, v, least) for v in value)
+    return first, second
+
+
+def _one_of(kind: str, name: str, value: Any, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError(f"{kind}: {name} is {value!r}, expected {' or '.join(map(repr, choices))}")
+    return value
