@@ -24,7 +24,7 @@ from functools import cached_property, lru_cache
 from itertools import product as pairs
 from math import ceil, prod
 
-from tinyfft.fourier.arena import aligned
+from tinyfft.fourier.arena import ALIGNMENT, aligned
 
 RADIX_OPERATIONS = {2: 5.0, 3: 9.4, 5: 13.6, 7: 17.7}
 """Real operations a point of one butterfly stage: additions and multiplications of the short DFT, and twiddles."""
@@ -64,18 +64,15 @@ class Window:
     lead: int = 0
     shift: int = 0
 
-    def cuts(self, tile: int, phase: int, shift: int = 0, N: int = 0) -> list[tuple[slice, slice]]:
-        """(rows of the plane, points of the line) that belong together: at most two runs, for the circle may wrap."""
+    def cuts(self, tile: int, phase: int) -> list[tuple[slice, slice]]:
+        """(rows of the plane, points of the line) that belong together: one pair, or none if all lie outside."""
         first = self.stride * (self.start + tile * self.step) + phase - self.lead
         begin = max(0, -(first // self.stride))
         end = min(self.length, ceil((self.size - first) / self.stride))
-        borders = sorted({begin, end, min(max(N - shift, begin), end)}) if begin < end else []
-        runs = []
-        for low, high in zip(borders, borders[1:], strict=False):
-            rows = slice(first + self.stride * low, first + self.stride * (high - 1) + 1, self.stride)
-            point = (low + shift) % N if N else low
-            runs.append((rows, slice(point, point + high - low)))
-        return runs
+        if begin >= end:
+            return []
+        rows = slice(first + self.stride * begin, first + self.stride * (end - 1) + 1, self.stride)
+        return [(rows, slice(begin, end))]
 
 
 @dataclass(frozen=True)
@@ -175,20 +172,20 @@ class Plan:
 
     @property
     def arena_bytes(self) -> int:
-        """Bytes that a pass asks of the arena: the spectra and the planes on their way through the library's FFT."""
+        """Bytes that a pass asks of the arena: the spectra, and scratch for the planes that are being transformed."""
         spectra = sum(aligned(2 * self.itemsize * prod(self.spectrum_shape(name))) for name in "xwy")
-        return spectra + max(self.scratch_bytes(maps) for maps in (self.C, self.F))
+        scratch = max(self.planes_at_once(maps) * maps for maps in (self.C, self.F)) * self._plane_scratch
+        return spectra + aligned(scratch) + 4 * ALIGNMENT  # scratch is taken as up to four arrays, each aligned
 
     def planes_at_once(self, maps: int) -> int:
-        """Samples whose planes of `maps` maps go through the FFT together: as many as stay in a cache, at least one."""
-        return max(1, SCRATCH_BYTES // (maps * self._plane_bytes))
-
-    def scratch_bytes(self, maps: int) -> int:
-        return aligned(self.planes_at_once(maps) * maps * self._plane_bytes)
+        """Samples whose planes of `maps` maps are transformed together: as many as stay in a cache, at least one."""
+        return max(1, SCRATCH_BYTES // (maps * self._plane_scratch))
 
     @property
-    def _plane_bytes(self) -> int:
-        return 2 * self.itemsize * self.Q  # the half spectrum is the larger of a plane's two forms
+    def _plane_scratch(self) -> int:
+        """Bytes of one plane on its way: as points, with one axis transformed, and as parts of its spectrum."""
+        Ny, Nx = self.lengths
+        return self.itemsize * (3 * Ny * Nx + 4 * self.Q)
 
     @property
     def paper_bytes(self) -> int:
@@ -222,8 +219,8 @@ class Plan:
         return 2 * self.S * self.F * self.y.axis.out * self.x.axis.out * self.C * taps
 
 
-SCRATCH_BYTES = 1 << 22
-"""Planes on their way through the library's FFT at one time: 4 MiB stays in a processor's caches."""
+SCRATCH_BYTES = 1 << 21
+"""Scratch for planes that are transformed together: 2 MiB stays in a processor's caches."""
 
 TILING_OVERHEAD = 1.25
 """Tiles are many short transforms and sums in place of a few long ones; they must save more than this factor."""

@@ -4,12 +4,14 @@ Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b), at 
 Input     planes  real     (A, B, h, w)
 Output    out     complex  (Q, A T, P B), frequency first
 Windows   plan.Window says which rows and columns are a line's points; all others are zero
-The transform is the library's (numpy.fft, cupy.fft), over a cacheful of planes at a time.
+A cacheful of planes is transformed at a time: as matrix products on the CPU, by the library on a GPU.
 """
 
 from itertools import product as pairs
+from types import ModuleType
 
-from tinyfft.backend import Array
+from tinyfft.backend import Array, Device
+from tinyfft.fourier import library_dft, matrix_dft
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.plan import Plan
 
@@ -17,14 +19,13 @@ from tinyfft.fourier.plan import Plan
 def spectrum(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, conjugate: bool = False) -> None:
     """Write the half spectra of `planes`, the plan's "x", "w" or "y", into `out`."""
     check_arrays(planes, plan, name, out)
-    xp = arena.device.xp
     A, B = planes.shape[:2]
     (Ny, Nx), (rows, columns) = plan.lengths, plan.windows(name)
     at_once = min(A, plan.planes_at_once(B))
     out = out.reshape(Ny // 2 + 1, Nx, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
-    store = xp.conjugate if conjugate else xp.positive
-    with arena.frame(plan.scratch_bytes(B)):
-        lines = arena.take((at_once, B, Ny, Nx), planes.dtype)
+    dft = transforms(arena.device)
+    with arena.frame(0):
+        lines = arena.take((at_once, B, rows.length, columns.length), planes.dtype)
         for ty, tx, ry, rx in pairs(*map(range, out.shape[3:7])):
             lines.fill(0)
             cuts = list(pairs(rows.cuts(ty, ry), columns.cuts(tx, rx)))
@@ -32,8 +33,13 @@ def spectrum(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, con
                 block = planes[first : first + at_once]
                 for (plane_rows, line_rows), (plane_columns, line_columns) in cuts:
                     lines[: len(block), :, line_rows, line_columns] = block[:, :, plane_rows, plane_columns]
-                hat = xp.fft.fft(xp.fft.rfft(lines[: len(block)], axis=2), axis=3)
-                store(hat.transpose(2, 3, 0, 1), out=out[:, :, first : first + at_once, ty, tx, ry, rx])
+                target = out[:, :, first : first + at_once, ty, tx, ry, rx]
+                dft.forward(lines[: len(block)], plan.lengths, target, conjugate, arena)
+
+
+def transforms(device: Device) -> ModuleType:
+    """The transforms of blocks of planes on this device."""
+    return matrix_dft if device.kind == "cpu" else library_dft
 
 
 def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:

@@ -17,14 +17,13 @@ import numpy as np
 
 from tinyfft.backend import Array
 from tinyfft.fourier.plan import Axis, Plan, plan_convolution
-from tinyfft.nn.init import initialize
+from tinyfft.nn.init import initialize, make_parameters
 from tinyfft.nn.module import Module
 
 Pair = int | Sequence[int]
 
 
 class ConvolutionLayer(Module):
-    parameter_names = ("weight", "bias")
     precisions = {"cpu": ("fp32",), "cuda": ("fp32",)}
     """What the method can compute on each kind of device."""
 
@@ -64,24 +63,16 @@ class ConvolutionLayer(Module):
         supported = self.precisions[self.device.kind]
         self.precision = _one_of(kind, f"precision on {self.device}", precision, supported)
         self.memory = _one_of(kind, "memory", memory, ("recompute", "keep"))
-        self.dtype = np.dtype(_one_of(kind, "dtype", np.dtype(dtype).name, ("float32", "float64")))
         self.tile = None if tile is None else _positive(kind, "tile", tile)
         self.init = init
-        shape = (self.out_channels, self.in_channels, *self.kernel_size)
-        self.weight, self.gradWeight = (self.device.empty(shape, self.dtype) for _ in range(2))
-        self.bias = self.gradBias = None
-        if bias:
-            self.bias, self.gradBias = (self.device.empty(shape[:1], self.dtype) for _ in range(2))
-        else:
-            self.parameter_names = ("weight",)
+        maps = (self.out_channels,)
+        make_parameters(self, dtype, weight=(*maps, self.in_channels, *self.kernel_size), bias=maps if bias else None)
         self.algorithms: dict[str, str | None] = dict.fromkeys(PASSES)
         self.reset()
-        self.zeroGradParameters()
 
     def reset(self, init: str | None = None) -> None:
         """Draw initial values; fan-in = C kH kW."""
-        self.init = init or self.init
-        initialize(self.weight, self.bias, self.init, fan_in=self.weight[0].size)
+        initialize(self.weight, self.bias, init or self.init, self.weight[0].size, self.device)
         self.weights_changed()
 
     def plan(self, input_shape: Sequence[int]) -> Plan:

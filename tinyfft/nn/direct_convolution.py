@@ -53,7 +53,7 @@ class DirectConvolution(ConvolutionLayer):
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
         plan = self._check_backward(input, gradOutput)
         self.algorithms["accGradParameters"] = "direct"
-        product = self._buffer("_product", (plan.F, self.weight[0].size), self.dtype)
+        product = self._buffer("_weight_scratch", (plan.F, self.weight[0].size), self.dtype)
         for samples, columns in self._blocks(plan):
             _unroll(input[samples], columns, plan)
             rows = self._rows(gradOutput[samples])
@@ -64,7 +64,7 @@ class DirectConvolution(ConvolutionLayer):
         self._accumulate_bias(gradOutput, scale)
 
     def clearState(self):
-        self._column_scratch = self._row_scratch = self._product = None
+        self._column_scratch = self._row_scratch = self._weight_scratch = None
         return super().clearState()
 
     def _blocks(self, plan: Plan) -> Iterator[tuple[slice, Array]]:

@@ -1,0 +1,109 @@
+"""The arena: one block, frames last in first out, a measured mark."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from tinyfft.backend import Device
+from tinyfft.fourier.arena import Arena, aligned, current_arena, high_water_bytes, reset_high_water
+
+
+@pytest.fixture
+def arena():
+    return Arena(Device("cpu"))
+
+
+def test_memory_is_given_back_and_used_again(arena):
+    with arena.frame(4096):
+        first = arena.take((16,), np.float32)
+    with arena.frame(4096):
+        second = arena.take((16,), np.float32)
+        third = arena.take((16,), np.float32)
+    assert np.shares_memory(first, second)
+    assert not np.shares_memory(second, third)
+
+
+def test_all_arrays_lie_in_one_block(arena):
+    with arena.frame(10_000):
+        a, b = arena.take((3, 5), np.complex64), arena.take((7,), np.float64)
+        with arena.frame(0):
+            c = arena.take((2,), np.uint8)
+    owners = {id(_owner(array)) for array in (a, b, c)}
+    assert len(owners) == 1
+    assert _owner(a).nbytes == arena.capacity == 10_000
+
+
+def test_inner_frames_are_last_in_first_out(arena):
+    with arena.frame(4096):
+        arena.take((256,), np.uint8)
+        with arena.frame(256):
+            inner = arena.take((256,), np.uint8)
+        again = arena.take((256,), np.uint8)
+    assert np.shares_memory(inner, again)
+
+
+def test_high_water_is_what_was_held_at_once(arena):
+    with arena.frame(8192):
+        arena.take((1000,), np.uint8)
+        with arena.frame(0):
+            arena.take((3000,), np.uint8)
+        arena.take((500,), np.uint8)
+    assert arena.high_water == aligned(1000) + aligned(3000)
+
+
+def test_the_block_grows_between_frames_only(arena):
+    with arena.frame(256):
+        arena.take((256,), np.uint8)
+        with pytest.raises(MemoryError, match="an inner frame asks for 4096 bytes, 0 of 256 are left"), arena.frame(4096):
+            pass
+    with arena.frame(4096):
+        assert arena.take((4096,), np.uint8).nbytes == 4096
+
+
+def test_taking_more_than_the_frame_reserved_is_an_error(arena):
+    with arena.frame(256), pytest.raises(MemoryError, match="257 bytes taken"):
+        arena.take((257,), np.uint8)
+
+
+def test_a_failed_pass_gives_its_memory_back(arena):
+    with pytest.raises(RuntimeError, match="boom"), arena.frame(1024):
+        arena.take((512,), np.uint8)
+        raise RuntimeError("boom")
+    with arena.frame(1024):
+        assert arena.take((1024,), np.uint8).nbytes == 1024
+
+
+def test_threads_have_arenas_of_their_own():
+    device, found = Device("cpu"), []
+    thread = threading.Thread(target=lambda: found.append(current_arena(device)))
+    thread.start()
+    thread.join()
+    assert found[0] is not current_arena(device)
+    assert current_arena(device) is current_arena(Device("cpu"))
+
+
+@pytest.mark.gpu
+def test_streams_have_arenas_of_their_own():
+    import cupy
+
+    device = Device("cuda")
+    with cupy.cuda.Stream():
+        other = current_arena(device)
+    assert other is not current_arena(device)
+
+
+def test_reported_bytes_are_measured_anew_after_a_reset():
+    device = Device("cpu")
+    reset_high_water(device)
+    with current_arena(device).frame(2048) as arena:
+        arena.take((2048,), np.uint8)
+    assert high_water_bytes(device) == 2048
+    reset_high_water(device)
+    assert high_water_bytes(device) == 0
+
+
+def _owner(array):
+    while array.base is not None:
+        array = array.base
+    return array

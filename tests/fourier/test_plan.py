@@ -1,0 +1,143 @@
+"""The plan: lengths, windows, bytes and operations, from their definitions."""
+
+from math import ceil
+
+import pytest
+
+from tinyfft.fourier.plan import Axis, AxisPlan, candidates, factorise, is_fast, next_fast_length, plan_convolution
+
+
+def plan(S=2, C=3, F=4, size=32, kernel=7, stride=1, padding=0, tile=None, itemsize=4):
+    axis = Axis(size, kernel, stride, padding, padding)
+    return plan_convolution(S, C, F, axis, axis, itemsize, tile)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "padding", "needed"),
+    [(32, 7, 3, 35), (16, 5, 2, 18), (32, 11, 5, 40), (32, 7, 0, 32), (5, 5, 0, 5), (1, 1, 0, 1), (3, 2, 6, 14)],
+)
+def test_both_paddings_share_one_gap_of_zeros(size, kernel, padding, needed):
+    whole = candidates(Axis(size, kernel, 1, padding, padding))[0]
+    assert whole.N == next_fast_length(needed)
+
+
+def test_a_stride_divides_the_length():
+    for stride in (1, 2, 3, 4):
+        whole = candidates(Axis(48, 12, stride, 4, 4))[0]
+        assert whole.N == next_fast_length(ceil((48 + 4) / stride))
+
+
+def test_unequal_padding_needs_the_larger_one():
+    assert candidates(Axis(16, 4, 1, 1, 2))[0].N == 18
+    assert candidates(Axis(16, 4, 1, 2, 1))[0].N == 18
+
+
+def test_each_phase_of_a_stride_costs_its_square_less():
+    maps = {"S": 64, "C": 64, "F": 64}  # enough of them that no plan is tiled
+    one = plan(**maps, size=48, kernel=12)
+    for stride in (2, 3, 4):
+        strided = plan(**maps, size=48, kernel=12, stride=stride)
+        assert strided.phases == stride**2
+        assert strided.product_operations / strided.phases == pytest.approx(one.product_operations / stride**2, rel=0.15)
+        assert strided.transform_operations("y") == pytest.approx(one.transform_operations("y") / stride**2, rel=0.35)
+
+
+@pytest.mark.parametrize("stride", [2, 3, 4])
+def test_operations_fall_with_the_square_of_the_stride_where_phases_have_no_taps(stride):
+    one, strided = (plan(S=64, C=64, F=64, size=48, kernel=1, stride=s) for s in (1, stride))
+    assert strided.phases == 1
+    assert strided.product_operations == pytest.approx(one.product_operations / stride**2, rel=0.15)
+    assert strided.pass_operations < 1.15 * one.pass_operations / stride**2
+
+
+def test_direct_operations_fall_with_the_square_of_the_stride():
+    one, two = (plan(size=33, kernel=3, stride=stride).direct_operations for stride in (1, 2))
+    assert one == 2 * 2 * 4 * 31 * 31 * 3 * 9
+    assert two == 2 * 2 * 4 * 16 * 16 * 3 * 9
+
+
+def test_operations_and_bytes_of_one_layer_by_hand():
+    layer = plan(S=128, C=96, F=256, size=32, kernel=7, padding=3)
+    assert layer.lengths == (35, 35)
+    assert layer.Q == 18 * 35
+    assert layer.product_operations == 8 * 630 * 128 * 96 * 256
+    assert layer.spectra_bytes == 8 * 630 * (128 * 96 + 128 * 256 + 96 * 256)
+    assert layer.paper_bytes == 4 * 35 * 36 * (128 * 96 + 128 * 256 + 96 * 256)
+    assert layer.spectrum_shape("x") == (630, 128, 96)
+    assert layer.spectrum_shape("w") == (630, 256, 96)
+    assert layer.spectrum_shape("y") == (630, 128, 256)
+
+
+@pytest.mark.parametrize(
+    ("S", "n", "f", "out", "megabytes"),
+    [
+        (128, 16, 96, 256, 76),
+        (128, 32, 96, 256, 294),
+        (64, 64, 96, 256, 784),
+        (128, 64, 96, 256, 1159),
+        (64, 16, 256, 384, 151),
+        (64, 32, 256, 384, 588),
+        (64, 16, 384, 384, 214),
+        (64, 32, 384, 384, 830),
+    ],
+)
+def test_the_papers_memory_table(S, n, f, out, megabytes):
+    """The last four rows are printed with S = 128 in the paper; the figures are those of S = 64."""
+    assert int(plan(S=S, C=f, F=out, size=n, kernel=1).paper_bytes / 1e6) == pytest.approx(megabytes, abs=1)
+
+
+def test_bytes_double_in_float64():
+    assert plan(itemsize=8).spectra_bytes == 2 * plan(itemsize=4).spectra_bytes
+    assert plan(itemsize=8).complex_dtype == "complex128"
+
+
+def test_forced_tiles():
+    tiled = plan(size=40, kernel=5, padding=2, tile=16)
+    assert (tiled.y.tile, tiled.y.tiles, tiled.lengths) == (16, 3, (20, 20))
+    assert tiled.spectrum_shape("y") == (tiled.Q, 2 * 9, 4)
+
+
+def test_large_images_are_tiled_and_small_ones_are_not():
+    assert plan(S=1, C=1, F=1, size=1000, kernel=5).tiles > 1
+    assert plan(S=128, C=96, F=256, size=32, kernel=7, padding=3).tiles == 1
+
+
+def test_the_chosen_plan_costs_least_of_all_candidates_that_are_not_tiled():
+    axis = Axis(64, 9)
+    chosen = plan(S=16, C=3, F=8, size=64, kernel=9)
+    whole = next(c for c in candidates(axis) if c.tile is None)
+    assert chosen.pass_operations <= type(chosen)(16, 3, 8, whole, whole).pass_operations
+
+
+@pytest.mark.parametrize(
+    "axis",
+    [Axis(10, 3), Axis(10, 3, 3, 2, 2), Axis(11, 2, 3), Axis(7, 7), Axis(9, 4, 2, 1, 2), Axis(3, 2, 1, 5, 5), Axis(1, 1)],
+)
+@pytest.mark.parametrize("tile", [None, 1, 3])
+def test_windows_read_every_row_that_a_tap_reads_and_no_other(axis, tile):
+    read = {
+        axis.stride * o + u - axis.before for o in range(axis.out) for u in range(axis.kernel)
+    } & set(range(axis.size))
+    axis_plan = candidates(axis, tile)[0]
+    window = axis_plan.windows["x"]
+    cuts = [cut for t in range(window.tiles) for r in range(window.phases) for cut in window.cuts(t, r)]
+    rows = [row for plane, _ in cuts for row in range(plane.start, plane.stop, plane.step)]
+    assert set(rows) >= read
+    if tile is None:
+        assert len(rows) == len(set(rows))
+        assert axis_plan.covers == (set(rows) == set(range(axis.size)))
+    for plane, line in cuts:
+        assert len(range(plane.start, plane.stop, plane.step)) == line.stop - line.start
+        assert 0 <= line.start < line.stop <= axis_plan.N
+
+
+def test_fast_lengths():
+    assert [N for N in range(1, 30) if is_fast(N)] == [
+        *range(1, 11), 12, 14, 15, 16, 18, 20, 21, 24, 25, 27, 28
+    ]  # fmt: skip
+    assert next_fast_length(37) == 40
+    assert factorise(36) == [2, 2, 3, 3]
+
+
+def test_axis_plan_counts_the_last_cut_tile():
+    assert AxisPlan(Axis(20, 3), 10, 8).tiles == 3

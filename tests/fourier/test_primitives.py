@@ -1,0 +1,111 @@
+"""spectrum, product and signal against the textbook transforms and plain sums."""
+
+import numpy as np
+import pytest
+from measure import FP32_BOUND, error
+
+from tinyfft.backend import to_host
+from tinyfft.fourier import textbook
+from tinyfft.fourier.arena import Arena
+from tinyfft.fourier.plan import Axis, Plan, candidates
+from tinyfft.fourier.product import product
+from tinyfft.fourier.signal import signal
+from tinyfft.fourier.spectrum import spectrum
+
+AXES = [
+    (Axis(1, 1), Axis(1, 1)),
+    (Axis(8, 3, 1, 1, 1), Axis(5, 5)),
+    (Axis(7, 3, 1, 1, 1), Axis(12, 2, 1, 0, 1)),
+    (Axis(14, 1), Axis(3, 2)),
+    (Axis(9, 9), Axis(10, 10)),
+    (Axis(32, 7, 1, 3, 3), Axis(33, 5, 1, 2, 2)),
+    (Axis(2, 2, 1, 4, 4), Axis(50, 3)),
+]
+
+
+def layer(device, axes, S=3, C=2, F=4):
+    """A plan without tiles, and an arena."""
+    whole = (next(c for c in candidates(axis) if c.tile is None) for axis in axes)
+    return Plan(S, C, F, *whole), Arena(device)
+
+
+def padded(planes, plan):
+    """The planes with zeros behind them, as large as the transform."""
+    full = np.zeros((*planes.shape[:2], *plan.lengths))
+    full[:, :, : planes.shape[2], : planes.shape[3]] = planes
+    return full
+
+
+@pytest.mark.parametrize("conjugate", [False, True])
+@pytest.mark.parametrize("axes", AXES)
+def test_spectrum_of_padded_planes(device, axes, conjugate, rng):
+    plan, arena = layer(device, axes)
+    planes = rng.standard_normal((3, 2, axes[0].size, axes[1].size)).astype(np.float32)
+    out = device.empty(plan.spectrum_shape("x"), np.complex64)
+    with arena.frame(plan.arena_bytes):
+        spectrum(device.array(planes), plan, "x", out, arena, conjugate)
+    expected = textbook.half_spectrum(padded(planes, plan)).transpose(2, 3, 0, 1).reshape(out.shape)
+    expected = np.conj(expected) if conjugate else expected
+    scale = np.max(np.abs(planes).sum(axis=(2, 3)))
+    for part in ("real", "imag"):
+        assert error(getattr(to_host(out), part), getattr(expected, part), scale) <= FP32_BOUND
+
+
+@pytest.mark.parametrize("conjugate", [False, True])
+@pytest.mark.parametrize("axes", AXES)
+def test_signal_is_the_cropped_inverse_around_the_circle(device, axes, conjugate, rng):
+    plan, arena = layer(device, axes)
+    circle = rng.standard_normal((3, 4, *plan.lengths))
+    hat = textbook.half_spectrum(circle).transpose(2, 3, 0, 1).reshape(plan.spectrum_shape("y"))
+    hat = (np.conj(hat) if conjugate else hat).astype(np.complex64)
+    bias = rng.standard_normal(4).astype(np.float32)
+    planes = device.empty((3, 4, axes[0].out, axes[1].out), np.float32)
+    with arena.frame(plan.arena_bytes):
+        signal(device.array(hat), plan, "y", planes, arena, bias=device.array(bias), conjugate=conjugate)
+    of_rows, of_columns = (
+        (np.arange(axis.out) - axis.before) % N for axis, N in zip(axes, plan.lengths, strict=True)
+    )
+    expected = circle[:, :, of_rows][:, :, :, of_columns] + bias[:, None, None]
+    assert error(planes, expected, np.max(np.abs(circle)) + np.max(np.abs(bias))) <= FP32_BOUND
+
+
+def test_signal_adds_scaled_planes(device, rng):
+    axes = (Axis(6, 3), Axis(5, 2))
+    plan, arena = layer(device, axes)
+    circle = rng.standard_normal((4, 2, *plan.lengths))
+    hat = textbook.half_spectrum(circle).transpose(2, 3, 0, 1).reshape(plan.spectrum_shape("w")).astype(np.complex64)
+    before = rng.standard_normal((4, 2, 3, 2)).astype(np.float32)
+    planes = device.array(before.copy())
+    with arena.frame(plan.arena_bytes):
+        signal(device.array(hat), plan, "w", planes, arena, scale=-0.5)
+    assert error(planes, before - 0.5 * circle[:, :, :3, :2]) <= FP32_BOUND
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize(("transpose_a", "transpose_b"), [(False, False), (False, True), (True, False), (True, True)])
+def test_product_of_every_frequency(device, transpose_a, transpose_b, dtype, rng):
+    def matrices(rows, columns, transposed):
+        shape = (5, columns, rows) if transposed else (5, rows, columns)
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
+
+    a, b = matrices(3, 7, transpose_a), matrices(7, 4, transpose_b)
+    out = device.empty((5, 3, 4), dtype)
+    product(device.array(a), device.array(b), out, device, transpose_a=transpose_a, transpose_b=transpose_b)
+    left, right = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
+    expected = np.einsum("qik,qkj->qij", left.astype(np.complex128), right.astype(np.complex128))
+    bound = FP32_BOUND if dtype == np.complex64 else 1e-14
+    for part in ("real", "imag"):
+        assert error(getattr(to_host(out), part), getattr(expected, part)) <= bound
+
+
+@pytest.mark.gpu
+def test_product_in_tf32_rounds_and_stays_within_its_bound(rng):
+    import tinyfft
+
+    device = tinyfft.use_device("cuda")
+    a, b = (rng.standard_normal((4, 64, 64, 2)).astype(np.float32).view(np.complex64)[..., 0] for _ in range(2))
+    out = device.empty((4, 64, 64), np.complex64)
+    product(device.array(a), device.array(b), out, device, precision="tf32")
+    expected = np.einsum("qik,qkj->qij", a.astype(np.complex128), b.astype(np.complex128))
+    scale = np.max(np.einsum("qik,qkj->qij", np.abs(a).astype(float), np.abs(b).astype(float)))
+    assert 1e-7 < error(to_host(out).real, expected.real, scale) <= 1e-3

@@ -1,0 +1,327 @@
+"""All convolution layers against the float64 sums of their definition: hazards one at a time, then all together."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from measure import FP32_BOUND, FP64_BOUND, error
+from reference import convolution, gradients
+
+import tinyfft
+from tinyfft import nn
+from tinyfft.backend import to_host
+from tinyfft.fourier.arena import high_water_bytes, reset_high_water
+
+METHODS = [nn.FFTConvolution, nn.DirectConvolution]
+ALL = [*METHODS, nn.Convolution]
+
+
+def check(layer, shape, rng, scale=1.0):
+    """All three passes of `layer` on an input of `shape`, within the bound for its dtype; returns nothing."""
+    device, dtype = layer.device, layer.dtype
+    bound = FP32_BOUND if dtype == np.float32 else FP64_BOUND
+    x = rng.standard_normal(shape).astype(dtype)
+    sizes = {"stride": layer.stride, "padding": layer.padding}
+    weight = to_host(layer.weight)
+    bias = None if layer.bias is None else to_host(layer.bias)
+    y = layer.forward(device.array(x))
+    gy = rng.standard_normal(y.shape).astype(dtype)
+    layer.zeroGradParameters()
+    gx = layer.backward(device.array(x), device.array(gy), scale)
+    of_x, of_weight, of_bias = gradients(x, weight, gy, **sizes)
+    abs_x, abs_weight, abs_bias = gradients(abs(x), abs(weight), abs(gy), **sizes)
+    most = np.max(convolution(abs(x), abs(weight), None if bias is None else abs(bias), **sizes))
+    assert error(y, convolution(x, weight, bias, **sizes), most) <= bound
+    assert error(gx, of_x, np.max(abs_x)) <= bound
+    assert error(layer.gradWeight, scale * of_weight, abs(scale) * np.max(abs_weight)) <= bound
+    if bias is not None:
+        assert error(layer.gradBias, scale * of_bias, abs(scale) * np.max(abs_bias)) <= bound
+
+
+HAZARDS = {
+    "one pixel": ((2, 3, 1, 1), 1, 1, 0),
+    "one pixel, all around it padding": ((1, 1, 1, 1), 3, 1, 4),
+    "one map in": ((2, 1, 9, 9), 3, 1, 1),
+    "batch of one": ((1, 3, 8, 8), 3, 1, 0),
+    "non-square image": ((2, 2, 5, 17), 3, 1, 1),
+    "non-square kernel": ((2, 2, 9, 9), (1, 4), 1, (0, 2)),
+    "kernel as large as the input": ((2, 2, 6, 7), (6, 7), 1, 0),
+    "kernel as large as the padded input": ((2, 2, 4, 4), 8, 1, 2),
+    "prime sizes": ((3, 2, 13, 11), 5, 1, 2),
+    "1 x 1 kernel": ((2, 3, 6, 6), 1, 1, 0),
+    "padding beyond the kernel": ((2, 2, 5, 5), 2, 1, 5),
+    "output that reads only padding": ((2, 2, 1, 1), 1, 4, 4),
+    "stride 3": ((2, 2, 14, 13), 5, 3, 2),
+    "stride beyond the kernel": ((2, 2, 13, 13), 2, 5, 0),
+    "stride leaves the end unread": ((2, 2, 10, 10), 3, 4, 0),
+    "two strides": ((2, 2, 12, 12), 3, (2, 3), 1),
+    "same, even kernel": ((2, 2, 9, 8), (4, 6), 1, "same"),
+    "same, odd kernel": ((2, 2, 9, 8), (5, 3), 1, "same"),
+    "many samples": ((67, 2, 5, 5), 3, 1, 1),
+    "many maps": ((2, 70, 6, 6), 3, 1, 1),
+}
+
+
+@pytest.mark.parametrize("hazard", HAZARDS)
+@pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_hazard(device, method, dtype, hazard, rng):
+    shape, kernel_size, stride, padding = HAZARDS[hazard]
+    check(method(shape[1], 4, kernel_size, stride, padding, dtype=dtype), shape, rng)
+
+
+@st.composite
+def layers(draw):
+    """(input shape, arguments of a convolution layer), all hazards together."""
+    small = st.integers(1, 4)
+    kernel = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    same = draw(st.integers(0, 4)) == 0
+    arguments = {
+        "in_channels": draw(small),
+        "out_channels": draw(small),
+        "kernel_size": kernel,
+        "stride": (1, 1) if same else draw(st.tuples(st.integers(1, 5), st.integers(1, 5))),
+        "padding": "same" if same else draw(st.tuples(st.integers(0, 6), st.integers(0, 6))),
+        "bias": draw(st.booleans()),
+        "memory": draw(st.sampled_from(["recompute", "keep"])),
+        "tile": draw(st.none() | st.integers(1, 12)),
+    }
+    size = draw(st.tuples(st.integers(1, 30), st.integers(1, 30)))
+    padding = kernel if same else tuple(2 * p for p in arguments["padding"])
+    assume(all(n + p >= k for n, p, k in zip(size, padding, kernel, strict=True)))
+    return (draw(small), arguments["in_channels"], *size), arguments
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(layer=layers(), seed=st.integers(0, 2**32 - 1))
+def test_all_hazards_together(device, method, layer, seed):
+    shape, arguments = layer
+    check(method(**arguments), shape, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_tiles_of_16_pixels_on_every_pass(device, stride, rng):
+    layer = nn.FFTConvolution(3, 4, 5, stride, padding=2, tile=16)
+    assert layer.plan((2, 3, 70, 45)).tiles > 2
+    check(layer, (2, 3, 70, 45), rng)
+
+
+@pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
+def test_backward_is_its_two_halves(device, method, rng):
+    layer = method(3, 4, 3, padding=1, dtype="float64")
+    x, gy = (device.array(rng.standard_normal((2, c, 8, 8))) for c in (3, 4))
+    layer.forward(x)
+    gx = to_host(layer.backward(x, gy)).copy()
+    together = to_host(layer.gradWeight).copy()
+    layer.zeroGradParameters()
+    assert error(layer.updateGradInput(x, gy), gx) <= FP64_BOUND
+    layer.accGradParameters(x, gy)
+    assert error(layer.gradWeight, together) <= FP64_BOUND
+
+
+@pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
+def test_gradients_of_parameters_add_up_with_scale(device, method, rng):
+    layer = method(2, 3, 3, dtype="float64")
+    x, gy = device.array(rng.standard_normal((2, 2, 6, 6))), device.array(rng.standard_normal((2, 3, 4, 4)))
+    layer.forward(x)
+    layer.accGradParameters(x, gy)
+    once, bias_once = to_host(layer.gradWeight).copy(), to_host(layer.gradBias).copy()
+    layer.accGradParameters(x, gy, scale=-3)
+    assert error(layer.gradWeight, -2 * once) <= FP64_BOUND
+    assert error(layer.gradBias, -2 * bias_once) <= FP64_BOUND
+
+
+@pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
+def test_buffers_are_owned_and_used_again(device, method, rng):
+    layer = method(2, 3, 3)
+    x, gy = (device.array(rng.standard_normal(s).astype("float32")) for s in ((2, 2, 6, 6), (2, 3, 4, 4)))
+    first, gradient = layer.forward(x), layer.backward(x, gy)
+    expected = to_host(first).copy()
+    first.fill(np.nan)
+    gradient.fill(np.nan)
+    assert layer.forward(x) is first
+    assert layer.backward(x, gy) is gradient
+    assert error(first, expected) <= 1e-6
+    assert layer.forward(x[:1]).shape == (1, 3, 4, 4)
+
+
+def test_the_first_layer_can_do_without_gradInput(device, rng):
+    for method in ALL:
+        layer = method(2, 3, 3, dtype="float64")
+        x, gy = device.array(rng.standard_normal((2, 2, 6, 6))), device.array(rng.standard_normal((2, 3, 4, 4)))
+        layer.forward(x)
+        layer.backward(x, gy)
+        expected = to_host(layer.gradWeight).copy()
+        layer.zeroGradParameters()
+        layer.needs_gradInput = False
+        assert layer.backward(x, gy) is None
+        assert error(layer.gradWeight, expected) <= FP64_BOUND
+
+
+def test_kept_spectra_serve_the_same_array_only(device, rng):
+    layer = nn.FFTConvolution(2, 3, 3, memory="keep", dtype="float64")
+    x, other = (rng.standard_normal((2, 2, 6, 6)) for _ in range(2))
+    gy = rng.standard_normal((2, 3, 4, 4))
+    layer.forward(device.array(x))
+    layer.backward(device.array(other), device.array(gy))
+    assert error(layer.gradWeight, gradients(other, to_host(layer.weight), gy)[1]) <= FP64_BOUND
+
+
+def test_kept_spectra_are_not_older_than_the_last_forward(device, rng):
+    layer = nn.FFTConvolution(2, 3, 3, memory="keep", dtype="float64")
+    x, gy = device.array(rng.standard_normal((2, 2, 6, 6))), device.array(rng.standard_normal((2, 3, 4, 4)))
+    layer.forward(x)
+    x *= 2
+    layer.weight *= 3
+    layer.evaluate()
+    layer.forward(x)
+    gx = layer.backward(x, gy)
+    of_x, of_weight, _ = gradients(to_host(x), to_host(layer.weight), to_host(gy))
+    assert error(gx, of_x) <= FP64_BOUND
+    assert error(layer.gradWeight, of_weight) <= FP64_BOUND
+
+
+def test_weights_changed_by_hand(device, rng):
+    layer = nn.FFTConvolution(2, 3, 3, memory="keep", dtype="float64")
+    x, gy = device.array(rng.standard_normal((2, 2, 6, 6))), device.array(rng.standard_normal((2, 3, 4, 4)))
+    layer.forward(x)
+    layer.weight *= 3
+    layer.weights_changed()
+    gx = layer.backward(x, gy)
+    assert error(gx, gradients(to_host(x), to_host(layer.weight), to_host(gy))[0]) <= FP64_BOUND
+
+
+def test_arena_holds_one_layer_at_a_time(device, rng):
+    layers = [nn.FFTConvolution(4, 4, 5, padding=2) for _ in range(5)]
+    x = device.array(rng.standard_normal((8, 4, 24, 24)).astype("float32"))
+    peaks = []
+    for count in (1, 5):
+        reset_high_water(device)
+        network = nn.Sequential(*layers[:count])
+        network.backward(x, network.forward(x).copy())
+        peaks.append(high_water_bytes(device))
+    plan = layers[0].plan(x.shape)
+    assert peaks[0] == peaks[1]
+    assert plan.spectra_bytes <= peaks[0] <= plan.arena_bytes
+
+
+def test_output_is_never_a_view_of_the_arena(rng):
+    layer = nn.FFTConvolution(2, 3, 3)
+    x = rng.standard_normal((2, 2, 6, 6)).astype("float32")
+    kept = layer.forward(x).copy()
+    nn.FFTConvolution(2, 3, 3).forward(x)
+    assert np.array_equal(layer.output, kept)
+
+
+def test_same_arguments_for_all_methods_give_the_same_start():
+    weights = []
+    for method in ALL:
+        tinyfft.manual_seed(3)
+        weights.append(method(3, 4, 5).weight)
+    assert np.array_equal(weights[0], weights[1])
+    assert np.array_equal(weights[0], weights[2])
+
+
+def test_auto_chooses_one_method_a_pass_and_remembers(device, rng):
+    layer = nn.Convolution(3, 4, 3)
+    x, gy = (device.array(rng.standard_normal(s).astype("float32")) for s in ((2, 3, 8, 8), (2, 4, 6, 6)))
+    assert set(layer.algorithms.values()) == {None}
+    layer.forward(x)
+    layer.backward(x, gy)
+    chosen = dict(layer.algorithms)
+    assert set(chosen.values()) <= {"fft", "direct"}
+    layer.forward(x)
+    layer.backward(x, gy)
+    assert layer.algorithms == chosen
+    assert "auto: " in repr(layer)
+
+
+@pytest.mark.parametrize("algorithm", ["fft", "direct"])
+def test_a_named_algorithm_is_the_one_that_runs(algorithm, rng):
+    layer = nn.Convolution(3, 4, 3, algorithm=algorithm)
+    x, gy = (rng.standard_normal(s).astype("float32") for s in ((2, 3, 8, 8), (2, 4, 6, 6)))
+    layer.forward(x)
+    layer.backward(x, gy)
+    assert set(layer.algorithms.values()) == {algorithm}
+
+
+BAD_INPUT = [
+    ((2, 3, 8, 8), r"input has 3 maps \(shape \(2, 3, 8, 8\)\), expected in_channels = 2"),
+    ((2, 8, 8), r"input has shape \(2, 8, 8\), expected 4 axes \(S, C, H, W\)"),
+    ((0, 2, 8, 8), r"input has shape \(0, 2, 8, 8\), expected at least 1 on each axis"),
+    ((2, 2, 4, 8), r"input has shape \(2, 2, 4, 8\), 4 x 8 when padded, expected at least the kernel's 5 x 5"),
+]
+
+
+@pytest.mark.parametrize(("shape", "message"), BAD_INPUT)
+@pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
+def test_wrong_input_is_named(method, shape, message):
+    with pytest.raises(ValueError, match=f"{method.__name__}: {message}"):
+        method(2, 3, 5).forward(np.zeros(shape, "float32"))
+
+
+def test_wrong_dtype_and_gradOutput_are_named(rng):
+    layer = nn.FFTConvolution(2, 3, 3)
+    with pytest.raises(ValueError, match="input has dtype float64, expected float32"):
+        layer.forward(np.zeros((1, 2, 5, 5)))
+    x = np.zeros((1, 2, 5, 5), "float32")
+    layer.forward(x)
+    with pytest.raises(ValueError, match=r"gradOutput has shape \(1, 3, 5, 5\) and dtype float32, expected \(1, 3, 3, 3\)"):
+        layer.backward(x, np.zeros((1, 3, 5, 5), "float32"))
+
+
+BAD_ARGUMENTS = [
+    ({"in_channels": 0}, ValueError, "in_channels is 0, expected at least 1"),
+    ({"kernel_size": (3, 0)}, ValueError, "kernel_size is 0, expected at least 1"),
+    ({"kernel_size": (3, 3, 3)}, TypeError, r"kernel_size is \(3, 3, 3\), expected a whole number or a pair"),
+    ({"kernel_size": 2.5}, TypeError, "kernel_size is 2.5, expected a whole number"),
+    ({"stride": 0}, ValueError, "stride is 0, expected at least 1"),
+    ({"padding": -1}, ValueError, "padding is -1, expected at least 0"),
+    ({"padding": "valid"}, TypeError, "padding is 'valid', expected a whole number or a pair"),
+    ({"padding": "same", "stride": 2}, ValueError, r"padding is 'same' with stride \(2, 2\), expected stride 1"),
+    ({"groups": 2}, ValueError, "groups = 2, dilation = 1: only 1 is supported, for both"),
+    ({"dilation": 2}, ValueError, "groups = 1, dilation = 2: only 1 is supported, for both"),
+    ({"precision": "tf32"}, ValueError, "precision on cpu is 'tf32', expected 'fp32'"),
+    ({"precision": "bf16"}, ValueError, "precision on cpu is 'bf16', expected 'fp32'"),
+    ({"memory": "forget"}, ValueError, "memory is 'forget', expected 'recompute' or 'keep'"),
+    ({"dtype": "float16"}, ValueError, "dtype is float16, expected float32 or float64"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "kind", "message"), BAD_ARGUMENTS)
+@pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
+def test_wrong_arguments_are_named(method, arguments, kind, message):
+    with pytest.raises(kind, match=f"{method.__name__}: {message}"):
+        method(**{"in_channels": 2, "out_channels": 3, "kernel_size": 3, **arguments})
+
+
+def test_unknown_algorithm_is_named():
+    with pytest.raises(ValueError, match="algorithm is 'winograd', expected one of auto, fft, direct"):
+        nn.Convolution(2, 3, 3, algorithm="winograd")
+
+
+def test_repr_shows_sizes():
+    layer = nn.FFTConvolution(3, 16, (5, 7), stride=2, padding=1, bias=False, tile=8)
+    assert repr(layer) == (
+        "nn.FFTConvolution(3 -> 16, 5x7, stride 2x2, padding (1, 1), no bias, tile 8, fp32, recompute)"
+    )
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")  # PyTorch's remark on its own speed
+@pytest.mark.parametrize("hazard", HAZARDS)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+def test_pytorch_agrees(method, hazard, rng):
+    torch = pytest.importorskip("torch")
+    shape, kernel_size, stride, padding = HAZARDS[hazard]
+    layer = method(shape[1], 4, kernel_size, stride, padding, dtype="float64")
+    x = rng.standard_normal(shape)
+    tensors = [torch.tensor(a, requires_grad=True) for a in (x, layer.weight, layer.bias)]
+    theirs = torch.nn.functional.conv2d(*tensors, stride, padding)
+    gy = rng.standard_normal(theirs.shape)
+    theirs.backward(torch.tensor(gy))
+    assert error(layer.forward(x), theirs.detach().numpy()) <= FP64_BOUND
+    gx = layer.backward(x, gy)
+    for ours, tensor in zip((gx, layer.gradWeight, layer.gradBias), tensors, strict=True):
+        assert error(ours, tensor.grad.numpy()) <= FP64_BOUND
