@@ -11,11 +11,12 @@ from tinyfft import backend
 
 
 def pytest_collection_modifyitems(items):
-    has_torch = importlib.util.find_spec("torch") is not None
+    """Leave out, and say so, what this machine cannot run; TINYFFT_REQUIRE_GPU and _TORCH let it fail instead."""
+    has_torch = importlib.util.find_spec("torch") is not None or "TINYFFT_REQUIRE_TORCH" in os.environ
+    problem = None if "TINYFFT_REQUIRE_GPU" in os.environ else backend.gpu_problem()
     for item in items:
-        if item.get_closest_marker("gpu") and not os.environ.get("TINYFFT_REQUIRE_GPU"):
-            if problem := backend.gpu_problem():
-                item.add_marker(pytest.mark.skip(reason=f"no working GPU: {problem}"))
+        if item.get_closest_marker("gpu") and problem:
+            item.add_marker(pytest.mark.skip(reason=f"no working GPU: {problem}"))
         if item.get_closest_marker("torch") and not has_torch:
             item.add_marker(pytest.mark.skip(reason="PyTorch is not installed (extra `torch`)"))
 

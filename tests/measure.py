@@ -9,7 +9,7 @@ FP64_BOUND = 1e-12
 
 
 def error(result, reference, scale=None):
-    """max|result - reference| / scale; scale defaults to max|reference|. NaN stays NaN, so `error(...) <= bound` fails."""
+    """max|result - reference| / scale; by default max|reference|. NaN stays NaN: `error(...) <= bound` fails."""
     result, reference = to_host(result), np.asarray(reference, dtype=np.float64)
     assert result.shape == reference.shape, f"shape {result.shape}, expected {reference.shape}"
     scale = np.max(np.abs(reference), initial=0.0) if scale is None else scale

@@ -55,7 +55,10 @@ def test_high_water_is_what_was_held_at_once(arena):
 def test_the_block_grows_between_frames_only(arena):
     with arena.frame(256):
         arena.take((256,), np.uint8)
-        with pytest.raises(MemoryError, match="an inner frame asks for 4096 bytes, 0 of 256 are left"), arena.frame(4096):
+        with (
+            pytest.raises(MemoryError, match="an inner frame asks for 4096 bytes, 0 of 256 are left"),
+            arena.frame(4096),
+        ):
             pass
     with arena.frame(4096):
         assert arena.take((4096,), np.uint8).nbytes == 4096
@@ -67,9 +70,13 @@ def test_taking_more_than_the_frame_reserved_is_an_error(arena):
 
 
 def test_a_failed_pass_gives_its_memory_back(arena):
-    with pytest.raises(RuntimeError, match="boom"), arena.frame(1024):
-        arena.take((512,), np.uint8)
-        raise RuntimeError("boom")
+    def fail():
+        with arena.frame(1024):
+            arena.take((512,), np.uint8)
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        fail()
     with arena.frame(1024):
         assert arena.take((1024,), np.uint8).nbytes == 1024
 

@@ -62,9 +62,7 @@ def test_signal_is_the_cropped_inverse_around_the_circle(device, axes, conjugate
     planes = device.empty((3, 4, axes[0].out, axes[1].out), np.float32)
     with arena.frame(plan.arena_bytes):
         signal(device.array(hat), plan, "y", planes, arena, bias=device.array(bias), conjugate=conjugate)
-    of_rows, of_columns = (
-        (np.arange(axis.out) - axis.before) % N for axis, N in zip(axes, plan.lengths, strict=True)
-    )
+    of_rows, of_columns = ((np.arange(axis.out) - axis.before) % N for axis, N in zip(axes, plan.lengths, strict=True))
     expected = circle[:, :, of_rows][:, :, :, of_columns] + bias[:, None, None]
     assert error(planes, expected, np.max(np.abs(circle)) + np.max(np.abs(bias))) <= FP32_BOUND
 

@@ -93,7 +93,9 @@ def layers(draw):
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(layer=layers(), seed=st.integers(0, 2**32 - 1))
 def test_all_hazards_together(device, method, layer, seed):
     shape, arguments = layer
@@ -267,7 +269,9 @@ def test_wrong_dtype_and_gradOutput_are_named(rng):
         layer.forward(np.zeros((1, 2, 5, 5)))
     x = np.zeros((1, 2, 5, 5), "float32")
     layer.forward(x)
-    with pytest.raises(ValueError, match=r"gradOutput has shape \(1, 3, 5, 5\) and dtype float32, expected \(1, 3, 3, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"gradOutput has shape \(1, 3, 5, 5\) and dtype float32, expected \(1, 3, 3, 3\)"
+    ):
         layer.backward(x, np.zeros((1, 3, 5, 5), "float32"))
 
 
@@ -313,7 +317,8 @@ def test_repr_shows_sizes():
 @pytest.mark.parametrize("hazard", HAZARDS)
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
 def test_pytorch_agrees(method, hazard, rng):
-    torch = pytest.importorskip("torch")
+    import torch
+
     shape, kernel_size, stride, padding = HAZARDS[hazard]
     layer = method(shape[1], 4, kernel_size, stride, padding, dtype="float64")
     x = rng.standard_normal(shape)

@@ -1,8 +1,8 @@
 """What a convolution through the Fourier domain will do: transform lengths, tiles, phases, bytes, operations.
 
 One axis. An input of `size` rows, padded, meets a kernel of k rows with stride s. With p rows of padding before,
-base = p // s and lead = p mod s, phase r (0 <= r < s) holds the rows  row(j) = s j + r - lead  of the input and the taps
-s a + r of the kernel, and
+base = p // s and lead = p mod s, phase r (0 <= r < s) holds the rows  row(j) = s j + r - lead  of the input and
+the taps s a + r of the kernel, and
 
     y[o] = sum_r sum_a x_r[o + a - base] w_r[a]          0 <= a < taps = ceil(k / s)
 
@@ -50,8 +50,8 @@ class Axis:
 class Window:
     """How the lines of a transform lie on one axis of a plane.
 
-    Point n < `length` of the line of tile t and phase r is row  stride (start + t step + n) + r - lead  of the plane; rows
-    outside 0 <= row < size are zeros that are nowhere stored. Going back, row n is read at point (n + shift) mod N.
+    Point n < `length` of the line of tile t and phase r is row  stride (start + t step + n) + r - lead  of the plane;
+    rows outside 0 <= row < size are zeros, nowhere stored. Going back, row n is read at point (n + shift) mod N.
     """
 
     size: int
@@ -128,6 +128,7 @@ class Plan:
     y: AxisPlan
     x: AxisPlan
     itemsize: int = 4
+    block_bytes: int = 1 << 21
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -178,8 +179,8 @@ class Plan:
         return spectra + aligned(scratch) + 4 * ALIGNMENT  # scratch is taken as up to four arrays, each aligned
 
     def planes_at_once(self, maps: int) -> int:
-        """Samples whose planes of `maps` maps are transformed together: as many as stay in a cache, at least one."""
-        return max(1, SCRATCH_BYTES // (maps * self._plane_scratch))
+        """Samples whose planes of `maps` maps are transformed together: a block of the device's, at least one."""
+        return max(1, self.block_bytes // (maps * self._plane_scratch))
 
     @property
     def _plane_scratch(self) -> int:
@@ -219,20 +220,17 @@ class Plan:
         return 2 * self.S * self.F * self.y.axis.out * self.x.axis.out * self.C * taps
 
 
-SCRATCH_BYTES = 1 << 21
-"""Scratch for planes that are transformed together: 2 MiB stays in a processor's caches."""
-
 TILING_OVERHEAD = 1.25
 """Tiles are many short transforms and sums in place of a few long ones; they must save more than this factor."""
 
 
 @lru_cache(maxsize=1024)
 def plan_convolution(
-    S: int, C: int, F: int, y: Axis, x: Axis, itemsize: int = 4, tile: int | None = None
+    S: int, C: int, F: int, y: Axis, x: Axis, itemsize: int = 4, tile: int | None = None, block_bytes: int = 1 << 21
 ) -> Plan:
     """The plan with the fewest operations a pass; `tile` forces tiles of that many output rows and columns."""
     choices = (candidates(axis, tile) for axis in (y, x))
-    plans = [Plan(S, C, F, of_y, of_x, itemsize) for of_y, of_x in pairs(*choices)]
+    plans = [Plan(S, C, F, of_y, of_x, itemsize, block_bytes) for of_y, of_x in pairs(*choices)]
     return min(plans, key=lambda plan: plan.pass_operations * (1 if plan.tiles == 1 else TILING_OVERHEAD))
 
 

@@ -56,7 +56,7 @@ def half_spectrum(x: np.ndarray) -> np.ndarray:
 
 
 def plane(x_hat: np.ndarray, Ny: int) -> np.ndarray:
-    """Half spectra (..., Ny // 2 + 1, Nx) -> real planes (..., Ny, Nx); the missing half is the conjugate of the kept."""
+    """Half spectra (..., Ny // 2 + 1, Nx) -> real planes (..., Ny, Nx); the other half is the conjugate of this."""
     rows = ifft(x_hat)
     ky = np.arange(Ny // 2 + 1, Ny)
     full = np.concatenate([rows, np.conj(rows[..., Ny - ky, :])], axis=-2)

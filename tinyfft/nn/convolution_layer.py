@@ -94,7 +94,8 @@ class ConvolutionLayer(Module):
                 f"{type(self).__name__}: input has shape {shape}, {padded[0]} x {padded[1]} when padded, "
                 f"expected at least the kernel's {kH} x {kW}"
             )
-        return plan_convolution(*shape[:2], self.out_channels, y, x, self.dtype.itemsize, self.tile)
+        sizes = (self.out_channels, y, x, self.dtype.itemsize, self.tile, self.device.block_bytes)
+        return plan_convolution(*shape[:2], *sizes)
 
     def frequency_bytes_formula(self, input_shape: Sequence[int]) -> int:
         """The paper's bytes for this layer's three spectra, 4 n (n + 1) (S f + S f' + f f'), n the transform length."""

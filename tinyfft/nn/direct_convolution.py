@@ -19,7 +19,7 @@ from tinyfft.fourier.plan import Axis, Plan
 from tinyfft.nn.convolution_layer import ConvolutionLayer
 
 COLUMN_BYTES = 1 << 24
-"""Memory for the unrolled input: 16 MiB feed one large matrix product and are not far from a processor's caches."""
+"""Memory for the unrolled input, at least: a CPU needs no more for one large matrix product, a GPU takes its block."""
 
 
 class DirectConvolution(ConvolutionLayer):
@@ -63,15 +63,11 @@ class DirectConvolution(ConvolutionLayer):
             self.gradWeight += product.reshape(self.weight.shape)
         self._accumulate_bias(gradOutput, scale)
 
-    def clearState(self):
-        self._column_scratch = self._row_scratch = self._weight_scratch = None
-        return super().clearState()
-
     def _blocks(self, plan: Plan) -> Iterator[tuple[slice, Array]]:
         """(samples, columns (C, kH, kW, n, oH, oW)) for as many samples at a time as the memory allows."""
         oH, oW = plan.y.axis.out, plan.x.axis.out
         per_sample = self.weight[0].size * oH * oW * self.dtype.itemsize
-        at_once = min(plan.S, max(1, COLUMN_BYTES // per_sample))
+        at_once = min(plan.S, max(1, max(COLUMN_BYTES, self.device.block_bytes) // per_sample))
         for first in range(0, plan.S, at_once):
             n = min(at_once, plan.S - first)
             yield slice(first, first + n), self._scratch("_column_scratch", (*self.weight.shape[1:], n, oH, oW))

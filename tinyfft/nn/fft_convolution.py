@@ -69,7 +69,7 @@ class FFTConvolution(ConvolutionLayer):
         self._kept.pop("w", None)
 
     def clearState(self):
-        self._kept, self._x_hat, self._w_hat = {}, None, None
+        self._kept = {}
         return super().clearState()
 
     def _gradInput(self, input: Array, gy_hat: Array, plan: Plan, arena: Arena) -> Array:

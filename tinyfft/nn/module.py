@@ -27,6 +27,7 @@ class Module:
         self.xp = self.device.xp
         self.output: Array | None = None
         self.gradInput: Array | None = None
+        self._buffers: set[str] = set()
         self.train = True
         self.needs_gradInput = True  # a network's first layer can do without: nobody reads the gradient of the data
 
@@ -120,8 +121,9 @@ class Module:
         return self
 
     def clearState(self) -> Self:
-        """Let go of `output` and `gradInput`; the next call makes them anew."""
-        self.output = self.gradInput = None
+        """Let go of `output`, `gradInput` and all scratch memory; the next call makes them anew."""
+        for name in ("output", "gradInput", *self._buffers):
+            setattr(self, name, None)
         return self
 
     def __repr__(self) -> str:
@@ -130,11 +132,12 @@ class Module:
     # For layers
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
-        """The array kept as attribute `name`: the same one while shape and dtype stay, else a new one, not initialised."""
+        """The array kept as attribute `name`: the same one while shape and dtype stay, else a new one, not filled."""
         array = getattr(self, name, None)
         if array is None or array.shape != shape or array.dtype != dtype:
             array = self.device.empty(shape, dtype)
             setattr(self, name, array)
+            self._buffers.add(name)
         return array
 
     def _check_gradOutput(self, gradOutput: Array) -> None:

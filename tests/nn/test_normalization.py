@@ -1,0 +1,242 @@
+"""BatchNormalization against its definition, central differences and PyTorch, in both modes."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from measure import FP32_BOUND, FP64_BOUND, error
+
+from tinyfft import nn
+from tinyfft.backend import to_host
+from tinyfft.gradcheck import gradcheck
+
+SHAPES = {
+    "plain": (4, 3, 5, 6),
+    "vectors": (6, 3),
+    "batch 1": (1, 3, 4, 5),
+    "one map": (4, 1, 3, 3),
+    "one pixel": (4, 3, 1, 1),
+    "two values": (2, 3),
+    "prime sizes": (3, 5, 7, 11),
+}
+shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+modes = pytest.mark.parametrize("train", [True, False], ids=["training", "evaluation"])
+
+
+def define(x, dy, weight, bias, running_mean, running_var, train, eps=1e-5, momentum=0.1):
+    """(y, dx, dweight, dbias, running_mean, running_var), map by map with exact sums."""
+    y, dx, C = np.zeros(x.shape), np.zeros(x.shape), x.shape[1]
+    dweight, dbias = np.zeros(C), np.zeros(C)
+    running_mean, running_var = running_mean.copy(), running_var.copy()
+    for c in range(C):
+        values, grads = x[:, c].ravel().tolist(), dy[:, c].ravel().tolist()
+        n = len(values)
+        mean, var = running_mean[c], running_var[c]
+        if train:
+            mean = math.fsum(values) / n
+            var = math.fsum((v - mean) ** 2 for v in values) / n
+            running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean
+            running_var[c] = (1 - momentum) * running_var[c] + momentum * var * n / (n - 1)
+        std = math.sqrt(var + eps)
+        x_hat = [(v - mean) / std for v in values]
+        dbias[c], dweight[c] = math.fsum(grads), math.fsum(g * h for g, h in zip(grads, x_hat, strict=True))
+        for i, (g, h) in enumerate(zip(grads, x_hat, strict=True)):
+            s, *pixel = np.unravel_index(i, x[:, c].shape)
+            y[(s, c, *pixel)] = weight[c] * h + bias[c]
+            centred = g - dbias[c] / n - h * dweight[c] / n if train else g
+            dx[(s, c, *pixel)] = weight[c] / std * centred
+    return y, dx, dweight, dbias, running_mean, running_var
+
+
+def make(rng, device, C, dtype="float64", **options):
+    layer = nn.BatchNormalization(C, dtype=dtype, **options)
+    layer.running_mean[...] = device.array(rng.standard_normal(C), dtype)
+    layer.running_var[...] = device.array(rng.uniform(0.5, 2, C), dtype)
+    for array in layer.parameters()[0]:
+        array[...] = device.array(rng.uniform(0.5, 2, C), dtype)
+    return layer
+
+
+def check(device, rng, shape, train, dtype):
+    layer = make(rng, device, shape[1], dtype)
+    layer.train = train
+    x, dy = (2 * rng.standard_normal(shape) + 1).astype(dtype), rng.standard_normal(shape).astype(dtype)
+    arrays = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
+    expected = define(*(np.array(to_host(a), np.float64) for a in (x, dy, *arrays)), train)
+    y = layer.forward(device.array(x))
+    dx = layer.backward(device.array(x), device.array(dy))
+    # A map of nearly equal values magnifies what rounding left of them by 1/std: the scale knows that.
+    gain = 1 / np.sqrt(np.min(x.std(axis=(0, *range(2, x.ndim)), dtype=np.float64)) ** 2 + 1e-5) if train else 2
+    scale = 8 * max(1.0, gain)
+    bound = FP32_BOUND if dtype == "float32" else FP64_BOUND
+    sums = np.max(np.abs(dy)) * dy.size / shape[1] * scale
+    scales = (scale, scale * scale, sums, sums, 1.0, 2.0)
+    results = (y, dx, layer.gradWeight, layer.gradBias, layer.running_mean, layer.running_var)
+    for result, reference, size in zip(results, expected, scales, strict=True):
+        assert result.dtype == dtype
+        assert error(result, reference, size) <= bound
+
+
+@shapes
+@modes
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_definition(device, rng, shape, train, dtype):
+    check(device, rng, shape, train, dtype)
+
+
+@settings(deadline=None, derandomize=True, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(S=st.integers(2, 4), C=st.integers(1, 4), H=st.integers(1, 5), W=st.integers(1, 5), train=st.booleans())
+def test_random_sizes(device, S, C, H, W, train):
+    check(device, np.random.default_rng(5), (S, C, H, W), train, "float64")
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-4])
+def test_float32_keeps_the_variance_far_from_zero(device, rng, spread):
+    x = (1000 + spread * rng.standard_normal((16, 2, 31, 33))).astype(np.float32)
+    layer = nn.BatchNormalization(2, momentum=1.0)
+    y = to_host(layer.forward(device.array(x)))
+    per_map = x.astype(np.float64).transpose(1, 0, 2, 3).reshape(2, -1)
+    assert error(layer.running_var, per_map.var(axis=1, ddof=1)) <= 2e-6
+    # The mean itself has float32's spacing near 1000, 6.1e-5, of which half may be lost.
+    assert error(layer.running_mean, per_map.mean(axis=1), 1.0) <= 3.1e-5
+    gain = 1 / (np.sqrt(per_map.var(axis=1) + 1e-5))
+    assert np.max(np.abs(y.mean(axis=(0, 2, 3), dtype=np.float64)) / gain) <= 4e-5
+
+
+def test_equal_values_are_normalised_to_the_bias(device):
+    layer = nn.BatchNormalization(1)
+    layer.bias.fill(0.5)
+    x = device.array(np.full((3, 1, 7, 5), 0.1, np.float32))
+    assert error(layer.forward(x), np.full(x.shape, 0.5)) <= FP32_BOUND
+    assert float(layer.running_var[0]) == pytest.approx(0.9, rel=1e-6)
+
+
+@shapes
+@modes
+def test_central_differences(device, rng, shape, train):
+    layer = make(rng, device, shape[1])
+    layer.train = train
+    gradcheck(layer, device.array(rng.standard_normal(shape)))
+
+
+@modes
+def test_gradients_add_up_with_scale(device, rng, train):
+    layer = make(rng, device, 3)
+    layer.train = train
+    x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
+    arrays = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
+    _, _, dweight, dbias, _, _ = define(*(to_host(a) for a in (x, dy, *arrays)), train)
+    layer.forward(x)
+    layer.accGradParameters(x, dy)
+    layer.accGradParameters(x, dy, scale=-0.25)
+    assert error(layer.gradWeight, 0.75 * dweight) <= FP64_BOUND
+    assert error(layer.gradBias, 0.75 * dbias) <= FP64_BOUND
+
+
+def test_halves_of_backward_do_not_disturb_each_other(device, rng):
+    layer = make(rng, device, 3)
+    x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
+    layer.forward(x)
+    before = to_host(layer.updateGradInput(x, dy)).copy()
+    layer.accGradParameters(x, dy)
+    assert error(layer.gradInput, before) == 0
+    first = to_host(layer.gradWeight).copy()
+    layer.zeroGradParameters()
+    layer.accGradParameters(x, dy)
+    assert error(layer.gradWeight, first) == 0
+
+
+def test_backward_uses_the_mode_of_the_forward(device, rng):
+    layer = make(rng, device, 3)
+    x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
+    layer.forward(x)
+    in_training = to_host(layer.updateGradInput(x, dy)).copy()
+    layer.evaluate()
+    assert error(layer.updateGradInput(x, dy), in_training) == 0
+
+
+def test_evaluation_leaves_the_running_statistics(device, rng):
+    layer = make(rng, device, 3)
+    before = to_host(layer.running_mean).copy(), to_host(layer.running_var).copy()
+    layer.evaluate()
+    layer.forward(device.array(rng.standard_normal((1, 3))))
+    assert error(layer.running_mean, before[0]) == 0
+    assert error(layer.running_var, before[1]) == 0
+
+
+def test_not_affine(device, rng):
+    layer = nn.BatchNormalization(3, affine=False, dtype="float64")
+    x = device.array(rng.standard_normal((4, 3, 2, 5)))
+    y, *_ = define(to_host(x), to_host(x), np.ones(3), np.zeros(3), np.zeros(3), np.ones(3), True)
+    assert error(layer.forward(x), y) <= FP64_BOUND
+    assert layer.parameters() == ([], [])
+    assert list(layer.state()) == ["running_mean", "running_var"]
+    gradcheck(layer, x)
+
+
+def test_starts_as_the_identity_in_evaluation(device, rng):
+    layer = nn.BatchNormalization(3, eps=1e-12, dtype="float64")
+    layer.evaluate()
+    x = rng.standard_normal((4, 3))
+    assert error(layer.forward(device.array(x)), x) <= FP64_BOUND
+    assert list(layer.state()) == ["weight", "bias", "running_mean", "running_var"]
+
+
+@pytest.mark.torch
+@shapes
+@pytest.mark.parametrize("momentum", [0.1, 1.0])
+def test_against_torch(device, rng, shape, momentum):
+    import torch
+
+    layer = make(rng, device, shape[1], momentum=momentum, eps=1e-3)
+    kind = torch.nn.BatchNorm2d if len(shape) == 4 else torch.nn.BatchNorm1d
+    peer = kind(shape[1], eps=1e-3, momentum=momentum, dtype=torch.float64)
+    with torch.no_grad():
+        for name, array in layer.state().items():
+            getattr(peer, name).copy_(torch.from_numpy(to_host(array)))
+    for train in (True, True, False):  # the running statistics of two steps serve the evaluation
+        layer.train = train
+        peer.train(train)
+        x, dy = rng.standard_normal(shape), rng.standard_normal(shape)
+        peer_x = torch.from_numpy(x).requires_grad_()
+        peer_y = peer(peer_x)
+        peer_y.backward(torch.from_numpy(dy))
+        assert error(layer.forward(device.array(x)), peer_y.detach().numpy()) <= FP64_BOUND
+        dx = layer.backward(device.array(x), device.array(dy))
+        # With two values a map dx nearly cancels, so its scale is that of what it is the difference of.
+        assert error(dx, peer_x.grad.numpy(), 100.0) <= FP64_BOUND
+        assert error(layer.running_mean, peer.running_mean.numpy()) <= FP64_BOUND
+        assert error(layer.running_var, peer.running_var.numpy()) <= FP64_BOUND
+    assert error(layer.gradWeight, peer.weight.grad.numpy()) <= FP64_BOUND
+    assert error(layer.gradBias, peer.bias.grad.numpy()) <= FP64_BOUND
+
+
+def test_repr():
+    assert repr(nn.BatchNormalization(16)) == "nn.BatchNormalization(16)"
+    assert repr(nn.BatchNormalization(16, affine=False)) == "nn.BatchNormalization(16, not affine)"
+
+
+def test_errors(device):
+    layer, x = nn.BatchNormalization(3), device.array(np.ones((2, 3, 4, 5), np.float32))
+    with pytest.raises(ValueError, match="num_features is 0, expected at least 1"):
+        nn.BatchNormalization(0)
+    with pytest.raises(ValueError, match="eps is 0, expected more than 0"):
+        nn.BatchNormalization(3, eps=0)
+    with pytest.raises(ValueError, match=r"momentum is 1.5, expected 0 to 1"):
+        nn.BatchNormalization(3, momentum=1.5)
+    with pytest.raises(ValueError, match=r"input has shape \(2, 2, 4, 5\), expected \(S, 3\) or \(S, 3, H, W\)"):
+        layer.forward(x[:, :2])
+    with pytest.raises(ValueError, match=r"input has shape \(2, 3, 4\), expected \(S, 3\) or \(S, 3, H, W\)"):
+        layer.forward(x[..., 0])
+    with pytest.raises(ValueError, match="input has dtype float64, expected float32"):
+        layer.forward(x.astype("float64"))
+    for single in (x[:1, :, 0, 0], x[:1, :, :1, :1]):
+        with pytest.raises(ValueError, match="expected more than one value per map in training"):
+            layer.forward(single)
+    layer.evaluate()
+    assert layer.forward(x[:1, :, 0, 0]).shape == (1, 3)
+    layer.forward(x)
+    with pytest.raises(ValueError, match=r"gradOutput has shape \(1, 3, 4, 5\) and dtype float32, expected \(2, 3, 4"):
+        layer.backward(x, x[:1])

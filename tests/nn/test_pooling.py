@@ -1,0 +1,172 @@
+"""MaxPool and AveragePool against their definitions, an adjoint identity, central differences and PyTorch."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from measure import FP32_BOUND, FP64_BOUND, error
+
+from tinyfft import nn
+from tinyfft.backend import to_host
+from tinyfft.gradcheck import gradcheck
+
+CASES = {  # (S, C, H, W), kernel_size, stride, padding
+    "2x2": ((2, 3, 6, 8), 2, None, 0),
+    "batch 1": ((1, 3, 4, 4), 2, None, 0),
+    "one map": ((2, 1, 4, 4), 2, None, 0),
+    "one pixel": ((2, 3, 1, 1), 1, None, 0),
+    "one pixel, padding": ((2, 3, 1, 1), 3, 1, 1),
+    "odd size": ((2, 3, 5, 7), 2, None, 0),
+    "non-square image": ((2, 3, 4, 9), 2, 2, 0),
+    "non-square kernel": ((2, 3, 6, 7), (3, 2), None, 0),
+    "kernel is the input": ((2, 3, 5, 4), (5, 4), None, 0),
+    "overlap": ((2, 3, 7, 7), 3, 2, 0),
+    "overlap on one axis": ((2, 3, 7, 6), (3, 2), (1, 2), 0),
+    "stride beyond kernel": ((2, 3, 8, 9), 2, 3, 0),
+    "padding": ((2, 3, 6, 6), 2, 2, 1),
+    "padding and overlap": ((2, 3, 7, 8), 3, 2, 1),
+    "padding on one axis": ((2, 3, 5, 6), (3, 4), (2, 3), (0, 2)),
+}
+case = pytest.mark.parametrize(("shape", "kernel_size", "stride", "padding"), CASES.values(), ids=CASES.keys())
+kinds = pytest.mark.parametrize("kind", ["MaxPool", "AveragePool"])
+
+
+def pair(value):
+    return (value, value) if isinstance(value, int) else value
+
+
+def define(kind, x, kernel_size, stride, padding, dy=None):
+    """(y, dx) by loops over the windows, in float64; dy is called with the shape of y where it is not known yet."""
+    (S, C, H, W), (kH, kW), (pH, pW) = x.shape, pair(kernel_size), pair(padding)
+    sH, sW = pair(kernel_size if stride is None else stride)
+    oH, oW = (H + 2 * pH - kH) // sH + 1, (W + 2 * pW - kW) // sW + 1
+    dy = dy((S, C, oH, oW)) if callable(dy) else dy
+    y, dx = np.zeros((S, C, oH, oW)), np.zeros(x.shape)
+    for s, c, i, j in np.ndindex(S, C, oH, oW):
+        window = [(i * sH - pH + a, j * sW - pW + b) for a in range(kH) for b in range(kW)]
+        window = [(h, w) for h, w in window if 0 <= h < H and 0 <= w < W]
+        values = [float(x[s, c, h, w]) for h, w in window]
+        if kind == "MaxPool":
+            y[s, c, i, j] = max(values)
+            dx[(s, c, *window[values.index(max(values))])] += dy[s, c, i, j]
+        else:
+            y[s, c, i, j] = sum(values) / (kH * kW)
+            for h, w in window:
+                dx[s, c, h, w] += dy[s, c, i, j] / (kH * kW)
+    return y, dx, dy
+
+
+def check(kind, device, x, rng, kernel_size, stride, padding):
+    bound = FP32_BOUND if x.dtype == np.float32 else FP64_BOUND
+    y, dx, dy = define(kind, x, kernel_size, stride, padding, lambda shape: rng.standard_normal(shape).astype(x.dtype))
+    layer = getattr(nn, kind)(kernel_size, stride, padding)
+    assert error(layer.forward(device.array(x)), y, np.max(np.abs(x))) <= (0 if kind == "MaxPool" else bound)
+    assert error(layer.backward(device.array(x), device.array(dy)), dx, np.max(np.abs(dy))) <= bound
+    assert layer.output.dtype == layer.gradInput.dtype == x.dtype
+
+
+@kinds
+@case
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_definition(device, rng, kind, shape, kernel_size, stride, padding, dtype):
+    check(kind, device, rng.standard_normal(shape).astype(dtype), rng, kernel_size, stride, padding)
+
+
+@case
+def test_ties_go_to_the_first(device, rng, shape, kernel_size, stride, padding):
+    x = rng.integers(0, 2, shape).astype(np.float64)  # almost every window has equal largest values
+    check("MaxPool", device, x, rng, kernel_size, stride, padding)
+
+
+def test_all_negative_beside_padding(device):
+    x = device.array(np.full((1, 1, 2, 2), -3.0))
+    assert to_host(nn.MaxPool(2, 2, 1).forward(x)).tolist() == [[[[-3, -3], [-3, -3]]]]
+
+
+axis_sizes = st.integers(1, 4).flatmap(
+    lambda k: st.tuples(st.integers(k, 9), st.just(k), st.integers(1, 5), st.integers(0, k // 2))
+)
+
+
+@kinds
+@settings(deadline=None, derandomize=True, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(S=st.integers(1, 2), C=st.integers(1, 2), rows=axis_sizes, columns=axis_sizes, ties=st.booleans())
+def test_random_sizes(device, kind, S, C, rows, columns, ties):
+    rng = np.random.default_rng(5)
+    (H, kH, sH, pH), (W, kW, sW, pW) = rows, columns
+    shape = (S, C, H, W)
+    x = rng.integers(-2, 2, shape).astype(np.float64) if ties else rng.standard_normal(shape)
+    check(kind, device, x, rng, (kH, kW), (sH, sW), (pH, pW))
+
+
+@case
+def test_average_adjoint(device, rng, shape, kernel_size, stride, padding):
+    layer = nn.AveragePool(kernel_size, stride, padding)
+    x = device.array(rng.standard_normal(shape))
+    y = layer.forward(x)
+    dy = device.array(rng.standard_normal(y.shape))
+    left, right = float((y * dy).sum()), float((x * layer.backward(x, dy)).sum())
+    assert abs(left - right) <= FP64_BOUND * float((abs(y) * abs(dy)).sum() + 1)
+
+
+@kinds
+@case
+def test_central_differences(device, rng, kind, shape, kernel_size, stride, padding):
+    x = rng.permutation(np.arange(np.prod(shape), dtype=np.float64)).reshape(shape)  # no two values are close
+    gradcheck(getattr(nn, kind)(kernel_size, stride, padding), device.array(x / x.size), eps=1e-6)
+
+
+@kinds
+def test_strided_input(device, rng, kind):
+    x = rng.standard_normal((6, 2, 3, 8)).transpose(1, 2, 0, 3)[..., ::2]
+    check(kind, device, x, rng, 2, None, 0)
+
+
+def test_evaluation_has_gradients_too(device, rng):
+    layer = nn.MaxPool(2)
+    layer.evaluate()
+    gradcheck(layer, device.array(rng.standard_normal((2, 2, 4, 4))))
+
+
+@pytest.mark.torch
+@kinds
+@case
+def test_against_torch(device, rng, kind, shape, kernel_size, stride, padding):
+    import torch
+
+    peer = {"MaxPool": torch.nn.MaxPool2d, "AveragePool": torch.nn.AvgPool2d}[kind](kernel_size, stride, padding)
+    for x in (rng.standard_normal(shape), rng.integers(0, 2, shape).astype(np.float64)):
+        peer_x = torch.from_numpy(x).requires_grad_()
+        peer_y = peer(peer_x)
+        dy = rng.standard_normal(tuple(peer_y.shape))
+        peer_y.backward(torch.from_numpy(dy))
+        layer = getattr(nn, kind)(kernel_size, stride, padding)
+        assert error(layer.forward(device.array(x)), peer_y.detach().numpy()) <= FP64_BOUND
+        assert error(layer.backward(device.array(x), device.array(dy)), peer_x.grad.numpy()) <= FP64_BOUND
+
+
+def test_repr():
+    assert repr(nn.MaxPool(2)) == "nn.MaxPool(2x2)"
+    assert repr(nn.AveragePool((3, 2), 2, (1, 0))) == "nn.AveragePool(3x2, stride 2x2, padding (1, 0))"
+
+
+@kinds
+def test_errors(device, kind):
+    layer, x = getattr(nn, kind)(3, 2), device.array(np.ones((2, 3, 5, 5)))
+    with pytest.raises(ValueError, match=f"{kind}: kernel_size is 0, expected a number or a pair, each >= 1"):
+        getattr(nn, kind)(0)
+    with pytest.raises(ValueError, match=rf"{kind}: stride is \(1, 0\), expected a number or a pair, each >= 1"):
+        getattr(nn, kind)(2, (1, 0))
+    with pytest.raises(ValueError, match=f"{kind}: padding is -1, expected a number or a pair, each >= 0"):
+        getattr(nn, kind)(2, 2, -1)
+    with pytest.raises(ValueError, match=rf"{kind}: padding is \(2, 2\), expected at most half of kernel_size"):
+        getattr(nn, kind)(3, 2, 2)
+    with pytest.raises(ValueError, match=rf"{kind}: input has shape \(5, 5\), expected \(S, C, H, W\)"):
+        layer.forward(x[0, 0])
+    with pytest.raises(ValueError, match=rf"{kind}: input has shape \(2, 3, 5, 2\), expected planes of at least"):
+        layer.forward(x[..., :2])
+    with pytest.raises(ValueError, match=f"{kind}: input has dtype int32, expected float32 or float64"):
+        layer.forward(x.astype("int32"))
+    y = layer.forward(x)
+    with pytest.raises(ValueError, match=r"gradOutput has shape \(2, 3, 1, 2\) and dtype float64, expected \(2, 3, 2"):
+        layer.backward(x, y[:, :, :1])

@@ -1,0 +1,188 @@
+"""Sequential: the chain's results, its parameters and names, and errors that say where."""
+
+import numpy as np
+import pytest
+from measure import FP64_BOUND, error
+
+from tinyfft import nn
+from tinyfft.backend import to_host
+from tinyfft.gradcheck import gradcheck
+
+
+def network():
+    return nn.Sequential(
+        nn.MaxPool(2),
+        nn.Sequential(nn.Flatten(), nn.Linear(12, 6, dtype="float64"), nn.BatchNormalization(6, dtype="float64")),
+        nn.ReLU(),
+        nn.Dropout(0.25),
+        nn.Linear(6, 4, bias=False, dtype="float64"),
+        nn.LogSoftMax(),
+    )
+
+
+def draw(device, rng):
+    return device.array(rng.standard_normal((5, 3, 4, 4))), device.array(rng.standard_normal((5, 4)))
+
+
+def test_forward_and_backward_are_the_modules_one_by_one(device, rng):
+    chain = nn.Sequential(nn.Linear(4, 6, dtype="float64"), nn.ReLU(), nn.Linear(6, 2, dtype="float64"))
+    x, dy = rng.standard_normal((5, 4)), rng.standard_normal((5, 2))
+    first, _, last = (chain[i] for i in range(3))
+    w1, b1, w2, b2 = (to_host(a) for a in (first.weight, first.bias, last.weight, last.bias))
+    hidden = x @ w1.T + b1
+    d_hidden = (dy @ w2) * (hidden > 0)
+    assert error(chain.forward(device.array(x)), np.maximum(hidden, 0) @ w2.T + b2) <= FP64_BOUND
+    dx = chain.backward(device.array(x), device.array(dy), 0.5)
+    assert error(dx, d_hidden @ w1) <= FP64_BOUND
+    assert error(first.gradWeight, 0.5 * d_hidden.T @ x) <= FP64_BOUND
+    assert error(last.gradWeight, 0.5 * dy.T @ np.maximum(hidden, 0)) <= FP64_BOUND
+    assert chain.output is last.output
+    assert chain.gradInput is first.gradInput
+
+
+def test_halves_of_backward_do_what_backward_does(device, rng):
+    chain = network()
+    x, dy = draw(device, rng)
+    chain.forward(x)
+    expected = to_host(chain.backward(x, dy, 2)).copy()
+    gradients = [to_host(g).copy() for g in chain.parameters()[1]]
+    chain.zeroGradParameters()
+    assert error(chain.updateGradInput(x, dy), expected) <= FP64_BOUND
+    chain.accGradParameters(x, dy, 2)
+    for ours, theirs in zip(chain.parameters()[1], gradients, strict=True):
+        assert error(ours, theirs) <= FP64_BOUND
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_central_differences(device, rng, train):
+    chain = network()
+    if not train:
+        chain.evaluate()
+    gradcheck(chain, draw(device, rng)[0])
+
+
+def test_parameters_in_order(device, rng):
+    chain = network()
+    linear, norm, last = chain[1][1], chain[1][2], chain[4]
+    expected = [linear.weight, linear.bias, norm.weight, norm.bias, last.weight]
+    assert [a is b for a, b in zip(chain.parameters()[0], expected, strict=True)] == [True] * 5
+    values = np.concatenate([to_host(a).ravel() for a in expected])
+    weights, gradients = chain.getParameters()
+    assert error(weights, values) == 0
+    weights += 1
+    assert error(last.weight.reshape(24), values[-24:] + 1) == 0
+    x, dy = draw(device, rng)
+    chain.zeroGradParameters()
+    chain.forward(x)
+    chain.backward(x, dy)
+    assert error(gradients[-24:], to_host(last.gradWeight).ravel()) == 0
+    assert np.all(np.isfinite(to_host(gradients)))
+
+
+def test_state_names():
+    names = ["1.1.weight", "1.1.bias", "1.2.weight", "1.2.bias", "1.2.running_mean", "1.2.running_var", "4.weight"]
+    chain = network()
+    assert list(chain.state()) == names
+    assert chain.state()["1.2.running_var"] is chain[1][2].running_var
+
+
+def test_modules_and_apply():
+    chain, seen = network(), []
+    names = ["", "0", "1", "1.0", "1.1", "1.2", "2", "3", "4", "5"]
+    assert [name for name, _ in chain.modules()] == names
+    assert chain.apply(seen.append) is chain
+    assert seen == [module for _, module in chain.modules()]
+    assert seen[5] is chain[1][2]
+
+
+def test_modes_and_clearState_reach_all(device, rng):
+    chain = network()
+    x, dy = draw(device, rng)
+    chain.evaluate()
+    assert not any(module.train for _, module in chain.modules())
+    chain.training()
+    assert all(module.train for _, module in chain.modules())
+    chain.forward(x)
+    chain.backward(x, dy)
+    assert chain.clearState() is chain
+    assert all(module.output is None and module.gradInput is None for _, module in chain.modules())
+
+
+def test_weights_changed_reaches_all():
+    chain, told = network(), []
+    chain[1][1].weights_changed = lambda: told.append(1)
+    chain[4].weights_changed = lambda: told.append(4)
+    chain.weights_changed()
+    assert told == [1, 4]
+
+
+def test_needs_gradInput_is_the_first_modules(device, rng):
+    chain = nn.Sequential(nn.Sequential(nn.Linear(5, 4, dtype="float64")), nn.ReLU(), nn.Linear(4, 3, dtype="float64"))
+    assert chain.needs_gradInput
+    chain.needs_gradInput = False
+    assert not chain[0][0].needs_gradInput
+    assert chain[1].needs_gradInput
+    x, dy = device.array(rng.standard_normal((2, 5))), device.array(rng.standard_normal((2, 3)))
+    chain.forward(x)
+    assert chain.backward(x, dy) is None
+    assert chain[0][0].gradInput is None
+    gradcheck(chain, x)  # the parameters' gradients are still right
+
+
+def test_buffers_are_written_again_while_shapes_stay(device, rng):
+    chain = network()
+    x, dy = draw(device, rng)
+    results = []
+    for _ in range(2):
+        y, dx = chain.forward(x), chain.backward(x, dy)
+        results.append([y, dx, *(m.output for _, m in chain.modules() if not isinstance(m, nn.Flatten))])
+    assert [a is b for a, b in zip(*results, strict=True)] == [True] * len(results[0])
+
+
+def test_add_and_len():
+    chain, last = nn.Sequential(nn.ReLU()), nn.Flatten()
+    assert chain.add(nn.ReLU()).add(last) is chain
+    assert len(chain) == 3
+    assert chain[-1] is last
+
+
+def test_empty_chain_is_the_identity(device, rng):
+    x = device.array(rng.standard_normal((2, 3)))
+    chain = nn.Sequential()
+    assert chain.forward(x) is x
+    assert chain.backward(x, x) is x
+    assert chain.needs_gradInput
+
+
+def test_repr():
+    chain = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(4, 2), nn.ReLU()))
+    lines = [
+        "nn.Sequential {",
+        "  (0): nn.Flatten",
+        "  (1): nn.Sequential {",
+        "    (0): nn.Linear(4 -> 2)",
+        "    (1): nn.ReLU",
+        "  }",
+        "}",
+    ]
+    assert repr(chain).split("\n") == lines
+
+
+def test_errors_say_where(device, rng):
+    chain = nn.Sequential(nn.ReLU(), nn.ReLU(), nn.Flatten(), nn.Linear(5, 2, dtype="float64"))
+    x = device.array(rng.standard_normal((128, 7)))
+    at = r"^Sequential: module 3 \(Linear\): Linear: "
+    with pytest.raises(ValueError, match=at + r"input has shape \(128, 7\), expected \(S, 5\)$"):
+        chain.forward(x)
+    chain.forward(x[:, :5])
+    for method in (chain.backward, chain.updateGradInput, chain.accGradParameters):
+        with pytest.raises(ValueError, match=at + r"gradOutput has shape \(128, 7\) .* expected \(128, 2\)"):
+            method(x[:, :5], x)
+    nested = nn.Sequential(nn.ReLU(), chain)
+    with pytest.raises(ValueError, match=r"^Sequential: module 1 \(Sequential\): Sequential: module 3 \(Linear\): "):
+        nested.forward(x)
+
+
+def test_only_modules_go_in():
+    with pytest.raises(TypeError, match=r"Sequential: module 1 is 'relu', expected an nn.Module"):
+        nn.Sequential(nn.ReLU(), "relu")

@@ -1,0 +1,64 @@
+"""Functions of single numbers, and the logarithm of the softmax over classes.
+
+    ReLU         updateOutput     y = max(x, 0)
+                 updateGradInput  dx = dy where y > 0, else 0
+    LogSoftMax   updateOutput     y[s, k] = x[s, k] - log sum_j exp(x[s, j]), with max_j x[s, j] taken out before exp
+                 updateGradInput  dx[s, k] = dy[s, k] - exp(y[s, k]) sum_j dy[s, j]
+
+Shapes  ReLU: any; LogSoftMax: (S, K). Output and input have one shape.
+Dtypes  float32, float64. Raises ValueError when shape or dtype are others.
+Source  semantics as torch.nn.ReLU and LogSoftmax, compared in the tests
+"""
+
+from tinyfft.backend import Array
+from tinyfft.nn.module import Module
+
+
+class ReLU(Module):
+    def updateOutput(self, input: Array) -> Array:
+        self._check(input)
+        return self.xp.maximum(input, 0, out=self._buffer("output", input.shape, input.dtype))
+
+    def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
+        self._check(input, gradOutput)
+        gradInput = self._buffer("gradInput", input.shape, input.dtype)
+        # The comparison writes 0.0 and 1.0 straight into the result: no mask, and no copy under one, which NumPy does
+        # seven times slower than a product.
+        self.xp.greater(self.output, 0, out=gradInput)
+        gradInput *= gradOutput
+        return gradInput
+
+    def _check(self, input: Array, gradOutput: Array | None = None) -> None:
+        _check_dtype(self, input)
+        if gradOutput is not None:
+            self._check_gradOutput(gradOutput)
+
+
+class LogSoftMax(Module):
+    def updateOutput(self, input: Array) -> Array:
+        self._check(input)
+        output = self._buffer("output", input.shape, input.dtype)
+        exponentials = self._buffer("_exponentials", input.shape, input.dtype)
+        self.xp.subtract(input, input.max(axis=1, keepdims=True), out=output)
+        self.xp.exp(output, out=exponentials)
+        output -= self.xp.log(exponentials.sum(axis=1, keepdims=True))
+        return output
+
+    def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
+        self._check(input, gradOutput)
+        gradInput = self._buffer("gradInput", input.shape, input.dtype)
+        self.xp.exp(self.output, out=gradInput)
+        gradInput *= gradOutput.sum(axis=1, keepdims=True)
+        return self.xp.subtract(gradOutput, gradInput, out=gradInput)
+
+    def _check(self, input: Array, gradOutput: Array | None = None) -> None:
+        if input.ndim != 2 or input.shape[1] < 1:
+            raise ValueError(f"LogSoftMax: input has shape {input.shape}, expected (S, K) with K >= 1")
+        _check_dtype(self, input)
+        if gradOutput is not None:
+            self._check_gradOutput(gradOutput)
+
+
+def _check_dtype(layer: Module, input: Array) -> None:
+    if input.dtype.name not in ("float32", "float64"):
+        raise ValueError(f"{type(layer).__name__}: input has dtype {input.dtype}, expected float32 or float64")

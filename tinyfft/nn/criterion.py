@@ -1,0 +1,169 @@
+"""Criteria: one number that says how far a network's output is from what was wanted, and its gradient.
+
+    MSECriterion           loss = mean over all elements of (x - t)^2              dx = 2 (x - t) / size
+    ClassNLLCriterion      loss = -mean_s x[s, t[s]], x being log-probabilities    dx[s, k] = -[k = t[s]] / S
+    CrossEntropyCriterion  loss = -mean_s sum_k q[s, k] log p[s, k], p = softmax(x),
+                           q[s, k] = (1 - label_smoothing) [k = t[s]] + label_smoothing / K
+                           dx[s, k] = (p[s, k] - q[s, k]) / S
+
+    forward(input, target)          the loss as a Python float; waits for the device
+    backward(input, target)         self.gradInput; presumes a forward with the same input and target just before
+    updateOutput, updateGradInput   what a criterion overrides; updateOutput leaves the loss on the device
+
+Shapes  MSECriterion: input and target of one shape. The others: input (S, K), target (S,) of class indices 0 to K - 1.
+Dtypes  input float32, float64 (losses are summed in float64); class indices of any integer dtype, else as the input.
+        Raises ValueError when shapes, dtypes, classes or label_smoothing do not fit, TypeError when the target is no
+        array of the device.
+Source  semantics as torch.nn.CrossEntropyLoss, NLLLoss and MSELoss, compared in the tests
+"""
+
+import math
+
+from tinyfft import backend
+from tinyfft.backend import Array
+from tinyfft.nn.activation import LogSoftMax
+from tinyfft.nn.module import Module
+
+
+class Criterion:
+    def __init__(self) -> None:
+        self.device = backend.current_device()
+        self.xp = self.device.xp
+        self.output: float | None = None
+        self.gradInput: Array | None = None
+        self._buffers: set[str] = set()
+
+    def forward(self, input: Array, target: Array) -> float:
+        """The loss."""
+        self.output = float(self.updateOutput(input, target))
+        if math.isnan(self.output):
+            self._explain_nan(input, target)
+        return self.output
+
+    def backward(self, input: Array, target: Array) -> Array:
+        """d loss / d input."""
+        return self.updateGradInput(input, target)
+
+    def updateOutput(self, input: Array, target: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no updateOutput")
+
+    def updateGradInput(self, input: Array, target: Array) -> Array:
+        raise NotImplementedError(f"{type(self).__name__} has no updateGradInput")
+
+    def __repr__(self) -> str:
+        return f"nn.{type(self).__name__}"
+
+    _buffer = Module._buffer
+
+    def _explain_nan(self, input: Array, target: Array) -> None:
+        """Raises if the target is why the loss is NaN. Asked only then: to look at values is to wait for the device."""
+
+    def _check(self, input: Array, target: Array) -> None:
+        name = type(self).__name__
+        if not isinstance(target, self.xp.ndarray):
+            raise TypeError(
+                f"{name}: target is {type(target)}, expected {self.xp.ndarray}, as the device is {self.device}"
+            )
+        if input.dtype.name not in ("float32", "float64"):
+            raise ValueError(f"{name}: input has dtype {input.dtype}, expected float32 or float64")
+
+
+class MSECriterion(Criterion):
+    def updateOutput(self, input: Array, target: Array) -> Array:
+        self._check(input, target)
+        square = self._buffer("_square", input.shape, input.dtype)
+        self.xp.subtract(input, target, out=square)
+        square *= square
+        return square.sum(dtype="float64") / input.size
+
+    def updateGradInput(self, input: Array, target: Array) -> Array:
+        self._check(input, target)
+        gradInput = self._buffer("gradInput", input.shape, input.dtype)
+        self.xp.subtract(input, target, out=gradInput)
+        gradInput *= 2 / input.size
+        return gradInput
+
+    def _check(self, input: Array, target: Array) -> None:
+        super()._check(input, target)
+        if target.shape != input.shape or target.dtype != input.dtype or not input.size:
+            raise ValueError(
+                f"MSECriterion: target has shape {target.shape} and dtype {target.dtype}, "
+                f"expected {input.shape} and {input.dtype}, as the input, and not empty"
+            )
+
+
+class _ClassCriterion(Criterion):
+    """Criteria whose target is one class a sample."""
+
+    def _check(self, input: Array, target: Array) -> None:
+        super()._check(input, target)
+        name = type(self).__name__
+        if input.ndim != 2 or not input.size:
+            raise ValueError(f"{name}: input has shape {input.shape}, expected (S, K), not empty")
+        if target.dtype.kind not in "iu":
+            raise ValueError(f"{name}: target has dtype {target.dtype}, expected integers (class indices)")
+        if target.shape != input.shape[:1]:
+            raise ValueError(
+                f"{name}: target has shape {target.shape}, expected ({input.shape[0]},), one class a sample"
+            )
+
+    def _mean_nll(self, log_p: Array, target: Array) -> Array:
+        """-mean_s log_p[s, target[s]] in float64, NaN where a class does not exist: CuPy would take another one."""
+        S, K = log_p.shape
+        classes = target.astype("int64")
+        exists = (classes >= 0) & (classes < K)
+        picked = log_p[self.xp.arange(S), self.xp.where(exists, classes, 0)]
+        return -self.xp.where(exists, picked, self.xp.nan).sum(dtype="float64") / S
+
+    def _explain_nan(self, input: Array, target: Array) -> None:
+        low, high, K = int(target.min()), int(target.max()), input.shape[1]
+        if low < 0 or high >= K:
+            raise ValueError(
+                f"{type(self).__name__}: target has classes from {low} to {high}, expected 0 to {K - 1}, "
+                f"as the input has shape {input.shape}"
+            )
+
+
+class ClassNLLCriterion(_ClassCriterion):
+    def updateOutput(self, input: Array, target: Array) -> Array:
+        self._check(input, target)
+        return self._mean_nll(input, target)
+
+    def updateGradInput(self, input: Array, target: Array) -> Array:
+        self._check(input, target)
+        gradInput = self._buffer("gradInput", input.shape, input.dtype)
+        gradInput.fill(0)
+        gradInput[self.xp.arange(len(target)), target] = -1 / len(target)
+        return gradInput
+
+
+class CrossEntropyCriterion(_ClassCriterion):
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        super().__init__()
+        if not 0 <= label_smoothing <= 1:
+            raise ValueError(f"CrossEntropyCriterion: label_smoothing is {label_smoothing}, expected 0 to 1")
+        self.label_smoothing = float(label_smoothing)
+        self._log_softmax = LogSoftMax()
+
+    def updateOutput(self, input: Array, target: Array) -> Array:
+        self._check(input, target)
+        log_p = self._log_softmax.updateOutput(input)
+        loss = self._mean_nll(log_p, target)
+        if self.label_smoothing:
+            loss = (1 - self.label_smoothing) * loss - self.label_smoothing * log_p.mean(dtype="float64")
+        return loss
+
+    def updateGradInput(self, input: Array, target: Array) -> Array:
+        self._check(input, target)
+        S, K = input.shape
+        gradInput = self._buffer("gradInput", input.shape, input.dtype)
+        self.xp.exp(self._log_softmax.output, out=gradInput)
+        gradInput -= self.label_smoothing / K
+        gradInput[self.xp.arange(S), target] -= 1 - self.label_smoothing
+        gradInput /= S
+        return gradInput
+
+    def __repr__(self) -> str:
+        return "nn.CrossEntropyCriterion" + (
+            f"(label_smoothing={self.label_smoothing:g})" if self.label_smoothing else ""
+        )

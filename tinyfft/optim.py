@@ -1,0 +1,156 @@
+"""Stochastic gradient descent on the flat arrays of getParameters(), and how the learning rate goes.
+
+    g = gradients + weight_decay weights
+    velocity = momentum velocity + g                       (zero before the first step, so that it begins as g)
+    d = g + momentum velocity with nesterov, velocity with momentum, else g
+    weights = weights - learning_rate d
+
+Shapes  weights, gradients (n,), the two arrays of getParameters(); written in place, gradients never.
+Dtypes  float32, float64. Raises ValueError when the arrays do not fit each other or a number is out of range, TypeError
+        when they are no arrays of the device.
+Source  torch.optim.SGD, the algorithm box of its documentation (dampening 0); compared in the tests
+"""
+
+import math
+from dataclasses import dataclass
+
+from tinyfft import backend
+from tinyfft.backend import Array
+
+
+class SGD:
+    def __init__(
+        self,
+        weights: Array,
+        gradients: Array,
+        learning_rate: float,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        self.device = backend.current_device()
+        self.xp = self.device.xp
+        _check_arrays(self, weights, gradients)
+        for name, value in (("momentum", momentum), ("weight_decay", weight_decay)):
+            if not 0 <= value < math.inf:
+                raise ValueError(f"SGD: {name} is {value}, expected 0 or more")
+        if nesterov and not momentum > 0:
+            raise ValueError(f"SGD: nesterov is on and momentum is {momentum}, expected more than 0")
+        self.weights, self.gradients = weights, gradients
+        self.learning_rate = learning_rate
+        self.momentum, self.weight_decay = float(momentum), float(weight_decay)
+        self.nesterov = bool(nesterov)
+        self._step = self.device.empty(weights.shape, weights.dtype)
+        self.velocity: Array | None = None
+        if momentum:
+            self.velocity = self.device.empty(weights.shape, weights.dtype)
+            self.velocity.fill(0)
+
+    @property
+    def learning_rate(self) -> float:
+        """Set it between steps, from a Schedule."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        if not 0 <= value < math.inf:
+            raise ValueError(f"SGD: learning_rate is {value}, expected 0 or more")
+        self._learning_rate = float(value)
+
+    def step(self) -> None:
+        """One step down the gradients that are there now."""
+        g, step = self.gradients, self._step
+        if self.weight_decay:
+            self.xp.multiply(self.weights, self.weight_decay, out=step)
+            step += g
+            g = step
+        if self.velocity is not None:
+            self.velocity *= self.momentum
+            self.velocity += g
+        if self.velocity is None or self.nesterov:
+            self._descend(g, self.learning_rate)
+        if self.velocity is not None:
+            # Nesterov's d is a sum: its two halves are subtracted one by one, which spares a third array.
+            self._descend(self.velocity, self.learning_rate * (self.momentum if self.nesterov else 1.0))
+
+    def state(self) -> dict[str, Array]:
+        """What a checkpoint must hold to go on as if nothing had happened; not copies: write into them to restore."""
+        return {} if self.velocity is None else {"velocity": self.velocity}
+
+    def __repr__(self) -> str:
+        return (
+            f"SGD(learning_rate={self.learning_rate:g}, momentum={self.momentum:g}, nesterov={self.nesterov}, "
+            f"weight_decay={self.weight_decay:g})"
+        )
+
+    def _descend(self, direction: Array, rate: float) -> None:
+        self.xp.multiply(direction, rate, out=self._step)
+        self.weights -= self._step
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate of each of `total_steps` steps, counted from 0.
+
+        constant    peak
+        one_cycle   up in a straight line, to reach `peak` after the fraction `warmup` of the steps (at the first step
+                    with warmup 0), then down: with t from 0 at the peak to 1 just beyond the last step, peak (1 - t)
+                    for decay "linear", peak (1 + cos(pi t)) / 2 for decay "cosine"
+        step        peak factor^m, m the number of `milestones` (fractions of the steps) that have been reached
+
+    Raises ValueError when an argument is out of range.
+    """
+
+    kind: str
+    peak: float
+    total_steps: int
+    warmup: float = 0.25
+    decay: str = "linear"
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("kind", self.kind in ("constant", "one_cycle", "step"), "'constant', 'one_cycle' or 'step'"),
+            ("peak", 0 < self.peak < math.inf, "more than 0"),
+            ("total_steps", self.total_steps >= 1, "at least 1"),
+            ("warmup", 0 <= self.warmup < 1, "0 <= warmup < 1"),
+            ("decay", self.decay in ("linear", "cosine"), "'linear' or 'cosine'"),
+            ("milestones", all(0 < m < 1 for m in self.milestones), "fractions between 0 and 1"),
+            ("factor", 0 < self.factor <= 1, "0 < factor <= 1"),
+        )
+        for name, good, expected in checks:
+            if not good:
+                raise ValueError(f"Schedule: {name} is {getattr(self, name)!r}, expected {expected}")
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of step `step`, 0 to total_steps - 1."""
+        if not 0 <= step < self.total_steps:
+            raise ValueError(f"Schedule: step is {step}, expected 0 to {self.total_steps - 1}")
+        if self.kind == "one_cycle":
+            return self._one_cycle(step)
+        if self.kind == "step":
+            return self.peak * self.factor ** sum(step >= m * self.total_steps for m in self.milestones)
+        return self.peak
+
+    def _one_cycle(self, step: int) -> float:
+        top = max(1, round(self.warmup * self.total_steps)) - 1
+        if step <= top:
+            return self.peak * (step + 1) / (top + 1)
+        t = (step - top) / (self.total_steps - top)
+        return self.peak * (1 - t if self.decay == "linear" else (1 + math.cos(math.pi * t)) / 2)
+
+
+def _check_arrays(sgd: SGD, weights: Array, gradients: Array) -> None:
+    for name, array in (("weights", weights), ("gradients", gradients)):
+        if not isinstance(array, sgd.xp.ndarray):
+            raise TypeError(f"SGD: {name} is {type(array)}, expected {sgd.xp.ndarray}, as the device is {sgd.device}")
+    if weights.ndim != 1 or weights.dtype.name not in ("float32", "float64"):
+        raise ValueError(
+            f"SGD: weights has shape {weights.shape} and dtype {weights.dtype}, expected (n,) of float32 or float64"
+        )
+    if gradients.shape != weights.shape or gradients.dtype != weights.dtype:
+        raise ValueError(
+            f"SGD: gradients has shape {gradients.shape} and dtype {gradients.dtype}, "
+            f"expected {weights.shape} and {weights.dtype}, as the weights"
+        )
