@@ -1,0 +1,37 @@
+"""An archive file: its checksum, and its members as bytes.
+
+Nothing is ever unpacked to disk, so that no name in an archive can do harm.
+Raises DataError when the archive is missing, damaged or no tar archive.
+"""
+
+import hashlib
+import lzma
+import tarfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from datasets.dataset import DataError
+
+
+def file_sha256(path: str | Path) -> str:
+    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_members(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """{name: contents} of the regular files of the archive at `path` whose names are `wanted`, in its order.
+
+    Links, devices and folders are passed over, whatever their names.
+    """
+    members = {}
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if member.isreg() and wanted(member.name):
+                    with tar.extractfile(member) as file:
+                        members[member.name] = file.read()
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    return members

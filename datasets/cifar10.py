@@ -1,0 +1,119 @@
+"""CIFAR-10 as its authors publish it: 50,000 training and 10,000 test pictures of 32x32 in ten classes.
+
+The "python version" is a tar archive of pickles: five training batches, one test batch and the names of the classes.
+A batch holds `data` (n, 3072) uint8, each row the red, green and blue plane of one picture, and `labels`, n integers.
+Raises DataError when a file is missing or does not hold that.
+Source  Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009;
+        https://www.cs.toronto.edu/~kriz/cifar.html (the layout)
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datasets.archive import read_members
+from datasets.cache import cache_directory, cached
+from datasets.dataset import DataError, Dataset
+from datasets.download import download
+from datasets.unpickle import PickledArray, unpickle
+
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+FOLDER = "cifar-10-batches-py"
+TRAIN_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+TEST_BATCH = "test_batch"
+META = "batches.meta"
+FILES = (*TRAIN_BATCHES, TEST_BATCH, META)
+CLASSES = 10
+SIDE = 32
+
+
+def find_batches(directory: str | Path) -> Path | None:
+    """The folder with the batches: `directory` or the one inside it that bears their name; None if neither is."""
+    for folder in (Path(directory), Path(directory) / FOLDER):
+        if any((folder / name).is_file() for name in FILES):
+            return folder
+    return None
+
+
+def load_batches(folder: str | Path) -> Dataset:
+    """The dataset whose batches are files in `folder`."""
+    folder = Path(folder)
+
+    def read(name: str) -> bytes:
+        try:
+            return (folder / name).read_bytes()
+        except OSError as error:
+            raise DataError(f"{folder / name} cannot be read: {error.strerror}") from error
+
+    return _dataset(read, lambda name: str(folder / name))
+
+
+def load_archive(path: str | Path) -> Dataset:
+    """The dataset in the archive at `path`."""
+    members = read_members(path, lambda name: name in [f"{FOLDER}/{file}" for file in FILES])
+
+    def read(name: str) -> bytes:
+        if f"{FOLDER}/{name}" not in members:
+            raise DataError(f"{path} has no regular file {FOLDER}/{name}")
+        return members[f"{FOLDER}/{name}"]
+
+    return _dataset(read, lambda name: f"{path}, {name}")
+
+
+def load_official(progress: bool = True) -> Dataset:
+    """The dataset from the authors' server, downloaded once and kept. DataError when that cannot be done."""
+
+    def fetch() -> Dataset:
+        path = cache_directory() / URL.rpartition("/")[2]
+        download(URL, path, SHA256, progress)
+        return load_archive(path)
+
+    return cached(source=URL, fingerprint=SHA256, make=fetch)
+
+
+def _dataset(read: Callable[[str], bytes], describe: Callable[[str], str]) -> Dataset:
+    meta = _mapping(read(META), describe(META), ("label_names", "num_cases_per_batch"))
+    names = meta["label_names"]
+    if not isinstance(names, list) or len(names) != CLASSES or not all(isinstance(name, bytes) for name in names):
+        raise DataError(f"{describe(META)}: label_names are not {CLASSES} names")
+    batches = {
+        name: _batch(read(name), describe(name), meta["num_cases_per_batch"]) for name in (*TRAIN_BATCHES, TEST_BATCH)
+    }
+    return Dataset(
+        name="cifar10",
+        classes=tuple(name.decode("ascii", "replace") for name in names),
+        train_images=np.concatenate([batches[name][0] for name in TRAIN_BATCHES]),
+        train_labels=np.concatenate([batches[name][1] for name in TRAIN_BATCHES]),
+        test_images=batches[TEST_BATCH][0],
+        test_labels=batches[TEST_BATCH][1],
+    )
+
+
+def _batch(data: bytes, source: str, count: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(images, labels) of one batch of `count` pictures."""
+    batch = _mapping(data, source, ("data", "labels"))
+    images, labels = batch["data"], batch["labels"]
+    pixels = images.values if isinstance(images, PickledArray) else None
+    if pixels is None or pixels.shape != (count, 3 * SIDE * SIDE):
+        found = "no array" if pixels is None else f"{pixels.dtype} {pixels.shape}"
+        raise DataError(f"{source}: data are {found}, expected uint8 ({count!r}, {3 * SIDE * SIDE})")
+    if not isinstance(labels, list) or len(labels) != count:
+        raise DataError(f"{source}: labels are not a list of {count!r} numbers, as many as pictures")
+    if not all(type(label) is int and 0 <= label < CLASSES for label in labels):
+        raise DataError(f"{source}: a label is not a number from 0 to {CLASSES - 1}")
+    return pixels.reshape(-1, 3, SIDE, SIDE), np.array(labels, dtype=np.int64)
+
+
+def _mapping(data: bytes, source: str, expected: tuple[str, ...]) -> dict[str, Any]:
+    """The dictionary pickled in `data`, by text keys."""
+    found = unpickle(data, source)
+    if not isinstance(found, dict):
+        raise DataError(f"{source}: holds a {type(found).__name__}, expected a dictionary")
+    result = {key.decode("ascii", "replace"): value for key, value in found.items() if isinstance(key, bytes)}
+    for key in expected:
+        if key not in result:
+            raise DataError(f"{source}: has no entry {key}")
+    return result

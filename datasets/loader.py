@@ -1,0 +1,144 @@
+"""Pictures -> the batches of an epoch: shuffled, normalised and, where asked, shifted and mirrored.
+
+    input    (value / 255 - mean[c]) / std[c], then mirrored with probability 1/2, then shifted by up to `crop` rows and
+             columns; what comes in from outside is zero, the mean colour
+    target   the labels
+
+Shapes  input (S, C, H, W), target (S,); S is batch_size, but for a last batch that is smaller
+Dtypes  images uint8, labels int64 on the host; input `dtype`, target int64 on the device
+Order and augmentation follow from (seed, number of the epoch) alone: neither from the batch size nor from the device.
+Raises ValueError for arguments that do not fit.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from tinyfft.backend import Array, Device
+
+_HOST = Device("cpu")
+
+
+class Loader:
+    """Batches of (input, target) on a device, one epoch at a time.
+
+    batch_size  pictures a batch; the last one of an epoch has what is left over, or is left out with `drop_last`
+    crop        the largest shift, in pixels; 0 for none
+    mean, std   per channel, of values from 0 to 1; those of the training set also when testing. Default: of `images`.
+                A channel whose std is 0 is only centred
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        batch_size: int,
+        device: Device,
+        shuffle: bool = False,
+        crop: int = 0,
+        flip: bool = False,
+        seed: int = 0,
+        dtype: str = "float32",
+        mean: Sequence[float] | np.ndarray | None = None,
+        std: Sequence[float] | np.ndarray | None = None,
+        drop_last: bool = False,
+    ) -> None:
+        if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
+            raise ValueError(
+                f"Loader: images are {images.dtype} {images.shape}, expected uint8 (n, C, H, W), not empty"
+            )
+        if labels.shape != images.shape[:1]:
+            raise ValueError(f"Loader: labels have the shape {labels.shape}, expected {images.shape[:1]}")
+        for name, value, least in (("batch_size", batch_size, 1), ("crop", crop, 0), ("seed", seed, 0)):
+            if value < least:
+                raise ValueError(f"Loader: {name} is {value}, expected at least {least}")
+        if drop_last and len(images) < batch_size:
+            raise ValueError(f"Loader: batch_size is {batch_size}, expected at most {len(images)} with drop_last")
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"Loader: dtype is {dtype}, expected float32 or float64")
+        if mean is None or std is None:
+            own_mean, own_std = channel_statistics(images)
+        self.mean = _per_channel("mean", own_mean if mean is None else mean, images.shape[1])
+        self.std = _per_channel("std", own_std if std is None else std, images.shape[1])
+        self.images, self.labels = images, labels
+        self.batch_size, self.device, self.dtype = batch_size, device, np.dtype(dtype)
+        self.shuffle, self.crop, self.flip = shuffle, crop, flip
+        self.seed, self.drop_last = seed, drop_last
+
+    def __len__(self) -> int:
+        """The number of batches of an epoch."""
+        whole, rest = divmod(len(self.images), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def epoch(self, number: int) -> Iterator[tuple[Array, Array]]:
+        """The batches of epoch `number`, each made when it is asked for. The arrays belong to the caller."""
+        if number < 0:
+            raise ValueError(f"Loader: the epoch's number is {number}, expected at least 0")
+        return self._batches(np.random.default_rng([self.seed, number]))
+
+    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
+        n, C, H, W = self.images.shape
+        order = rng.permutation(n) if self.shuffle else np.arange(n)
+        shifts = rng.integers(0, 2 * self.crop + 1, size=(n, 2))
+        mirrored = rng.random(n) < 0.5
+        framed = self._frame(min(self.batch_size, n), C, H, W)
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            positions = slice(start, start + self.batch_size)
+            batch = self.images[order[positions]]
+            if self.flip:
+                chosen = mirrored[positions]
+                batch[chosen] = batch[chosen, :, :, ::-1]
+            input = self._shifted(batch, shifts[positions], framed) if self.crop else self._normalised(batch)
+            target = self.labels[order[positions]].astype(np.int64)
+            yield self.device.array(input), self.device.array(target)
+
+    def _frame(self, S: int, C: int, H: int, W: int) -> np.ndarray:
+        """Room for a batch with `crop` zeros on all sides. Only the middle is ever written, so the zeros stay."""
+        framed = _HOST.empty((S, C, H + 2 * self.crop, W + 2 * self.crop), self.dtype)
+        framed.fill(0)
+        return framed
+
+    def _shifted(self, batch: np.ndarray, shifts: np.ndarray, framed: np.ndarray) -> np.ndarray:
+        S, _, H, W = batch.shape
+        framed = framed[:S]
+        # Normalising straight into the frame, a row at a time, takes twice as long as this second copy.
+        framed[:, :, self.crop : self.crop + H, self.crop : self.crop + W] = self._normalised(batch)
+        windows = np.lib.stride_tricks.sliding_window_view(framed, (H, W), axis=(2, 3))
+        return windows[np.arange(S), :, shifts[:, 0], shifts[:, 1]]
+
+    def _normalised(self, batch: np.ndarray) -> np.ndarray:
+        out = _HOST.empty(batch.shape, self.dtype)
+        scale = 1 / np.where(self.std > 0, self.std, 1)
+        factor = (scale / 255).astype(self.dtype)[:, None, None]
+        offset = (-self.mean * scale).astype(self.dtype)[:, None, None]
+        np.multiply(batch, factor, out=out, dtype=self.dtype)
+        return np.add(out, offset, out=out)
+
+
+def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(mean, std) of each channel, float64 (C,), of the values of `images` (n, C, H, W) uint8 scaled to 0..1.
+
+    std is that of the whole set (divided by n). Sums of integers: exact but for the last divisions.
+    """
+    channels = images.shape[1]
+    total, squares = [0] * channels, [0] * channels  # Python's integers: the products below leave 64 bits
+    for start in range(0, len(images), 1024):  # in pieces, so that the squares of a large set need little memory
+        piece = images[start : start + 1024].astype(np.uint16)
+        sums = piece.sum(axis=(0, 2, 3), dtype=np.int64).tolist()
+        sums_of_squares = (piece * piece).sum(axis=(0, 2, 3), dtype=np.int64).tolist()  # 255 * 255 just fits uint16
+        total = [a + b for a, b in zip(total, sums, strict=True)]
+        squares = [a + b for a, b in zip(squares, sums_of_squares, strict=True)]
+    count = images.size // channels
+    mean = [a / count / 255 for a in total]
+    std = [math.sqrt(count * b - a * a) / count / 255 for a, b in zip(total, squares, strict=True)]
+    return np.array(mean), np.array(std)
+
+
+def _per_channel(name: str, values: Sequence[float] | np.ndarray, channels: int) -> np.ndarray:
+    result = np.asarray(values, dtype=np.float64)
+    if result.shape != (channels,):
+        raise ValueError(
+            f"Loader: {name} has the shape {result.shape}, expected one number for each of {channels} channels"
+        )
+    return result

@@ -1,0 +1,116 @@
+"""datasets.load: which source is used, and when another may take its place."""
+
+import socket
+
+import numpy as np
+import pytest
+from data_files import batch_files, write_files, write_folder
+
+import datasets
+from datasets import cifar10, sample
+from datasets.make_sample import make_sample
+
+
+@pytest.fixture
+def reports():
+    return []
+
+
+@pytest.fixture
+def load(reports, monkeypatch, tmp_path):
+    """datasets.load in silence, where no server answers."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    monkeypatch.setattr(cifar10, "URL", f"http://127.0.0.1:{port}/cifar-10-python.tar.gz")
+    return lambda *names, **options: datasets.load(*names, progress=False, report=reports.append, **options)
+
+
+@pytest.fixture
+def small_sample(tmp_path, rng, monkeypatch):
+    """In place of the bundled archive, one that is read in no time."""
+    write_folder(tmp_path / "all", rng, ending="jpg")
+    make_sample(tmp_path / "all", tmp_path / "small.tar.xz", train=2, test=1)
+    monkeypatch.setattr(sample.load_sample, "__defaults__", (True, tmp_path / "small.tar.xz"))
+
+
+@pytest.mark.usefixtures("small_sample")
+def test_without_a_network_the_sample_is_used_and_said(load, reports):
+    data = load("cifar10")
+    assert data.name == "cifar10-sample"
+    assert len(data.train_labels) == 4
+    (line,) = reports
+    assert cifar10.URL in line  # what was tried
+    assert "refused" in line  # why it failed
+    assert "The bundled sample, cifar10-sample, is used instead" in line
+    assert "\n" not in line
+
+
+@pytest.mark.usefixtures("small_sample")
+def test_the_sample_by_name_is_no_event(load, reports):
+    assert load("cifar10-sample").name == "cifar10-sample"
+    assert reports == []
+
+
+def test_official_data_are_used_where_they_are(load, reports, rng, monkeypatch):
+    files, rows = batch_files(rng)
+    monkeypatch.setattr(cifar10, "download", lambda *arguments: None)
+    members = {f"cifar-10-batches-py/{name}": contents for name, contents in files.items()}
+    monkeypatch.setattr(cifar10, "read_members", lambda path, wanted: members)
+    data = load()
+    assert data.name == "cifar10"
+    np.testing.assert_array_equal(data.test_images.reshape(2, -1), rows["test_batch"][0])
+    assert reports == []
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar10-sample"])
+def test_directory_with_batches(load, reports, rng, tmp_path, name):
+    files, rows = batch_files(rng)
+    write_files(tmp_path / "download" / "cifar-10-batches-py", files)
+    for directory in (tmp_path / "download", str(tmp_path / "download" / "cifar-10-batches-py")):
+        data = load(name, directory=directory)
+        assert data.name == "cifar10"
+        np.testing.assert_array_equal(data.test_images.reshape(2, -1), rows["test_batch"][0])
+    assert reports == []
+
+
+def test_directory_with_pictures(load, reports, rng, tmp_path, monkeypatch):
+    write_folder(tmp_path / "pets", rng)
+    assert load(directory=tmp_path / "pets").name == "pets"
+    monkeypatch.chdir(tmp_path / "pets")
+    assert load(directory=".").name == "pets"
+    assert reports == []
+
+
+def test_a_directory_is_never_replaced(load, reports, rng, tmp_path):
+    with pytest.raises(datasets.DataError, match="nothing does not exist"):
+        load(directory=tmp_path / "nothing")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(datasets.DataError, match="file is not a folder"):
+        load(directory=tmp_path / "file")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(datasets.DataError, match=r"empty holds neither the batches of CIFAR-10 .* nor pictures"):
+        load(directory=tmp_path / "empty")
+    (tmp_path / "half" / "train").mkdir(parents=True)
+    with pytest.raises(datasets.DataError, match="train has no folders"):
+        load(directory=tmp_path / "half")
+    files, _ = batch_files(rng)
+    write_files(tmp_path / "broken", files | {"test_batch": b"<html>"})
+    with pytest.raises(datasets.DataError, match="broken/test_batch: not a whole pickle"):
+        load(directory=tmp_path / "broken")
+    assert reports == []
+
+
+def test_unknown_name(load, tmp_path):
+    for options in ({}, {"directory": tmp_path}):
+        with pytest.raises(datasets.DataError, match="name is 'cifar100', expected one of 'cifar10', 'cifar10-sample'"):
+            load("cifar100", **options)
+
+
+def test_bars_can_be_silenced(rng, tmp_path, capsys):
+    write_folder(tmp_path / "a", rng)
+    write_folder(tmp_path / "b", rng)
+    datasets.load(directory=tmp_path / "a", progress=False)
+    assert capsys.readouterr() == ("", "")
+    datasets.load(directory=tmp_path / "b")
+    assert "10/10" in capsys.readouterr().err
