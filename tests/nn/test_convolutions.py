@@ -330,3 +330,14 @@ def test_pytorch_agrees(method, hazard, rng):
     gx = layer.backward(x, gy)
     for ours, tensor in zip((gx, layer.gradWeight, layer.gradBias), tensors, strict=True):
         assert error(ours, tensor.grad.numpy()) <= FP64_BOUND
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "least", "most"), [("tf32", 1e-7, 1e-3), ("bf16", 1e-5, 2e-2)])
+def test_precision_of_tensor_cores(precision, least, most, rng):
+    device = tinyfft.use_device("cuda")
+    layer = nn.FFTConvolution(64, 64, 5, padding=2, precision=precision)
+    x = rng.standard_normal((8, 64, 16, 16)).astype("float32")
+    expected = convolution(x, to_host(layer.weight), to_host(layer.bias), padding=(2, 2))
+    assert least < error(layer.forward(device.array(x)), expected) <= most
+    assert layer.output.dtype == layer.weight.dtype == np.float32

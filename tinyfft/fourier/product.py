@@ -3,7 +3,8 @@
 Computes  out[q] = op(a[q]) @ op(b[q]) for all q, op the identity or the transpose
 Input     a, b  complex  (Q, rows, columns), contiguous
 Output    out   complex  (Q, rows of op(a), columns of op(b)), contiguous
-Precision "fp32" as the arrays are; "tf32" rounds what is multiplied to TF32 (10 bits) on the tensor cores of a GPU
+Precision "fp32" as the arrays are. On a GPU's tensor cores "tf32" and "bf16" round what is multiplied to 10 and 7 bits
+          of fraction on its way in, and sum in float32. float64 arrays are always multiplied in float64
 NumPy's matmul hands each frequency to BLAS, transposes included. On a GPU cuBLAS is called directly: cupy.matmul
 would copy transposed operands first and knows nothing of TF32.
 """
@@ -12,7 +13,7 @@ import numpy as np
 
 from tinyfft.backend import Array, Device
 
-PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32")}
+PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32", "bf16")}
 """What each kind of device can compute."""
 
 
@@ -58,5 +59,6 @@ def _cublas(a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool
     )
 
 
-_COMPUTE = {"fp32": 68, "tf32": 77}  # cublasComputeType_t: CUBLAS_COMPUTE_32F, CUBLAS_COMPUTE_32F_FAST_TF32
+# cublasComputeType_t: CUBLAS_COMPUTE_32F, _32F_FAST_TF32, _32F_FAST_16BF and _64F
+_COMPUTE = {"fp32": 68, "tf32": 77, "bf16": 75}
 _COMPUTE_64F = 70

@@ -29,6 +29,7 @@ class Convolution(FFTConvolution, DirectConvolution):
         if algorithm not in ("auto", *METHODS):
             raise ValueError(f"Convolution: algorithm is {algorithm!r}, expected one of auto, {', '.join(METHODS)}")
         self.algorithm = algorithm
+        self.precisions = METHODS.get(algorithm, FFTConvolution).precisions
         super().__init__(*arguments, **named)
 
     __init__.__doc__ = FFTConvolution.__init__.__doc__

@@ -44,7 +44,7 @@ class ConvolutionLayer(Module):
         dilation: Pair = 1,
     ) -> None:
         """padding  int, pair (rows, columns), or "same"
-        precision  of the Fourier products: "fp32", or on a GPU "tf32"
+        precision  of the Fourier products: "fp32", or on a GPU "tf32" or "bf16"
         memory     "recompute" (spectra are made again in the backward pass) or "keep" (kept from the forward pass)
         tile       output rows and columns a tile of the Fourier method; None: the plan chooses
         init       "torch7" or "kaiming" (nn/init.py)

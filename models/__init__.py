@@ -1,0 +1,20 @@
+"""Networks: plain functions that return an nn.Sequential. The keys of [model] in a config are their arguments."""
+
+import dataclasses
+
+from models.cifar import cifar
+from models.paper import paper
+from tinyfft import nn
+from tinyfft.config import Config
+
+MODELS = {"cifar": cifar, "paper": paper}
+
+
+def build(config: Config, input_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
+    """The network that `config` describes, on the current device, for pictures of shape (C, H, W)."""
+    arguments = dataclasses.asdict(config.model)
+    function = MODELS[arguments.pop("name")]
+    return function(input_shape, classes, config.algorithm, config.precision, config.memory, **arguments)
+
+
+__all__ = ["MODELS", "build", "cifar", "paper"]

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+import models
+from tinyfft import nn
+from tinyfft.config import load_config
+
+
+def kinds(network):
+    return [type(network[index]).__name__ for index in range(len(network))]
+
+
+def convolution_weights(network):
+    return [m.weight.shape for _, m in network.modules() if isinstance(m, nn.Convolution)]
+
+
+def linear(network):
+    return network[len(network) - 1].weight.shape
+
+
+def test_cifar_layers():
+    network = models.build(load_config("cifar"), (3, 32, 32), 10)
+    block = ["Convolution", "BatchNormalization", "ReLU", "MaxPool"]
+    assert kinds(network) == [*block * 3, "Flatten", "Linear"]
+    assert convolution_weights(network) == [(32, 3, 5, 5), (64, 32, 5, 5), (128, 64, 5, 5)]
+    assert linear(network) == (10, 128 * 4 * 4)
+
+
+def test_paper_layers():
+    network = models.build(load_config("paper"), (3, 32, 32), 1000)
+    pair, pooled = ["Convolution", "ReLU"], ["Convolution", "ReLU", "MaxPool"]
+    assert kinds(network) == [*pair, *pooled, *pair, *pair, *pooled, "Flatten", "Linear"]
+    expected = [(96, 3, 11, 11), (256, 96, 7, 7), (384, 256, 5, 5), (384, 384, 5, 5), (384, 384, 3, 3)]
+    assert convolution_weights(network) == expected
+    assert linear(network) == (1000, 384 * 8 * 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"), [("cifar", (3, 8, 8)), ("cifar", (1, 9, 13)), ("cifar", (3, 16, 11)), ("paper", (1, 4, 7))]
+)
+def test_forward_and_backward_on_any_size(device, rng, name, shape):
+    small = {"channels": (2, 3, 4)} if name == "cifar" else {}
+    network = models.MODELS[name](shape, 4, "fft", "fp32", "recompute", **small)
+    x = device.array(rng.standard_normal((2, *shape), dtype=np.float32))
+    y = network.forward(x)
+    assert y.shape == (2, 4)
+    assert bool(device.xp.isfinite(y).all())
+    network.zeroGradParameters()
+    gx = network.backward(x, device.array(rng.standard_normal((2, 4), dtype=np.float32)))
+    assert gx.shape == x.shape
+    assert all(bool((gradient != 0).any()) for gradient in network.parameters()[1])
+
+
+def test_configuration_reaches_the_convolutions():
+    overrides = ["algorithm=direct", "memory=keep", "model.channels=[4, 5, 6]", "model.kernel_size=3"]
+    network = models.build(load_config("cifar", overrides), (3, 8, 8), 2)
+    convolutions = [m for _, m in network.modules() if isinstance(m, nn.Convolution)]
+    assert [(c.algorithm, c.memory, c.precision) for c in convolutions] == [("direct", "keep", "fp32")] * 3
+    assert convolution_weights(network) == [(4, 3, 3, 3), (5, 4, 3, 3), (6, 5, 3, 3)]
+
+
+def test_float64_throughout():
+    network = models.cifar((1, 8, 8), 2, "fft", "fp32", "recompute", dtype="float64", channels=(1, 1, 1))
+    assert network.forward(np.ones((2, 1, 8, 8))).dtype == np.float64
+
+
+@pytest.mark.parametrize(("name", "least"), [("cifar", 8), ("paper", 4)])
+def test_pictures_too_small_are_refused(name, least):
+    with pytest.raises(ValueError, match=f"{least - 1} x 32 pixels, expected at least {least} x {least}"):
+        models.build(load_config(name), (3, least - 1, 32), 10)
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_precisions_of_a_gpu_are_refused_on_the_cpu(precision):
+    with pytest.raises(ValueError, match=f"precision .*cpu.*'{precision}', expected 'fp32'"):
+        models.build(load_config("cifar", [f"precision={precision}"]), (3, 8, 8), 10)

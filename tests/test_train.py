@@ -1,0 +1,294 @@
+"""The command as its users run it: a process of its own, its two streams, its exit code and its files."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tinyfft
+from tinyfft import checkpoint
+from tinyfft.config import load_config
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = ["--set", "model.channels=[2,2,2]", "batch_size=4", "epochs=1", "data.crop=1"]
+LAST_LINE = r"test accuracy (\d\.\d+), loss (\d+\.\d+), after (\d+) epochs in (\d+\.\d+) s"
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A folder of 8 x 8 pictures: reddish and bluish ones, ten of each to train with and three to test."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(3)
+    for part, count in (("train", 10), ("test", 3)):
+        for name, channel in (("blue", 2), ("red", 0)):
+            (folder / part / name).mkdir(parents=True)
+            for number in range(count):
+                picture = rng.integers(100, size=(8, 8, 3), dtype=np.uint8)
+                picture[..., channel] += 150
+                Image.fromarray(picture).save(folder / part / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Runs train.py on the CPU, in an empty folder, with no GPU in sight; returns the finished process."""
+
+    def run(*arguments):
+        return subprocess.run(
+            command(arguments), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=120
+        )
+
+    return run
+
+
+def command(arguments):
+    return [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
+
+
+def environment(folder):
+    return {**os.environ, "TINYFFT_CACHE": str(folder / "cache"), "CUDA_VISIBLE_DEVICES": ""}
+
+
+def error_line(process, code=2):
+    """The one line of a failed run, without its head."""
+    assert process.returncode == code, process
+    lines = process.stderr.splitlines()
+    assert len(lines) == 1, process.stderr
+    assert lines[0].startswith("train.py: error: ")
+    return lines[0].removeprefix("train.py: error: ")
+
+
+def metrics(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_run_says_what_it_does_and_leaves_its_files(train, pictures, tmp_path):
+    process = train("--config", "cifar", "--data", pictures, *TINY, "--epochs", "2", "--device", "cpu", "--out", "run")
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    assert lines[0].startswith("device cpu (")
+    assert lines[1] == f"data {pictures.name}: 20 training and 6 test pictures, 2 classes"
+    assert lines[2] == "writing to run"
+    for line, (layer, passes) in zip(
+        lines[3:6],
+        [(0, ("updateOutput", "accGradParameters"))]
+        + [(layer, ("updateOutput", "updateGradInput", "accGradParameters")) for layer in (4, 8)],
+        strict=True,
+    ):
+        chosen = ", ".join(f"{name} (fft|direct)" for name in passes)
+        assert re.fullmatch(rf"layer {layer} \(Convolution\): {chosen}", line)
+    assert [line.split(":")[0] for line in lines[6:8]] == ["epoch 1/2", "epoch 2/2"]
+    assert len(lines) == 9
+    assert process.stderr == ""
+
+    run = tmp_path / "run"
+    found = metrics(run)
+    assert [entry["epoch"] for entry in found] == [1, 2]
+    assert set(found[0]) == {
+        *("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy"),
+        *("seconds", "images_per_second", "data", "device"),
+    }
+    assert (found[1]["data"], found[1]["device"]) == (pictures.name, "cpu")
+    accuracy, loss, epochs, _ = re.fullmatch(LAST_LINE, lines[-1]).groups()
+    assert (accuracy, loss, epochs) == (f"{found[1]['test_accuracy']:.4f}", f"{found[1]['test_loss']:.4f}", "2")
+    config = load_config(str(run / "config.toml"))
+    assert (config.epochs, config.batch_size, config.model.channels) == (2, 4, (2, 2, 2))
+    assert checkpoint.read(run / "checkpoint.safetensors")[0]["13.weight"].shape == (2, 2)
+
+
+def test_the_resolved_configuration_runs_again_with_the_same_result(train, pictures, tmp_path):
+    # steps so small that the network which is left is the one that the seed began with
+    options = ("--data", pictures, "--device", "cpu", "--set", "algorithm=fft", "optimizer.learning_rate=1e-30")
+    assert train("--config", "cifar", *options, *TINY, "--seed", "5", "--out", "a").returncode == 0
+    assert train("--config", "a/config.toml", *options, "--out", "b").returncode == 0
+    assert train("--config", "a/config.toml", *options, "--out", "c", "--seed", "6").returncode == 0
+    losses = [metrics(tmp_path / name)[0]["train_loss"] for name in "abc"]
+    assert losses[0] == losses[1] != losses[2]
+    weights = [checkpoint.read(tmp_path / name / "checkpoint.safetensors")[0]["0.weight"] for name in "abc"]
+    assert np.array_equal(weights[0], weights[1])
+    assert not np.array_equal(weights[0], weights[2])
+
+
+def test_without_out_a_run_gets_a_new_folder(train, pictures, tmp_path):
+    process = train("--config", "cifar", "--data", pictures, *TINY)
+    assert process.returncode == 0, process.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"cifar-\d{8}-\d{6}", folder.name)
+    assert sorted(os.listdir(folder)) == ["checkpoint.safetensors", "config.toml", "metrics.jsonl"]
+
+
+def test_fewer_pictures_than_a_minibatch_are_one_minibatch(train, pictures):
+    process = train("--config", "cifar", "--data", pictures, *TINY, "--batch-size", "64")
+    assert process.returncode == 0, process.stderr
+    assert re.fullmatch(LAST_LINE, process.stdout.splitlines()[-1])
+
+
+def test_red_is_told_from_blue(train, pictures, tmp_path):
+    rate = ("--set", "model.channels=[4,4,4]", "optimizer.learning_rate=0.05")
+    process = train("--config", "cifar", "--data", pictures, *TINY, *rate, "--epochs", "10", "--out", "run")
+    assert process.returncode == 0, process.stderr
+    assert metrics(tmp_path / "run")[-1]["test_accuracy"] == 1.0
+
+
+def test_a_loss_that_explodes_is_one_line(train, pictures):
+    process = train("--config", "cifar", "--data", pictures, *TINY, "optimizer.learning_rate=1e200", "--out", "run")
+    assert process.returncode == 1
+    assert re.search(r"^train.py: error: the loss is \w+ after \d+ steps, .* try a smaller", process.stderr, re.M)
+    assert "Traceback" not in process.stderr
+
+
+SMALL_TIMING = ("--set", "model.channels=[2,2,2]", "batch_size=3", "timing.input_shape=[3,8,8]")
+
+
+def test_timing_needs_no_data_and_writes_json(train, tmp_path):
+    process = train("--config", "cifar", "--time", "--json", "t.json", "--device", "cpu", *SMALL_TIMING)
+    assert process.returncode == 0, process.stderr
+    report = json.loads((tmp_path / "t.json").read_text())
+    assert (report["device"], report["batch_size"], report["precision"]) == ("cpu", 3, "fp32")
+    assert len(report["layers"]) == 14
+    assert report["layers"][0]["updateGradInput_ms"] is None
+    assert all(row["name"] in process.stdout for row in report["layers"])
+    assert f"{report['images_per_second']:.1f} images/s" in process.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_answers_without_numpy():
+    code = (
+        "import sys, train\n"
+        "try: train.main(['--help'])\n"
+        "except SystemExit as stop: print(stop.code, 'numpy' in sys.modules, 'cupy' in sys.modules)\n"
+    )
+    process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert process.stdout.splitlines()[-1] == "0 False False"
+    for option in ("--config", "--data", "--device", "--epochs", "--batch-size", "--seed", "--set", "--out", "--time"):
+        assert option in process.stdout
+    assert "examples:" in process.stdout
+
+
+def test_version(train):
+    process = train("--version")
+    assert (process.returncode, process.stdout) == (0, f"tinyfft {tinyfft.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "the following arguments are required: --config"),
+        (("--config", "cfar"), "unknown config 'cfar', expected one of cifar, "),
+        (("--config", "none.toml"), "none.toml: cannot be read: No such file or directory"),
+        (("--config", "cifar", "--sett", "a=1"), "unrecognized arguments: --sett a=1"),
+        (("--config", "cifar", "--set", "epoch=1"), "unknown key epoch, did you mean epochs?"),
+        (
+            ("--config", "cifar", "--set", "optimizer.momentum=much"),
+            'optimizer.momentum is "much" (a string), expected',
+        ),
+        (("--config", "cifar", "--set", "epochs"), "--set epochs: expected key=value"),
+        (("--config", "cifar", "--batch-size", "0"), "batch_size is 0, expected at least 1"),
+        (("--config", "cifar", "--epochs", "0"), "epochs is 0, expected at least 1"),
+        (("--config", "cifar", "--epochs", "ten"), 'epochs is "ten" (a string), expected an integer'),
+        (("--config", "cifar", "--seed", "-1"), "seed is -1, expected at least 0"),
+        (("--config", "cifar", "--data", "nowhere"), "nowhere does not exist"),
+        (("--config", "cifar", "--device", "tpu"), "--device is 'tpu', expected auto, cpu, cuda or cuda:N"),
+        (("--config", "cifar", "--device", "cuda"), "device cuda does not work: "),
+        (("--config", "cifar", "--json", "t.json"), "--json needs --time"),
+        (("--config", "cifar", "--time", "--json", "no/t.json"), "--json no/t.json: there is no folder no"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(train, tmp_path, arguments, message):
+    assert message in error_line(train(*arguments))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+@pytest.mark.parametrize("mode", [("--time",), ("--data",)])
+def test_a_precision_of_gpus_is_refused_on_the_cpu(train, pictures, tmp_path, mode, precision):
+    mode = (*mode, pictures) if mode == ("--data",) else mode
+    message = error_line(train("--config", "cifar", "--device", "cpu", "--set", f"precision={precision}", *mode))
+    assert precision in message
+    assert "cpu" in message
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3", "mine.toml: unknown key epoch, did you mean epochs?"),
+        ("epochs = 'x'", 'mine.toml: epochs is "x" (a string), expected an integer'),
+        ("epochs =", "mine.toml: not valid TOML"),
+    ],
+)
+def test_a_bad_config_file_is_named(train, tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(text)
+    assert message in error_line(train("--config", "mine.toml"))
+
+
+def test_an_empty_class_folder_is_named(train, tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / "mine" / part / "empty").mkdir(parents=True)
+    assert "empty" in error_line(train("--config", "cifar", "--data", "mine"))
+
+
+def test_a_truncated_picture_is_named(train, tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / "mine" / part / "a").mkdir(parents=True)
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "mine" / part / "a" / "whole.png")
+    whole = (tmp_path / "mine" / "train" / "a" / "whole.png").read_bytes()
+    (tmp_path / "mine" / "train" / "a" / "half.png").write_bytes(whole[: len(whole) // 2])
+    assert "half.png" in error_line(train("--config", "cifar", "--data", "mine"))
+
+
+def test_pictures_too_small_for_the_network_are_refused(train, tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / "mine" / part / "a").mkdir(parents=True)
+        Image.fromarray(np.zeros((4, 8, 3), np.uint8)).save(tmp_path / "mine" / part / "a" / "small.png")
+    message = error_line(train("--config", "cifar", "--data", "mine"))
+    assert message == "cifar: pictures have 4 x 8 pixels, expected at least 8 x 8"
+
+
+def test_a_run_is_never_overwritten(train, pictures, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").write_text("kept\n")
+    message = error_line(train("--config", "cifar", "--data", pictures, *TINY, "--out", "run"))
+    assert message == "--out run holds a run already (metrics.jsonl), expected a new or empty folder"
+    assert (tmp_path / "run" / "metrics.jsonl").read_text() == "kept\n"
+
+
+def test_a_file_that_cannot_be_written_is_one_line_and_exit_code_1(train, tmp_path):
+    (tmp_path / "taken").mkdir()
+    process = train("--config", "cifar", "--time", "--device", "cpu", *SMALL_TIMING, "--json", "taken")
+    assert error_line(process, code=1) == "taken: Is a directory"
+
+
+def test_ctrl_c_ends_with_one_line_and_keeps_what_is_done(pictures, tmp_path):
+    arguments = ("--config", "cifar", "--data", pictures, *TINY, "--epochs", "1000000", "--out", "run")
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # an ignored signal would be ignored there too
+    try:
+        process = subprocess.Popen(
+            command(arguments),
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    with process:
+        try:
+            while not process.stdout.readline().startswith("epoch 2/"):
+                assert process.poll() is None, process.stderr.read()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert errors == "train.py: interrupted\n"
+    assert [entry["epoch"] for entry in metrics(tmp_path / "run")][:2] == [1, 2]
+    assert "13.weight" in checkpoint.read(tmp_path / "run" / "checkpoint.safetensors")[0]

@@ -1,0 +1,148 @@
+"""What a run is made of: every key of configs/*.toml, with its type, its default and its limits.
+
+    config = load_config("cifar", ["epochs=2", "optimizer.learning_rate=0.05"])
+    config.optimizer.learning_rate
+
+A new key is one line in a class below. Its type and `key` say what is accepted; a wrong key, type or value is a
+ConfigError that names the key.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tinyfft.tables import ConfigError, from_table, key, to_text
+
+__all__ = ["CONFIGS", "Config", "ConfigError", "load_config", "to_toml"]
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+
+@dataclass(frozen=True)
+class Data:
+    name: str = key("cifar10", choices=("cifar10", "cifar10-sample"))
+    crop: int = key(0, at_least=0)  # pixels
+    flip: bool = False
+
+
+@dataclass(frozen=True)
+class CifarModel:
+    """The arguments of models.cifar."""
+
+    name: str = key("cifar", choices=("cifar",))
+    channels: tuple[int, ...] = key((32, 64, 128), at_least=1, length=3)
+    kernel_size: int = key(5, at_least=1)
+
+
+@dataclass(frozen=True)
+class PaperModel:
+    """The arguments of models.paper: none."""
+
+    name: str = key("paper", choices=("paper",))
+
+
+@dataclass(frozen=True)
+class Loss:
+    label_smoothing: float = key(0.0, at_least=0, below=1)
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    learning_rate: float = key(0.1, above=0)
+    momentum: float = key(0.0, at_least=0, below=1)
+    nesterov: bool = False
+    weight_decay: float = key(0.0, at_least=0)
+
+    def __post_init__(self) -> None:
+        if self.nesterov and not self.momentum:
+            raise ConfigError("optimizer.nesterov is true and optimizer.momentum 0, expected a momentum above 0")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The arguments of optim.Schedule; which of them count depends on the kind."""
+
+    kind: str = key("constant", choices=("constant", "one_cycle", "step"))
+    warmup: float = key(0.25, at_least=0, below=1)
+    decay: str = key("linear", choices=("linear", "cosine"))
+    milestones: tuple[float, ...] = key((0.5, 0.75), above=0, below=1)
+    factor: float = key(0.1, above=0, at_most=1)
+
+
+@dataclass(frozen=True)
+class Timing:
+    input_shape: tuple[int, ...] = key((3, 32, 32), at_least=1, length=3)
+    classes: int = key(10, at_least=2)
+
+
+@dataclass(frozen=True)
+class Config:
+    algorithm: str = key("auto", choices=("auto", "fft", "direct"))
+    precision: str = key("fp32", choices=("fp32", "tf32", "bf16"))
+    memory: str = key("recompute", choices=("recompute", "keep"))
+    epochs: int = key(10, at_least=1)
+    batch_size: int = key(128, at_least=1)
+    seed: int = key(1, at_least=0)
+    data: Data = field(default_factory=Data)
+    model: CifarModel | PaperModel = field(default_factory=CifarModel)  # model.name says which
+    loss: Loss = field(default_factory=Loss)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    timing: Timing = field(default_factory=Timing)
+
+
+def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration called NAME in configs/, or in the file PATH.toml, with "dotted.key=value" texts applied to it.
+
+    Values are read as TOML; what is not TOML is taken as a string, so that quotes can be left out.
+    """
+    path = _find(name_or_path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        config = from_table(Config, table)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except ValueError as error:  # from the TOML and from the UTF-8 decoder
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    for text in overrides:
+        _override(table, text)
+    return from_table(Config, table) if overrides else config
+
+
+def to_toml(config: Config) -> str:
+    """The configuration as TOML text, every key written out; reading it back gives the same one."""
+    return to_text(config)
+
+
+def _find(name_or_path: str) -> Path:
+    if name_or_path.endswith(".toml"):
+        return Path(name_or_path)
+    path = CONFIGS / f"{name_or_path}.toml"
+    available = sorted(file.stem for file in CONFIGS.glob("*.toml"))
+    if name_or_path not in available:
+        raise ConfigError(
+            f"unknown config {name_or_path!r}, expected one of {', '.join(available) or '(none)'} from {CONFIGS}, "
+            f"or a file that ends in .toml"
+        )
+    return path
+
+
+def _override(table: dict[str, Any], text: str) -> None:
+    """Write "dotted.key=value" into the tables."""
+    dotted, equals, value_text = text.partition("=")
+    *tables, last = (part.strip() for part in dotted.split("."))
+    if not equals or not all([*tables, last]):
+        raise ConfigError(f"--set {text}: expected key=value, for example optimizer.learning_rate=0.05")
+    for depth, name in enumerate(tables):
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{dotted}: {'.'.join(tables[: depth + 1])} is a single value and has no keys below it")
+    try:
+        read = tomllib.loads(f"value = {value_text}")
+    except ValueError:  # not TOML: a bare word
+        read = {}
+    table[last] = read["value"] if read.keys() == {"value"} else value_text.strip()
