@@ -6,9 +6,9 @@ from tinyfft import nn
 def cifar(
     input_shape: tuple[int, int, int],
     classes: int,
-    algorithm: str,
-    precision: str,
-    memory: str,
+    algorithm: str = "auto",
+    precision: str = "fp32",
+    memory: str = "recompute",
     dtype: str = "float32",
     channels: tuple[int, int, int] = (32, 64, 128),
     kernel_size: int = 5,

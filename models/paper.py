@@ -10,7 +10,12 @@ LAYERS = ((96, 11, False), (256, 7, True), (384, 5, False), (384, 5, False), (38
 
 
 def paper(
-    input_shape: tuple[int, int, int], classes: int, algorithm: str, precision: str, memory: str, dtype: str = "float32"
+    input_shape: tuple[int, int, int],
+    classes: int,
+    algorithm: str = "auto",
+    precision: str = "fp32",
+    memory: str = "recompute",
+    dtype: str = "float32",
 ) -> nn.Sequential:
     """The network for pictures of shape (C, H, W). Raises ValueError if one is smaller than 4 x 4."""
     C, H, W = input_shape

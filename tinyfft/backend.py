@@ -39,8 +39,8 @@ class Device:
 
     @property
     def block_bytes(self) -> int:
-        """Memory to work on at a time: 2 MiB stay in a CPU's caches, 256 MiB keep a GPU busy between two launches."""
-        return 1 << 21 if self.kind == "cpu" else 1 << 28
+        """Memory to work on at a time: 4 MiB stay in a CPU's caches, 256 MiB keep a GPU busy between two launches."""
+        return 1 << 22 if self.kind == "cpu" else 1 << 28
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An uninitialised array. Every buffer of the package is made here."""

@@ -11,6 +11,7 @@ import tinyfft
 from tinyfft import nn
 from tinyfft.backend import to_host
 from tinyfft.fourier.arena import high_water_bytes, reset_high_water
+from tinyfft.gradcheck import gradcheck
 
 METHODS = [nn.FFTConvolution, nn.DirectConvolution]
 ALL = [*METHODS, nn.Convolution]
@@ -120,6 +121,12 @@ def test_backward_is_its_two_halves(device, method, rng):
     assert error(layer.updateGradInput(x, gy), gx) <= FP64_BOUND
     layer.accGradParameters(x, gy)
     assert error(layer.gradWeight, together) <= FP64_BOUND
+
+
+@pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
+def test_central_differences(device, method, rng):
+    layer = method(2, 3, (3, 4), stride=(2, 1), padding=(1, 2), dtype="float64")
+    gradcheck(layer, device.array(rng.standard_normal((2, 2, 7, 5))))
 
 
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)

@@ -128,7 +128,7 @@ class Plan:
     y: AxisPlan
     x: AxisPlan
     itemsize: int = 4
-    block_bytes: int = 1 << 21
+    block_bytes: int = 1 << 22
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -226,7 +226,7 @@ TILING_OVERHEAD = 1.25
 
 @lru_cache(maxsize=1024)
 def plan_convolution(
-    S: int, C: int, F: int, y: Axis, x: Axis, itemsize: int = 4, tile: int | None = None, block_bytes: int = 1 << 21
+    S: int, C: int, F: int, y: Axis, x: Axis, itemsize: int = 4, tile: int | None = None, block_bytes: int = 1 << 22
 ) -> Plan:
     """The plan with the fewest operations a pass; `tile` forces tiles of that many output rows and columns."""
     choices = (candidates(axis, tile) for axis in (y, x))

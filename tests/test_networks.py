@@ -1,0 +1,78 @@
+"""Whole networks: the gradient against PyTorch's, and both methods of convolution on one path of training."""
+
+import numpy as np
+import pytest
+from measure import FP64_BOUND, error
+
+import models
+import tinyfft
+from tinyfft import nn, optim
+
+
+def small_network(**named):
+    return models.cifar((3, 16, 12), 5, channels=(4, 6, 8), kernel_size=3, **named)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("algorithm", ["fft", "direct"])
+def test_gradient_of_a_whole_network_is_pytorchs(algorithm, rng):
+    import torch
+
+    network = small_network(algorithm=algorithm, dtype="float64")
+    x, target = rng.standard_normal((7, 3, 16, 12)), rng.integers(5, size=7)
+    criterion = nn.CrossEntropyCriterion(label_smoothing=0.1)
+    network.zeroGradParameters()
+    loss = criterion.forward(network.forward(x), target)
+    gradient = network.backward(x, criterion.backward(network.output, target))
+
+    twin, pairs = [], []
+    for module in (network[index] for index in range(len(network))):
+        match module:
+            case nn.Convolution():
+                twin.append(torch.nn.Conv2d(module.in_channels, module.out_channels, 3, padding=1, bias=False))
+            case nn.BatchNormalization():
+                twin.append(torch.nn.BatchNorm2d(len(module.weight)))
+            case nn.ReLU():
+                twin.append(torch.nn.ReLU())
+            case nn.MaxPool():
+                twin.append(torch.nn.MaxPool2d(2))
+            case nn.Flatten():
+                twin.append(torch.nn.Flatten())
+            case nn.Linear():
+                twin.append(torch.nn.Linear(*module.weight.shape[::-1]))
+        twin[-1].double()
+        for ours, theirs in zip(module.parameters()[0], twin[-1].parameters(), strict=True):
+            theirs.data = torch.tensor(ours)
+        pairs += zip(module.parameters()[1], twin[-1].parameters(), strict=True)
+    assert len(twin) == len(network)
+    tensor = torch.tensor(x, requires_grad=True)
+    theirs = torch.nn.functional.cross_entropy(
+        torch.nn.Sequential(*twin)(tensor), torch.tensor(target), label_smoothing=0.1
+    )
+    theirs.backward()
+    assert loss == pytest.approx(theirs.item(), rel=1e-13)
+    assert error(gradient, tensor.grad.numpy()) <= FP64_BOUND
+    assert len(pairs) == 11
+    for ours, parameter in pairs:
+        assert error(ours, parameter.grad.numpy()) <= FP64_BOUND
+
+
+@pytest.mark.parametrize("memory", ["recompute", "keep"])
+def test_both_methods_train_alike_from_one_seed(device, memory, rng):
+    x = device.array(rng.standard_normal((20, 8, 3, 16, 12), dtype=np.float32))
+    target = device.array(rng.integers(5, size=(20, 8)))
+    losses = {}
+    for algorithm in ("fft", "direct"):
+        tinyfft.manual_seed(5)
+        network = small_network(algorithm=algorithm, memory=memory)
+        sgd = optim.SGD(*network.getParameters(), learning_rate=0.02, momentum=0.9)
+        criterion = nn.CrossEntropyCriterion()
+        losses[algorithm] = []
+        for step in range(20):
+            network.zeroGradParameters()
+            losses[algorithm].append(criterion.forward(network.forward(x[step]), target[step]))
+            network.backward(x[step], criterion.backward(network.output, target[step]))
+            sgd.step()
+            network.weights_changed()
+    assert len(set(losses["fft"])) == 20
+    assert losses["fft"] == pytest.approx(losses["direct"], rel=1e-4)
