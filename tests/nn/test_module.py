@@ -178,3 +178,22 @@ def test_a_bare_module():
         module.forward(None)
     with pytest.raises(NotImplementedError, match="Module has no updateGradInput"):
         module.backward(None, None)
+
+
+LAYERS = {
+    "Linear": (4, 2),
+    "ReLU": (),
+    "MaxPool": (2,),
+    "Dropout": (),
+    "BatchNormalization": (4,),
+    "LogSoftMax": (),
+    "FFTConvolution": (4, 2, 1),
+    "DirectConvolution": (4, 2, 1),
+}
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_input_that_is_no_array_of_the_device_is_named(kind):
+    layer = getattr(nn, kind)(*LAYERS[kind])
+    with pytest.raises(TypeError, match=f"{kind}: input is a builtins.list, expected a numpy.ndarray on cpu"):
+        layer.forward([[1.0, 2.0, 3.0, 4.0]])

@@ -29,7 +29,7 @@ class ReLU(Module):
         return gradInput
 
     def _check(self, input: Array, gradOutput: Array | None = None) -> None:
-        _check_dtype(self, input)
+        self._check_array(input)
         if gradOutput is not None:
             self._check_gradOutput(gradOutput)
 
@@ -52,13 +52,8 @@ class LogSoftMax(Module):
         return self.xp.subtract(gradOutput, gradInput, out=gradInput)
 
     def _check(self, input: Array, gradOutput: Array | None = None) -> None:
+        self._check_array(input)
         if input.ndim != 2 or input.shape[1] < 1:
             raise ValueError(f"LogSoftMax: input has shape {input.shape}, expected (S, K) with K >= 1")
-        _check_dtype(self, input)
         if gradOutput is not None:
             self._check_gradOutput(gradOutput)
-
-
-def _check_dtype(layer: Module, input: Array) -> None:
-    if input.dtype.name not in ("float32", "float64"):
-        raise ValueError(f"{type(layer).__name__}: input has dtype {input.dtype}, expected float32 or float64")

@@ -119,10 +119,8 @@ class ConvolutionLayer(Module):
 
     def _check_input(self, input: Array) -> Plan:
         """The plan for this input: the one check of shapes and dtype for all three passes."""
-        plan = self.plan(input.shape)
-        if input.dtype != self.dtype:
-            raise ValueError(f"{type(self).__name__}: input has dtype {input.dtype}, expected {self.dtype}")
-        return plan
+        self._check_array(input)
+        return self.plan(input.shape)
 
     def _check_backward(self, input: Array, gradOutput: Array) -> Plan:
         plan = self._check_input(input)

@@ -53,19 +53,20 @@ class Criterion:
     def __repr__(self) -> str:
         return f"nn.{type(self).__name__}"
 
+    dtype = None
     _buffer = Module._buffer
+    _check_array = Module._check_array
 
     def _explain_nan(self, input: Array, target: Array) -> None:
         """Raises if the target is why the loss is NaN. Asked only then: to look at values is to wait for the device."""
 
     def _check(self, input: Array, target: Array) -> None:
-        name = type(self).__name__
+        self._check_array(input)
         if not isinstance(target, self.xp.ndarray):
             raise TypeError(
-                f"{name}: target is {type(target)}, expected {self.xp.ndarray}, as the device is {self.device}"
+                f"{type(self).__name__}: target is {type(target)}, expected {self.xp.ndarray}, "
+                f"as the device is {self.device}"
             )
-        if input.dtype.name not in ("float32", "float64"):
-            raise ValueError(f"{name}: input has dtype {input.dtype}, expected float32 or float64")
 
 
 class MSECriterion(Criterion):

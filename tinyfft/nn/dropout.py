@@ -37,8 +37,7 @@ class Dropout(Module):
         return f"nn.Dropout({self.p:g})"
 
     def _check(self, input: Array, gradOutput: Array | None = None) -> None:
-        if input.dtype.name not in ("float32", "float64"):
-            raise ValueError(f"Dropout: input has dtype {input.dtype}, expected float32 or float64")
+        self._check_array(input)
         if gradOutput is not None:
             self._check_gradOutput(gradOutput)
 

@@ -61,9 +61,8 @@ class Linear(Module):
         return f"nn.Linear({self.in_features} -> {self.out_features}{', no bias' if self.bias is None else ''})"
 
     def _check(self, input: Array, gradOutput: Array | None = None) -> None:
+        self._check_array(input)
         if input.ndim != 2 or input.shape[1] != self.in_features:
             raise ValueError(f"Linear: input has shape {input.shape}, expected (S, {self.in_features})")
-        if input.dtype != self.dtype:
-            raise ValueError(f"Linear: input has dtype {input.dtype}, expected {self.dtype}, as the weights")
         if gradOutput is not None:
             self._check_gradOutput(gradOutput)

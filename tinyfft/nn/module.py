@@ -14,6 +14,8 @@ Source  torch/nn, doc/module.md and Module.lua
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+import numpy as np
+
 from tinyfft import backend
 from tinyfft.backend import Array
 
@@ -21,6 +23,7 @@ from tinyfft.backend import Array
 class Module:
     parameter_names: tuple[str, ...] = ()  # weight -> gradWeight, bias -> gradBias
     buffer_names: tuple[str, ...] = ()
+    dtype: np.dtype | None = None  # a layer with parameters has one, and takes no other input
 
     def __init__(self) -> None:
         self.device = backend.current_device()
@@ -139,6 +142,17 @@ class Module:
             setattr(self, name, array)
             self._buffers.add(name)
         return array
+
+    def _check_array(self, input: Array) -> None:
+        """Raises TypeError unless input is an array of this device, ValueError unless its dtype is the layer's."""
+        if not isinstance(input, self.xp.ndarray):
+            came = f"{type(input).__module__}.{type(input).__name__}"
+            raise TypeError(
+                f"{type(self).__name__}: input is a {came}, expected a {self.xp.__name__}.ndarray on {self.device}"
+            )
+        expected = ("float32", "float64") if self.dtype is None else (self.dtype.name,)
+        if input.dtype.name not in expected:
+            raise ValueError(f"{type(self).__name__}: input has dtype {input.dtype}, expected {' or '.join(expected)}")
 
     def _check_gradOutput(self, gradOutput: Array) -> None:
         """Raises ValueError unless gradOutput has the shape and dtype of the output it is the gradient of."""

@@ -102,11 +102,10 @@ class BatchNormalization(Module):
         return f"nn.BatchNormalization({self.num_features}{', not affine' if self.weight is None else ''})"
 
     def _check(self, input: Array, gradOutput: Array | None = None) -> None:
+        self._check_array(input)
         C = self.num_features
         if input.ndim not in (2, 4) or input.shape[1] != C:
             raise ValueError(f"BatchNormalization: input has shape {input.shape}, expected (S, {C}) or (S, {C}, H, W)")
-        if input.dtype != self.dtype:
-            raise ValueError(f"BatchNormalization: input has dtype {input.dtype}, expected {self.dtype}")
         if gradOutput is not None:
             self._check_gradOutput(gradOutput)
         elif self.train and input.size <= C:

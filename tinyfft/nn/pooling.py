@@ -47,6 +47,7 @@ class _Pool(Module):
         return text + (f", padding {self.padding})" if self.padding != (0, 0) else ")")
 
     def _check(self, input: Array, gradOutput: Array | None = None) -> None:
+        self._check_array(input)
         name = type(self).__name__
         if input.ndim != 4:
             raise ValueError(f"{name}: input has shape {input.shape}, expected (S, C, H, W)")
@@ -55,8 +56,6 @@ class _Pool(Module):
                 f"{name}: input has shape {input.shape}, expected planes of at least kernel_size = {self.kernel_size} "
                 f"with padding = {self.padding} on each side"
             )
-        if input.dtype.name not in ("float32", "float64"):
-            raise ValueError(f"{name}: input has dtype {input.dtype}, expected float32 or float64")
         if gradOutput is not None:
             self._check_gradOutput(gradOutput)
 
