@@ -153,11 +153,11 @@ def test_repr():
 @kinds
 def test_errors(device, kind):
     layer, x = getattr(nn, kind)(3, 2), device.array(np.ones((2, 3, 5, 5)))
-    with pytest.raises(ValueError, match=f"{kind}: kernel_size is 0, expected a number or a pair, each >= 1"):
+    with pytest.raises(ValueError, match=f"{kind}: kernel_size is 0, expected at least 1"):
         getattr(nn, kind)(0)
-    with pytest.raises(ValueError, match=rf"{kind}: stride is \(1, 0\), expected a number or a pair, each >= 1"):
+    with pytest.raises(ValueError, match=rf"{kind}: stride is 0, expected at least 1"):
         getattr(nn, kind)(2, (1, 0))
-    with pytest.raises(ValueError, match=f"{kind}: padding is -1, expected a number or a pair, each >= 0"):
+    with pytest.raises(ValueError, match=f"{kind}: padding is -1, expected at least 0"):
         getattr(nn, kind)(2, 2, -1)
     with pytest.raises(ValueError, match=rf"{kind}: padding is \(2, 2\), expected at most half of kernel_size"):
         getattr(nn, kind)(3, 2, 2)

@@ -11,16 +11,12 @@ Source  torch/nn, SpatialConvolution.lua; "same" as torch.nn.Conv2d defines it
 """
 
 from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 
 from tinyfft.backend import Array
 from tinyfft.fourier.plan import Axis, Plan, plan_convolution
+from tinyfft.nn.arguments import Pair, one_of, pair, whole_number
 from tinyfft.nn.init import initialize, make_parameters
 from tinyfft.nn.module import Module
-
-Pair = int | Sequence[int]
 
 
 class ConvolutionLayer(Module):
@@ -51,19 +47,19 @@ class ConvolutionLayer(Module):
         """
         super().__init__()
         kind = type(self).__name__
-        if groups != 1 or _pair(kind, "dilation", dilation, 1) != (1, 1):
+        if groups != 1 or pair(self, "dilation", dilation, 1) != (1, 1):
             raise ValueError(f"{kind}: groups = {groups}, dilation = {dilation}: only 1 is supported, for both")
-        self.in_channels = _positive(kind, "in_channels", in_channels)
-        self.out_channels = _positive(kind, "out_channels", out_channels)
-        self.kernel_size = _pair(kind, "kernel_size", kernel_size, 1)
-        self.stride = _pair(kind, "stride", stride, 1)
-        self.padding = "same" if padding == "same" else _pair(kind, "padding", padding, 0)
+        self.in_channels = whole_number(self, "in_channels", in_channels)
+        self.out_channels = whole_number(self, "out_channels", out_channels)
+        self.kernel_size = pair(self, "kernel_size", kernel_size, 1)
+        self.stride = pair(self, "stride", stride, 1)
+        self.padding = "same" if padding == "same" else pair(self, "padding", padding, 0)
         if self.padding == "same" and self.stride != (1, 1):
             raise ValueError(f"{kind}: padding is 'same' with stride {self.stride}, expected stride 1")
         supported = self.precisions[self.device.kind]
-        self.precision = _one_of(kind, f"precision on {self.device}", precision, supported)
-        self.memory = _one_of(kind, "memory", memory, ("recompute", "keep"))
-        self.tile = None if tile is None else _positive(kind, "tile", tile)
+        self.precision = one_of(self, f"precision on {self.device}", precision, supported)
+        self.memory = one_of(self, "memory", memory, ("recompute", "keep"))
+        self.tile = None if tile is None else whole_number(self, "tile", tile)
         self.init = init
         maps = (self.out_channels,)
         make_parameters(self, dtype, weight=(*maps, self.in_channels, *self.kernel_size), bias=maps if bias else None)
@@ -138,26 +134,3 @@ class ConvolutionLayer(Module):
 
 
 PASSES = ("updateOutput", "updateGradInput", "accGradParameters")
-
-
-def _positive(kind: str, name: str, value: Any, least: int = 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{kind}: {name} is {value!r}, expected a whole number")
-    if value < least:
-        raise ValueError(f"{kind}: {name} is {value}, expected at least {least}")
-    return int(value)
-
-
-def _pair(kind: str, name: str, value: Any, least: int) -> tuple[int, int]:
-    if isinstance(value, int | np.integer):
-        value = (value, value)
-    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2:
-        raise TypeError(f"{kind}: {name} is {value!r}, expected a whole number or a pair of them")
-    first, second = (_positive(kind, name, v, least) for v in value)
-    return first, second
-
-
-def _one_of(kind: str, name: str, value: Any, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise ValueError(f"{kind}: {name} is {value!r}, expected {' or '.join(map(repr, choices))}")
-    return value

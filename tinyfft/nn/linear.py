@@ -14,6 +14,7 @@ Source  torch/nn, Linear.lua
 from typing import Any
 
 from tinyfft.backend import Array
+from tinyfft.nn.arguments import whole_number
 from tinyfft.nn.init import initialize, make_parameters
 from tinyfft.nn.module import Module
 
@@ -23,11 +24,9 @@ class Linear(Module):
         self, in_features: int, out_features: int, bias: bool = True, dtype: Any = "float32", init: str = "torch7"
     ) -> None:
         super().__init__()
-        for name, size in (("in_features", in_features), ("out_features", out_features)):
-            if size < 1:
-                raise ValueError(f"Linear: {name} is {size}, expected at least 1")
+        self.in_features = whole_number(self, "in_features", in_features)
+        self.out_features = whole_number(self, "out_features", out_features)
         self.init = init
-        self.in_features, self.out_features = in_features, out_features
         make_parameters(self, dtype, weight=(out_features, in_features), bias=(out_features,) if bias else None)
         self.reset()
 

@@ -17,6 +17,7 @@ Source  torch/nn, BatchNormalization.lua (Ioffe, Szegedy 2015); semantics as tor
 from typing import Any
 
 from tinyfft.backend import Array
+from tinyfft.nn.arguments import whole_number
 from tinyfft.nn.init import make_parameters
 from tinyfft.nn.module import Module
 
@@ -33,13 +34,12 @@ class BatchNormalization(Module):
         dtype: Any = "float32",
     ) -> None:
         super().__init__()
-        if num_features < 1:
-            raise ValueError(f"BatchNormalization: num_features is {num_features}, expected at least 1")
+        self.num_features = whole_number(self, "num_features", num_features)
         if not eps > 0:
             raise ValueError(f"BatchNormalization: eps is {eps}, expected more than 0")
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNormalization: momentum is {momentum}, expected 0 to 1")
-        self.num_features, self.eps, self.momentum = num_features, float(eps), float(momentum)
+        self.eps, self.momentum = float(eps), float(momentum)
         shape = (num_features,) if affine else None
         make_parameters(self, dtype, weight=shape, bias=shape)
         self.running_mean = self.device.empty((num_features,), self.dtype)

@@ -16,23 +16,21 @@ Source  semantics as torch.nn.MaxPool2d and AvgPool2d, compared in the tests
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from tinyfft.backend import Array
+from tinyfft.nn.arguments import Pair, pair
 from tinyfft.nn.module import Module
 
-Pair = tuple[int, int]
 Region = tuple[slice, ...]
 
 
 class _Pool(Module):
     """What both have in common. Time goes into kH kW passes over strided views, one for each place in the window."""
 
-    def __init__(self, kernel_size: int | Pair, stride: int | Pair | None = None, padding: int | Pair = 0) -> None:
+    def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
         super().__init__()
-        self.kernel_size = _pair(self, "kernel_size", kernel_size, 1)
-        self.stride = self.kernel_size if stride is None else _pair(self, "stride", stride, 1)
-        self.padding = _pair(self, "padding", padding, 0)
+        self.kernel_size = pair(self, "kernel_size", kernel_size, 1)
+        self.stride = self.kernel_size if stride is None else pair(self, "stride", stride, 1)
+        self.padding = pair(self, "padding", padding, 0)
         if any(2 * p > k for p, k in zip(self.padding, self.kernel_size, strict=True)):
             raise ValueError(
                 f"{type(self).__name__}: padding is {self.padding}, expected at most half of "
@@ -59,7 +57,7 @@ class _Pool(Module):
         if gradOutput is not None:
             self._check_gradOutput(gradOutput)
 
-    def _output_shape(self, input: Array) -> Pair:
+    def _output_shape(self, input: Array) -> tuple[int, int]:
         """(oH, oW)."""
         sizes = zip(input.shape[2:], self.kernel_size, self.stride, self.padding, strict=True)
         return tuple((size + 2 * p - k) // s + 1 for size, k, s, p in sizes)
@@ -147,10 +145,3 @@ def _places_on_axis(size: int, k: int, s: int, p: int, o: int) -> Iterator[tuple
         end = min(o, (size - 1 + p - i) // s + 1)  # and the end of those where it is not in the padding behind
         if first < end:
             yield slice(first * s + i - p, (end - 1) * s + i - p + 1, s), slice(first, end)
-
-
-def _pair(layer: Module, name: str, value: int | Pair, least: int) -> Pair:
-    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value)
-    if len(pair) != 2 or min(pair) < least:
-        raise ValueError(f"{type(layer).__name__}: {name} is {value}, expected a number or a pair, each >= {least}")
-    return pair
