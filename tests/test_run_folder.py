@@ -1,8 +1,8 @@
 import json
-import resource
 
 import numpy as np
 import pytest
+from full_disk import full_disk
 
 from tinyfft import checkpoint, nn, run_folder
 from tinyfft.config import Config, load_config
@@ -66,10 +66,5 @@ def test_a_file_is_no_folder(tmp_path):
 
 def test_a_full_disk_is_named(tmp_path):
     run = RunFolder(tmp_path, Config())
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"metrics\.jsonl"):
-            run.add_epoch({"note": "x" * 2000}, nn.Linear(1, 1))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with full_disk(), pytest.raises(OSError, match=r"metrics\.jsonl"):
+        run.add_epoch({"note": "x" * 2000}, nn.Linear(1, 1))
