@@ -39,6 +39,27 @@ def check(layer, shape, rng, scale=1.0):
         assert error(layer.gradBias, scale * of_bias, abs(scale) * np.max(abs_bias)) <= bound
 
 
+def check_against_pytorch(layer, shape, rng):
+    """All three passes of a float64 layer against PyTorch's automatic differentiation."""
+    import torch
+
+    x = rng.standard_normal(shape)
+    tensor, weight = (torch.tensor(a, requires_grad=True) for a in (x, layer.weight))
+    bias = None if layer.bias is None else torch.tensor(layer.bias, requires_grad=True)
+    theirs = torch.nn.functional.conv2d(tensor, weight, bias, layer.stride, layer.padding)
+    gy = rng.standard_normal(theirs.shape)
+    theirs.backward(torch.tensor(gy))
+    sizes = {"stride": layer.stride, "padding": layer.padding}
+    most = np.max(convolution(abs(x), abs(layer.weight), None if bias is None else abs(layer.bias), **sizes))
+    scales = [np.max(gradient) for gradient in gradients(abs(x), abs(layer.weight), abs(gy), **sizes)]
+    assert error(layer.forward(x), theirs.detach().numpy(), most) <= FP64_BOUND
+    gx = layer.backward(x, gy)
+    assert error(gx, tensor.grad.numpy(), scales[0]) <= FP64_BOUND
+    assert error(layer.gradWeight, weight.grad.numpy(), scales[1]) <= FP64_BOUND
+    if bias is not None:
+        assert error(layer.gradBias, bias.grad.numpy(), scales[2]) <= FP64_BOUND
+
+
 HAZARDS = {
     "one pixel": ((2, 3, 1, 1), 1, 1, 0),
     "one pixel, all around it padding": ((1, 1, 1, 1), 3, 1, 4),
@@ -324,19 +345,20 @@ def test_repr_shows_sizes():
 @pytest.mark.parametrize("hazard", HAZARDS)
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
 def test_pytorch_agrees(method, hazard, rng):
-    import torch
-
     shape, kernel_size, stride, padding = HAZARDS[hazard]
-    layer = method(shape[1], 4, kernel_size, stride, padding, dtype="float64")
-    x = rng.standard_normal(shape)
-    tensors = [torch.tensor(a, requires_grad=True) for a in (x, layer.weight, layer.bias)]
-    theirs = torch.nn.functional.conv2d(*tensors, stride, padding)
-    gy = rng.standard_normal(theirs.shape)
-    theirs.backward(torch.tensor(gy))
-    assert error(layer.forward(x), theirs.detach().numpy()) <= FP64_BOUND
-    gx = layer.backward(x, gy)
-    for ours, tensor in zip((gx, layer.gradWeight, layer.gradBias), tensors, strict=True):
-        assert error(ours, tensor.grad.numpy()) <= FP64_BOUND
+    check_against_pytorch(method(shape[1], 4, kernel_size, stride, padding, dtype="float64"), shape, rng)
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
+@settings(
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(layer=layers(), seed=st.integers(0, 2**32 - 1))
+def test_pytorch_agrees_on_all_hazards_together(method, layer, seed):
+    shape, arguments = layer
+    check_against_pytorch(method(**arguments, dtype="float64"), shape, np.random.default_rng(seed))
 
 
 @pytest.mark.gpu
