@@ -8,6 +8,7 @@ import pytest
 
 import tinyfft
 from tinyfft import backend
+from tinyfft.fourier import arena
 
 
 def pytest_collection_modifyitems(items):
@@ -23,7 +24,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def poison(monkeypatch):
-    """Every buffer that the package asks for starts as NaN: what is not written is seen."""
+    """Every buffer, and all memory taken from the arena, starts as NaN: what is not written is seen."""
     empty = backend.Device.empty
 
     def poisoned(device, shape, dtype):
@@ -31,7 +32,15 @@ def poison(monkeypatch):
         array.view("uint8").fill(0xFF)
         return array
 
+    take = arena.Arena.take
+
+    def poisoned_again(self, shape, dtype):
+        array = take(self, shape, dtype)
+        array.view("uint8").fill(0xFF)
+        return array
+
     monkeypatch.setattr(backend.Device, "empty", poisoned)
+    monkeypatch.setattr(arena.Arena, "take", poisoned_again)
 
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
