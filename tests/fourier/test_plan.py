@@ -61,13 +61,13 @@ def test_direct_operations_fall_with_the_square_of_the_stride():
 def test_operations_and_bytes_of_one_layer_by_hand():
     layer = plan(S=128, C=96, F=256, size=32, kernel=7, padding=3)
     assert layer.lengths == (35, 35)
-    assert layer.Q == 18 * 35
-    assert layer.product_operations == 8 * 630 * 128 * 96 * 256
-    assert layer.spectra_bytes == 8 * 630 * (128 * 96 + 128 * 256 + 96 * 256)
+    assert layer.Q == (35 * 35 + 1) // 2 == 613
+    assert layer.product_operations == 8 * 613 * 128 * 96 * 256
+    assert layer.spectra_bytes == 8 * 613 * (128 * 96 + 128 * 256 + 96 * 256)
     assert layer.paper_bytes == 4 * 35 * 36 * (128 * 96 + 128 * 256 + 96 * 256)
-    assert layer.spectrum_shape("x") == (630, 128, 96)
-    assert layer.spectrum_shape("w") == (630, 256, 96)
-    assert layer.spectrum_shape("y") == (630, 128, 256)
+    assert layer.spectrum_shape("x") == (613, 128, 96)
+    assert layer.spectrum_shape("w") == (613, 256, 96)
+    assert layer.spectrum_shape("y") == (613, 128, 256)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The engine: convolution as three products of three spectra. Its conventions, stated once.
 
 Transform      x_hat[ky, kx] = sum_{y,x} x[y, x] exp(-2 pi i (ky y / Ny + kx x / Nx)); the inverse carries 1 / (Ny Nx).
-Half spectra   Planes are real, so rows ky > Ny / 2 repeat the others; y is the halved axis: Q = (Ny // 2 + 1) Nx
-               frequencies are stored, in the order q = ky Nx + kx.
+Half spectra   Planes are real, so rows ky > Ny / 2 repeat the others; y is the halved axis. Only independent
+               frequencies are stored, Q of about Ny Nx / 2 (frequencies.py), in the order of ky, then kx.
 Layout         Frequency first: x_hat (Q, S T, C P), w_hat (Q, F, C P), y_hat (Q, S T, F), T the tiles of an
                image, P the phases of a stride: tiles are more samples, phases more input maps (plan.py).
 Conjugation    w_hat and gy_hat are stored conjugated. All three passes then multiply what is stored, as it is:

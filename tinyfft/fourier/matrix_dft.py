@@ -5,12 +5,13 @@ way out are columns and rows that the matrices do not have, so padding costs les
 transposes for nothing: M @ x.reshape(-1, w).T writes the frequency first.
 
     forward  X[kx, (p, y)]  = E[kx, x] x[(p, y), x]^T        real x; X as two planes, real and imaginary
-             out[ky, kx, p] = E[ky, y] X[kx, p, y]^T         four real products, added up into complex numbers
+             out[q, p]      = E[ky, y] X[kx, p, y]^T         four real products, added up into complex numbers
     inverse  Z[kx, p, y]    = c_ky conj E[ky, y] hat[ky, kx, p]    two real products over stacked planes
              x[(p, y), x]   = Re conj E[kx, x] Z[kx, (p, y)]       one real product
 
-E[k, n] = exp(-2 pi i k n / N). Of a real plane's spectrum only ky <= Ny / 2 is stored; the rows between 0 and Ny / 2
-count twice (c_ky) on the way back.
+E[k, n] = exp(-2 pi i k n / N). The frequencies that are stored are those of frequencies.py. As the plane is real, each
+that stands for its mirror image too counts twice on the way back: rows between 0 and Ny / 2 (c_ky) and, within the rows
+that are their own mirror image, kx between 0 and Nx / 2.
 """
 
 from functools import lru_cache
@@ -18,11 +19,12 @@ from functools import lru_cache
 import numpy as np
 
 from tinyfft.backend import Array
+from tinyfft.fourier import frequencies
 from tinyfft.fourier.arena import Arena
 
 
 def forward(lines: Array, lengths: tuple[int, int], out: Array, conjugate: bool, arena: Arena) -> None:
-    """Real lines (n, B, h, w), zeros behind them up to (Ny, Nx) -> out (Ny // 2 + 1, Nx, n, B), perhaps conjugated."""
+    """Real lines (n, B, h, w), zeros behind them up to (Ny, Nx) -> out (Q, n, B), perhaps conjugated."""
     n, B, h, w = lines.shape
     (Ny, Nx), half, dtype = lengths, lengths[0] // 2 + 1, lines.dtype
     sign = 1 if conjugate else -1
@@ -32,21 +34,29 @@ def forward(lines: Array, lengths: tuple[int, int], out: Array, conjugate: bool,
         parts = arena.take((2, half, 2, Nx, n, B), dtype)
         columns = _exponentials(Ny, half, h, 0, sign, dtype.name)
         np.matmul(columns, rows.reshape(-1, h).T, out=parts.reshape(2 * half, -1))
-        np.subtract(parts[0, :, 0], parts[1, :, 1], out=out.real)
-        np.add(parts[0, :, 1], parts[1, :, 0], out=out.imag)
+        (cos_re, cos_im), (sin_re, sin_im) = parts.swapaxes(1, 2)
+        for ky, kept, stored, _ in frequencies.rows(Ny, Nx):
+            target = out[stored].reshape(-1, kept, n, B)
+            np.subtract(cos_re[ky, :kept], sin_im[ky, :kept], out=target.real)
+            np.add(cos_im[ky, :kept], sin_re[ky, :kept], out=target.imag)
 
 
 def inverse(
     hat: Array, lengths: tuple[int, int], shape: tuple[int, int], shifts: tuple[int, int], conjugate: bool, arena: Arena
 ) -> Array:
-    """hat (Ny // 2 + 1, Nx, n, B) -> real (n, B, *shape): `shape` points from `shifts` on around each circle."""
+    """hat (Q, n, B) -> real (n, B, *shape): `shape` points from `shifts` on around each circle."""
     (Ny, Nx), (h, w), (shift_y, shift_x) = lengths, shape, shifts
-    half, _, n, B = hat.shape
+    half, (_, n, B) = Ny // 2 + 1, hat.shape
     dtype, sign = hat.real.dtype, -1 if conjugate else 1
     values = arena.take((n * B * h, w), dtype)
     with arena.frame(0):
         planes = arena.take((2, half, Nx, n, B), dtype)
-        planes[0], planes[1] = hat.real, hat.imag
+        for ky, kept, stored, mirrored in frequencies.rows(Ny, Nx):
+            part, source = planes[:, ky], hat[stored].reshape(-1, kept, n, B)
+            part[0, :, :kept], part[1, :, :kept] = source.real, source.imag
+            if mirrored:
+                part[:, :, 1 : (Nx + 1) // 2] *= 2
+                part[:, :, kept:] = 0
         columns = arena.take((2, Nx * n * B, h), dtype)
         stacked = planes.reshape(2 * half, -1).T
         for part, matrix in zip(columns, _column_inverse(Ny, h, shift_y, sign, dtype.name), strict=True):

@@ -24,6 +24,7 @@ from functools import cached_property, lru_cache
 from itertools import product as pairs
 from math import ceil, prod
 
+from tinyfft.fourier import frequencies
 from tinyfft.fourier.arena import ALIGNMENT, aligned
 
 RADIX_OPERATIONS = {2: 5.0, 3: 9.4, 5: 13.6, 7: 17.7}
@@ -128,7 +129,7 @@ class Plan:
     y: AxisPlan
     x: AxisPlan
     itemsize: int = 4
-    block_bytes: int = 1 << 22
+    kind: str = "cpu"  # of the device, which says how planes are transformed
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -146,7 +147,7 @@ class Plan:
     @property
     def Q(self) -> int:
         """Stored frequencies."""
-        return (self.y.N // 2 + 1) * self.x.N
+        return frequencies.independent(self.y.N, self.x.N)
 
     @property
     def covers(self) -> bool:
@@ -173,20 +174,22 @@ class Plan:
 
     @property
     def arena_bytes(self) -> int:
-        """Bytes that a pass asks of the arena: the spectra, and scratch for the planes that are being transformed."""
+        """Bytes that a pass asks of the arena: the spectra, and on the CPU scratch for planes that are transformed."""
         spectra = sum(aligned(2 * self.itemsize * prod(self.spectrum_shape(name))) for name in "xwy")
+        if self.kind == "cuda":
+            return spectra
         scratch = max(self.planes_at_once(maps) * maps for maps in (self.C, self.F)) * self._plane_scratch
         return spectra + aligned(scratch) + 4 * ALIGNMENT  # scratch is taken as up to four arrays, each aligned
 
     def planes_at_once(self, maps: int) -> int:
-        """Samples whose planes of `maps` maps are transformed together: a block of the device's, at least one."""
-        return max(1, self.block_bytes // (maps * self._plane_scratch))
+        """Samples whose planes of `maps` maps are transformed together: a cacheful, at least one."""
+        return max(1, SCRATCH_BYTES // (maps * self._plane_scratch))
 
     @property
     def _plane_scratch(self) -> int:
         """Bytes of one plane on its way: as points, with one axis transformed, and as parts of its spectrum."""
         Ny, Nx = self.lengths
-        return self.itemsize * (3 * Ny * Nx + 4 * self.Q)
+        return self.itemsize * (3 * Ny + 4 * (Ny // 2 + 1)) * Nx
 
     @property
     def paper_bytes(self) -> int:
@@ -220,31 +223,41 @@ class Plan:
         return 2 * self.S * self.F * self.y.axis.out * self.x.axis.out * self.C * taps
 
 
+SCRATCH_BYTES = 1 << 22
+"""Scratch for planes that are transformed together on the CPU: 4 MiB stay in its caches."""
+
+LONGEST = {"cpu": 1 << 16, "cuda": 128}
+"""The longest transform to plan for: on a GPU a line must fit into a thread's registers, a plane into shared memory."""
+
 TILING_OVERHEAD = 1.25
 """Tiles are many short transforms and sums in place of a few long ones; they must save more than this factor."""
 
 
 @lru_cache(maxsize=1024)
 def plan_convolution(
-    S: int, C: int, F: int, y: Axis, x: Axis, itemsize: int = 4, tile: int | None = None, block_bytes: int = 1 << 22
+    S: int, C: int, F: int, y: Axis, x: Axis, itemsize: int = 4, tile: int | None = None, kind: str = "cpu"
 ) -> Plan:
     """The plan with the fewest operations a pass; `tile` forces tiles of that many output rows and columns."""
-    choices = (candidates(axis, tile) for axis in (y, x))
-    plans = [Plan(S, C, F, of_y, of_x, itemsize, block_bytes) for of_y, of_x in pairs(*choices)]
+    choices = (candidates(axis, tile, LONGEST[kind]) for axis in (y, x))
+    plans = [Plan(S, C, F, of_y, of_x, itemsize, kind) for of_y, of_x in pairs(*choices)]
     return min(plans, key=lambda plan: plan.pass_operations * (1 if plan.tiles == 1 else TILING_OVERHEAD))
 
 
-def candidates(axis: Axis, tile: int | None = None, most: int = 8) -> list[AxisPlan]:
-    """Ways to cut an axis: whole, or tiled by each fast length, the `most` that transform the fewest points."""
+def candidates(axis: Axis, tile: int | None = None, longest: int = 1 << 16, most: int = 8) -> list[AxisPlan]:
+    """Ways to cut an axis: whole, or tiled by each fast length, the `most` that transform the fewest points.
+
+    Lengths beyond `longest` are left out, unless nothing shorter holds the kernel.
+    """
     taps = _taps(axis)
     if tile is not None:
         return [AxisPlan(axis, next_fast_length(tile + taps - 1), tile)]
     base = axis.before // axis.stride
     whole = next_fast_length(max(_phase_rows(axis) + base, axis.out + taps - 1 - base, axis.out, taps))
-    lengths = [N for N in range(taps, whole) if is_fast(N)]
+    lengths = [N for N in range(taps, min(whole, longest + 1)) if is_fast(N)]
     tiled = [AxisPlan(axis, N, N - taps + 1) for N in lengths if N - taps + 1 < axis.out]
     tiled.sort(key=lambda plan: plan.tiles * _fft_operations(plan.N))
-    return [AxisPlan(axis, whole), *tiled[:most]]
+    found = [AxisPlan(axis, whole), *tiled[:most]]
+    return [plan for plan in found if longest >= plan.N] or [AxisPlan(axis, whole)]
 
 
 def factorise(N: int) -> list[int]:

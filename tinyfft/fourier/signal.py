@@ -5,15 +5,17 @@ Computes  planes[a, b] = (inverse DFT of hat[:, (a, tile), (phase, b)])[wanted r
 Input     hat     complex  (Q, A T, P B), frequency first; `conjugate` if it holds the conjugate spectra
 Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left alone
 Tiles are added in one fixed order, so that the same input gives the same bits.
-A cacheful of planes is transformed at a time: as matrix products on the CPU, by the library on a GPU.
+On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
+Kernel    kernels/signal.cu, launched as tinyfft/fourier/kernel.py says
 """
 
 from itertools import product as pairs
 
 from tinyfft.backend import Array
+from tinyfft.fourier import kernel, matrix_dft
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.plan import Plan
-from tinyfft.fourier.spectrum import check_arrays, transforms
+from tinyfft.fourier.spectrum import check_arrays
 
 
 def signal(
@@ -29,19 +31,50 @@ def signal(
 ) -> None:
     """Write (`scale` None) or add the planes whose half spectra are `hat`, the plan's "x", "w" or "y"."""
     check_arrays(planes, plan, name, hat)
+    transform = _by_matrices if arena.device.kind == "cpu" else _by_kernel
+    transform(hat, plan, name, planes, arena, bias, scale, conjugate)
+
+
+def _by_kernel(
+    hat: Array,
+    plan: Plan,
+    name: str,
+    planes: Array,
+    arena: Arena,
+    bias: Array | None,
+    scale: float | None,
+    conjugate: bool,
+) -> None:
+    limit, add = kernel.shared_limit(arena.device), scale is not None
+    options = {"conjugate": conjugate, "accumulate": add, "aligned": kernel.is_aligned(planes)}
+    special = kernel.specialise("signal", plan, name, planes.shape[2:], limit, **options)
+    factor = planes.dtype.type(scale if add else 1)
+    for layout in kernel.launches(planes.shape, plan.windows(name), apart=add):
+        kernel.launch(special, layout, arena.device, (hat, planes, bias, factor))
+
+
+def _by_matrices(
+    hat: Array,
+    plan: Plan,
+    name: str,
+    planes: Array,
+    arena: Arena,
+    bias: Array | None,
+    scale: float | None,
+    conjugate: bool,
+) -> None:
     A, B = planes.shape[:2]
-    (Ny, Nx), (rows, columns) = plan.lengths, plan.windows(name)
+    rows, columns = plan.windows(name)
     at_once = min(A, plan.planes_at_once(B))
-    hat = hat.reshape(Ny // 2 + 1, Nx, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
+    hat = hat.reshape(plan.Q, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
     shape, shifts = (rows.length, columns.length), (rows.shift, columns.shift)
-    dft = transforms(arena.device)
-    for ty, tx, ry, rx in pairs(*map(range, hat.shape[3:7])):
+    for ty, tx, ry, rx in pairs(*map(range, hat.shape[2:6])):
         cuts = list(pairs(rows.cuts(ty, ry), columns.cuts(tx, rx)))
         for first in range(0, A, at_once):
             block = planes[first : first + at_once]
-            source = hat[:, :, first : first + at_once, ty, tx, ry, rx]
+            source = hat[:, first : first + at_once, ty, tx, ry, rx]
             with arena.frame(0):
-                values = dft.inverse(source, plan.lengths, shape, shifts, conjugate, arena)
+                values = matrix_dft.inverse(source, plan.lengths, shape, shifts, conjugate, arena)
                 for (plane_rows, line_rows), (plane_columns, line_columns) in cuts:
                     _write(block[:, :, plane_rows, plane_columns], values[:, :, line_rows, line_columns], bias, scale)
 

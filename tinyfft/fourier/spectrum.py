@@ -4,14 +4,14 @@ Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b), at 
 Input     planes  real     (A, B, h, w)
 Output    out     complex  (Q, A T, P B), frequency first
 Windows   plan.Window says which rows and columns are a line's points; all others are zero
-A cacheful of planes is transformed at a time: as matrix products on the CPU, by the library on a GPU.
+On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
+Kernel    kernels/spectrum.cu, launched as tinyfft/fourier/kernel.py says
 """
 
 from itertools import product as pairs
-from types import ModuleType
 
-from tinyfft.backend import Array, Device
-from tinyfft.fourier import library_dft, matrix_dft
+from tinyfft.backend import Array
+from tinyfft.fourier import kernel, matrix_dft
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.plan import Plan
 
@@ -19,27 +19,34 @@ from tinyfft.fourier.plan import Plan
 def spectrum(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, conjugate: bool = False) -> None:
     """Write the half spectra of `planes`, the plan's "x", "w" or "y", into `out`."""
     check_arrays(planes, plan, name, out)
+    transform = _by_matrices if arena.device.kind == "cpu" else _by_kernel
+    transform(planes, plan, name, out, arena, conjugate)
+
+
+def _by_kernel(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, conjugate: bool) -> None:
+    limit = kernel.shared_limit(arena.device)
+    options = {"conjugate": conjugate, "aligned": kernel.is_aligned(planes)}
+    special = kernel.specialise("spectrum", plan, name, planes.shape[2:], limit, **options)
+    for layout in kernel.launches(planes.shape, plan.windows(name), apart=False):
+        kernel.launch(special, layout, arena.device, (planes, out))
+
+
+def _by_matrices(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, conjugate: bool) -> None:
     A, B = planes.shape[:2]
-    (Ny, Nx), (rows, columns) = plan.lengths, plan.windows(name)
+    rows, columns = plan.windows(name)
     at_once = min(A, plan.planes_at_once(B))
-    out = out.reshape(Ny // 2 + 1, Nx, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
-    dft = transforms(arena.device)
+    out = out.reshape(plan.Q, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
     with arena.frame(0):
         lines = arena.take((at_once, B, rows.length, columns.length), planes.dtype)
-        for ty, tx, ry, rx in pairs(*map(range, out.shape[3:7])):
+        for ty, tx, ry, rx in pairs(*map(range, out.shape[2:6])):
             lines.fill(0)
             cuts = list(pairs(rows.cuts(ty, ry), columns.cuts(tx, rx)))
             for first in range(0, A, at_once):
                 block = planes[first : first + at_once]
                 for (plane_rows, line_rows), (plane_columns, line_columns) in cuts:
                     lines[: len(block), :, line_rows, line_columns] = block[:, :, plane_rows, plane_columns]
-                target = out[:, :, first : first + at_once, ty, tx, ry, rx]
-                dft.forward(lines[: len(block)], plan.lengths, target, conjugate, arena)
-
-
-def transforms(device: Device) -> ModuleType:
-    """The transforms of blocks of planes on this device."""
-    return matrix_dft if device.kind == "cpu" else library_dft
+                target = out[:, first : first + at_once, ty, tx, ry, rx]
+                matrix_dft.forward(lines[: len(block)], plan.lengths, target, conjugate, arena)
 
 
 def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:
@@ -49,3 +56,4 @@ def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:
     assert all(have >= read for have, read in zip(planes.shape[2:], heights, strict=True)), (planes.shape, heights)
     assert hat.dtype.itemsize == 2 * planes.dtype.itemsize, (hat.dtype, planes.dtype)
     assert type(hat) is type(planes), (type(hat), type(planes))
+    assert hat.flags.c_contiguous, hat.strides

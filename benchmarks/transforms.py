@@ -1,0 +1,78 @@
+"""How close the GPU's transforms come to copying the bytes that they must move.
+
+    python -m benchmarks.transforms [--lengths 18 36 40 64 72] [--mebibytes 256] [--planes N] [--json FILE]
+
+For each length N: planes of (N - 4) x (N - 4) pixels to half spectra of N x N and back, against a copy on the device of
+as many bytes as the transform reads and writes. Times are medians of CUDA events after a warm-up.
+"""
+
+import argparse
+import json
+import statistics
+from dataclasses import replace
+
+import tinyfft
+from tinyfft.fourier import kernel
+from tinyfft.fourier.plan import Axis, AxisPlan, Plan
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.transforms", description=__doc__.partition("\n")[0])
+    parser.add_argument("--lengths", type=int, nargs="+", default=[18, 36, 38, 40, 64, 72], metavar="N")
+    parser.add_argument("--mebibytes", type=int, default=256, help="bytes to move, reading and writing together")
+    parser.add_argument("--planes", type=int, help="planes a block, in place of the launcher's choice")
+    parser.add_argument("--blocks", type=int, help="blocks a multiprocessor, in place of the launcher's choice")
+    parser.add_argument("--json", metavar="FILE", help="write the measurements to FILE")
+    options = parser.parse_args()
+    device = tinyfft.use_device("cuda")
+    rows = [measure(device, N, options) for N in options.lengths]
+    print("| N | planes a block | blocks | spectrum | signal | of copy bandwidth |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for row in rows:
+        print(
+            f"| {row['N']} | {row['planes']} | {row['blocks']} "
+            f"| {row['spectrum_ms']:.3f} ms | {row['signal_ms']:.3f} ms "
+            f"| {row['spectrum_share']:.2f} / {row['signal_share']:.2f} ({row['copy_gb_per_s']:.0f} GB/s) |"
+        )
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump({"device": device.hardware, "rows": rows}, file, indent=2)
+
+
+def measure(device: tinyfft.Device, N: int, options: argparse.Namespace) -> dict:
+    """The times of one length."""
+    xp, size = device.xp, N - 4
+    axis = AxisPlan(Axis(size, 9, 1, 4, 4), N)
+    bytes_of_plane = 4 * size * size + 8 * Plan(1, 1, 1, axis, axis).Q
+    samples, maps = max(1, (options.mebibytes << 20) // bytes_of_plane // 64), 64
+    plan = Plan(samples, maps, 1, axis, axis, kind="cuda")
+    planes = xp.random.standard_normal((samples, maps, size, size)).astype(xp.float32)
+    hat = xp.empty(plan.spectrum_shape("x"), xp.complex64)
+    (layout,) = kernel.launches(planes.shape, plan.windows("x"), apart=False)
+    limit, row = kernel.shared_limit(device), {"N": N}
+    for stem, arguments in (("spectrum", (planes, hat)), ("signal", (hat, planes, None, xp.float32(1)))):
+        special = kernel.specialise(stem, plan, "x", (size, size), limit, conjugate=False)
+        special = replace(special, planes=options.planes or special.planes, blocks=options.blocks or special.blocks)
+        row |= {"planes": special.planes, "blocks": special.blocks}
+        row[f"{stem}_ms"] = _median_ms(xp, lambda s=special, a=arguments: kernel.launch(s, layout, device, a))
+    moved = samples * maps * bytes_of_plane
+    source, target = (xp.empty((moved // 8,), xp.float32) for _ in range(2))
+    copy_ms = _median_ms(xp, lambda: xp.copyto(target, source))
+    row |= {f"{stem}_share": copy_ms / row[f"{stem}_ms"] for stem in ("spectrum", "signal")}
+    return row | {"copy_gb_per_s": moved / copy_ms / 1e6}
+
+
+def _median_ms(xp, run, repeats: int = 15) -> float:
+    times = []
+    for _ in range(repeats + 3):
+        start, end = xp.cuda.Event(), xp.cuda.Event()
+        start.record()
+        run()
+        end.record()
+        end.synchronize()
+        times.append(xp.cuda.get_elapsed_time(start, end))
+    return statistics.median(times[3:])
+
+
+if __name__ == "__main__":
+    main()

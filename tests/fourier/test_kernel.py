@@ -1,0 +1,150 @@
+"""The real CUDA sources, built for the host, against numpy.fft: every radix, padded and cropped, tiles and phases."""
+
+import atexit
+import shutil
+
+import host_gpu
+import numpy as np
+import pytest
+from measure import FP32_BOUND, error
+
+from tinyfft.fourier import textbook
+from tinyfft.fourier.kernel import launches, specialise
+from tinyfft.fourier.plan import Axis, AxisPlan, Plan
+
+pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
+atexit.register(lambda: shutil.rmtree(host_gpu._folder(), ignore_errors=True))
+
+SHARED = 99 << 10  # bytes a block may have on a small GPU
+
+
+def planned(lengths, sizes, kernel, S=2, C=3, F=2, itemsize=4, tile=None):
+    axes = (AxisPlan(Axis(n, k), N, tile) for n, k, N in zip(sizes, kernel, lengths, strict=True))
+    return Plan(S, C, F, *axes, itemsize)
+
+
+def stored(full, lengths):
+    """The stored frequencies of full spectra (A, B, Ny, Nx) as (Q, A, B)."""
+    Ny, Nx = lengths
+    chosen = [(ky, kx) for ky in range(Ny // 2 + 1) for kx in range(Nx) if ky not in (0, Ny - ky) or kx <= Nx // 2]
+    return np.stack([full[..., ky, kx] for ky, kx in chosen])
+
+
+def poisoned(shape, dtype):
+    return np.full(shape, np.nan, dtype)
+
+
+LENGTHS = [
+    *((N, N) for N in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 18, 36, 38)),
+    *((12, 5), (5, 12), (16, 21), (7, 40)),
+]
+
+
+@pytest.mark.parametrize("conjugate", [False, True])
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
+def test_spectrum_of_planes_with_zeros_behind_them(lengths, conjugate, rng):
+    sizes = tuple(max(1, N - 2) for N in lengths)
+    plan = planned(lengths, sizes, (1, 1))
+    x = rng.standard_normal((2, 3, *sizes)).astype(np.float32)
+    out = poisoned(plan.spectrum_shape("x"), np.complex64)
+    kernel = specialise("spectrum", plan, "x", sizes, SHARED, conjugate=conjugate)
+    for layout in launches(x.shape, plan.windows("x"), apart=False):
+        host_gpu.run(kernel, layout, x, out)
+    expected = stored(np.fft.fft2(x.astype(np.float64), s=lengths), lengths)
+    expected = np.conj(expected) if conjugate else expected
+    scale = np.max(np.abs(x).sum(axis=(2, 3)))
+    assert error(out.real, expected.real, scale) <= FP32_BOUND
+    assert error(out.imag, expected.imag, scale) <= FP32_BOUND
+
+
+@pytest.mark.parametrize("conjugate", [False, True])
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
+def test_signal_is_cropped_around_the_circle(lengths, conjugate, rng):
+    sizes = tuple(max(1, N - 2) for N in lengths)
+    axes = (AxisPlan(Axis(n, 1, 1, 1 if N > 2 else 0, 0), N) for n, N in zip(sizes, lengths, strict=True))
+    plan = Plan(2, 3, 2, *axes)
+    circle = rng.standard_normal((2, 3, *lengths))
+    hat = stored(np.fft.fft2(circle), lengths).astype(np.complex64)
+    hat = np.ascontiguousarray(np.conj(hat) if conjugate else hat)
+    bias = rng.standard_normal(3).astype(np.float32)
+    y = poisoned((2, 3, *sizes), np.float32)
+    kernel = specialise("signal", plan, "x", sizes, SHARED, conjugate=conjugate)
+    for layout in launches(y.shape, plan.windows("x"), apart=False):
+        host_gpu.run(kernel, layout, hat, y, bias, 1.0)
+    rows, columns = (
+        (np.arange(n) + window.shift) % N for n, N, window in zip(sizes, lengths, plan.windows("x"), strict=True)
+    )
+    expected = circle[:, :, rows][:, :, :, columns] + bias[:, None, None]
+    assert error(y, expected, np.max(np.abs(circle)) + np.max(np.abs(bias))) <= FP32_BOUND
+
+
+@pytest.mark.parametrize(("kind", "bound"), [(np.float32, FP32_BOUND), (np.float64, 1e-14)])
+@pytest.mark.parametrize(("tile", "stride"), [(None, 1), (None, 2), (None, 3), (3, 1), (2, 2), (1, 3)])
+def test_tiles_and_phases_there_and_back(tile, stride, kind, bound, rng):
+    """Windows cut to the plane on the way in, added to it on the way back: a row comes back once a reading."""
+    axis = Axis(11, 4, stride, 2, 1)
+    taps = -(-4 // stride)
+    N = 14 if tile is None else tile + taps - 1
+    plan = Plan(2, 2, 2, AxisPlan(axis, N, tile), AxisPlan(axis, N, tile), np.dtype(kind).itemsize)
+    windows = plan.windows("x")
+    x = rng.standard_normal((2, 2, 11, 11)).astype(kind)
+    hat = poisoned(plan.spectrum_shape("x"), plan.complex_dtype)
+    forward = specialise("spectrum", plan, "x", (11, 11), SHARED, conjugate=True)
+    for layout in launches(x.shape, windows, apart=False):
+        host_gpu.run(forward, layout, x, hat)
+    assert np.isfinite(hat).all()
+    back = np.ones_like(x)
+    inverse = specialise("signal", plan, "x", (11, 11), SHARED, conjugate=True, accumulate=True)
+    if tile is None:  # the input lies at the start of its circle, the crop begins at `shift`: turn the spectrum there
+        shifts = tuple(window.shift for window in windows)
+        hat = np.stack([_turned(hat[q], q, plan.lengths, shifts) for q in range(plan.Q)]).astype(hat.dtype)
+    for layout in launches(x.shape, windows, apart=True):
+        host_gpu.run(inverse, layout, hat, back, None, -0.5)
+    readings = np.zeros(11)
+    for t in range(windows[0].tiles):
+        for r in range(windows[0].phases):
+            for rows, _ in windows[0].cuts(t, r):
+                readings[rows] += 1
+    assert error(back, 1 - 0.5 * x * np.outer(readings, readings), 10) <= bound
+
+
+def _turned(hat, q, lengths, shifts):
+    """The conjugated spectrum of a plane shifted by `shifts` around the circle, at stored frequency q."""
+    Ny, Nx = lengths
+    chosen = [(ky, kx) for ky in range(Ny // 2 + 1) for kx in range(Nx) if ky not in (0, Ny - ky) or kx <= Nx // 2]
+    ky, kx = chosen[q]
+    return hat * np.exp(2j * np.pi * (ky * shifts[0] / Ny + kx * shifts[1] / Nx))
+
+
+def test_textbook_and_kernel_agree_on_what_is_stored(rng):
+    plan = planned((6, 9), (6, 9), (1, 1))
+    x = rng.standard_normal((2, 3, 6, 9)).astype(np.float32)
+    out = poisoned(plan.spectrum_shape("x"), np.complex64)
+    (layout,) = launches(x.shape, plan.windows("x"), apart=False)
+    host_gpu.run(specialise("spectrum", plan, "x", (6, 9), SHARED, conjugate=False), layout, x, out)
+    full = np.zeros((2, 3, 6, 9), complex)
+    full[:, :, :4] = textbook.half_spectrum(x)
+    assert np.max(np.abs(out - stored(full, (6, 9)))) <= 1e-4
+
+
+@pytest.mark.parametrize("stem", ["spectrum", "signal"])
+def test_a_missing_barrier_is_seen(stem, rng):
+    plan = planned((6, 6), (6, 6), (1, 1))
+    kernel = specialise(stem, plan, "x", (6, 6), SHARED, conjugate=False)
+    planes = rng.standard_normal((2, 3, 6, 6)).astype(np.float32)
+    hat = rng.standard_normal((*plan.spectrum_shape("x"), 2)).astype(np.float32).view(np.complex64)[..., 0].copy()
+    (layout,) = launches(planes.shape, plan.windows("x"), apart=False)
+    arguments = (planes, hat) if stem == "spectrum" else (hat, planes, None, 1.0)
+
+    def without_barrier(source):
+        assert source.count("__syncthreads();") == 1
+        return source.replace("__syncthreads();", "")
+
+    host_gpu.run(kernel, layout, *arguments, edit=without_barrier)
+    assert np.isnan(hat if stem == "spectrum" else planes).any()
+
+
+def test_a_plane_too_large_for_shared_memory_is_an_error():
+    plan = planned((256, 256), (256, 256), (1, 1))
+    with pytest.raises(ValueError, match="a plane of 256 x 256 takes 264192 bytes of shared memory"):
+        specialise("spectrum", plan, "x", (256, 256), SHARED, conjugate=False)

@@ -1,0 +1,84 @@
+/* Runs CUDA C++ on a machine without a GPU: the unchanged kernels, compiled as C++, one block at a time.
+
+   Each thread of a block is a coroutine with a stack of its own. It runs until its next __syncthreads(), where the next
+   thread has its turn: so a value that is read before the barrier it should wait for was not written yet, every time.
+   Shared memory begins as NaN. */
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#define __global__ static
+#define __device__ static
+#define __forceinline__ inline
+#define __restrict__
+#define __launch_bounds__(...)
+#define SHARED(type, name) type* name = reinterpret_cast<type*>(host::shared)
+
+struct float2 {
+    float x, y;
+};
+struct double2 {
+    double x, y;
+};
+struct uint3 {
+    unsigned x, y, z;
+};
+inline float2 make_float2(float x, float y) { return {x, y}; }
+inline double2 make_double2(double x, double y) { return {x, y}; }
+static uint3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace host {
+static const size_t STACK = 256 * 1024;
+static char *shared, *stacks, *done;
+static void (*body)();
+static ucontext_t scheduler, *threads;
+static unsigned current;
+
+static void run_thread() {
+    body();
+    done[current] = true;
+}
+
+static void run_block(size_t shared_bytes) {
+    memset(shared, 0xFF, shared_bytes);
+    memset(done, false, blockDim.x);
+    for (unsigned t = 0; t < blockDim.x; ++t) {
+        getcontext(&threads[t]);
+        threads[t].uc_stack.ss_sp = stacks + t * STACK;
+        threads[t].uc_stack.ss_size = STACK;
+        threads[t].uc_link = &scheduler;
+        makecontext(&threads[t], run_thread, 0);
+    }
+    for (bool running = true; running;) {
+        running = false;
+        for (current = 0; current < blockDim.x; ++current) {
+            if (done[current]) continue;
+            threadIdx = {current, 0, 0};
+            swapcontext(&scheduler, &threads[current]);
+            running |= !done[current];
+        }
+    }
+}
+
+static void run_grid(unsigned x, unsigned y, unsigned threads_of_block, size_t shared_bytes, void (*kernel)()) {
+    gridDim = {x, y, 1};
+    blockDim = {threads_of_block, 1, 1};
+    body = kernel;
+    shared = static_cast<char*>(malloc(shared_bytes));
+    stacks = static_cast<char*>(malloc(STACK * threads_of_block));
+    done = static_cast<char*>(malloc(threads_of_block));
+    threads = static_cast<ucontext_t*>(malloc(sizeof(ucontext_t) * threads_of_block));
+    for (unsigned j = 0; j < y; ++j)
+        for (unsigned i = 0; i < x; ++i) {
+            blockIdx = {i, j, 0};
+            run_block(shared_bytes);
+        }
+    free(shared), free(stacks), free(done), free(threads);
+}
+}  // namespace host
+
+inline void __syncthreads() {
+    const unsigned me = host::current;
+    swapcontext(&host::threads[me], &host::scheduler);
+    threadIdx = {me, 0, 0};
+}

@@ -1,0 +1,197 @@
+"""From a plan to a kernel: the sizes and codelets with which spectrum.cu and signal.cu are compiled, and their launch.
+
+The sources in kernels/ are parametrised; `specialise` derives everything that a compiler and a launch need, once, and
+the same for NVRTC on a GPU and for a C++ compiler on a machine without one (the tests').
+"""
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product as pairs
+from math import ceil
+
+import numpy as np
+
+from tinyfft.backend import Array, Device
+from tinyfft.fourier.codelets import dft_source
+from tinyfft.fourier.plan import Plan, Window
+from tinyfft.kernel_source import kernel_directory, kernel_source
+
+WARP = 32
+MOST_THREADS = 512
+
+
+class AxisLayout(ctypes.Structure):
+    """One axis, as fourier.cuh declares it."""
+
+    _fields_ = [
+        (name, ctypes.c_int)
+        for name in ("size", "start", "step", "lead", "tiles", "phases", "first", "every", "launched")
+    ]
+
+
+class Layout(ctypes.Structure):
+    """Where planes and lines lie in memory, as fourier.cuh declares it."""
+
+    _fields_ = [
+        *((name, ctypes.c_int) for name in ("count", "maps")),
+        ("lines", ctypes.c_longlong),
+        ("y", AxisLayout),
+        ("x", AxisLayout),
+    ]
+
+
+@dataclass(frozen=True)
+class Specialisation:
+    """One kernel for one size: what the compiler is told, and the block it runs in."""
+
+    stem: str
+    lengths: tuple[int, int]
+    window: tuple[int, int]
+    shift: tuple[int, int]
+    stride: tuple[int, int]
+    plane: tuple[int, int]
+    cut: bool
+    aligned: bool
+    itemsize: int
+    conjugate: bool
+    accumulate: bool
+    planes: int
+    blocks: int
+
+    @property
+    def shared_bytes(self) -> int:
+        """Shared memory of a block: HALF * 2 * PAIRS * PITCH complex numbers."""
+        return _line_bytes(self.lengths, self.window, self.itemsize) * (self.planes | 1)
+
+    @property
+    def threads(self) -> int:
+        """As many as there are lines in the larger of the two steps, in whole warps."""
+        lines = self.planes * max(self.lengths[0] // 2 + 1, ceil(self.window[1] / 2))
+        return min(MOST_THREADS, ceil(lines / WARP) * WARP)
+
+    def source(self) -> str:
+        """The CUDA source: types, sizes and codelets, then the kernel with its header in place of its include."""
+        (Ny, Nx), (rows, columns) = self.lengths, self.window
+        of_y, of_x = (rows, columns) if self.stem == "spectrum" else (Ny, Nx)
+        paired = self.aligned and not self.cut and self.stride[1] == 1 and columns % 2 == 0 and self.plane[1] % 2 == 0
+        sizes = {
+            "NY": Ny,
+            "NX": Nx,
+            "ROWS": rows,
+            "COLUMNS": columns,
+            "HEIGHT": self.plane[0],
+            "WIDTH": self.plane[1],
+            "STRIDE_Y": self.stride[0],
+            "STRIDE_X": self.stride[1],
+            "CUT": str(self.cut).lower(),
+            "PAIRED": str(paired).lower(),
+            "SHIFT_Y": self.shift[0],
+            "SHIFT_X": self.shift[1],
+            "PLANES": self.planes,
+            "THREADS": self.threads,
+            "BLOCKS": self.blocks,
+            "CONJUGATE": str(self.conjugate).lower(),
+            "ACCUMULATE": str(self.accumulate).lower(),
+            "DFT_Y": f"dft_{Ny}_{of_y}",
+            "DFT_X": f"dft_{Nx}_{of_x}",
+        }
+        kind = "float" if self.itemsize == 4 else "double"
+        lines = [f"typedef {kind} real;", f"typedef {kind}2 real2;", f"#define make_real2 make_{kind}2"]
+        lines += [f"#define {name} {value}" for name, value in sizes.items()]
+        lines += [dft_source(*codelet) for codelet in sorted({(Ny, of_y), (Nx, of_x)})]
+        header = (kernel_directory() / "fourier.cuh").read_text(encoding="utf-8")
+        return "\n".join([*lines, kernel_source(self.stem).replace('#include "fourier.cuh"', header)])
+
+
+def specialise(
+    stem: str,
+    plan: Plan,
+    name: str,
+    plane: tuple[int, int],
+    shared_limit: int,
+    *,
+    conjugate: bool,
+    accumulate: bool = False,
+    aligned: bool = True,
+) -> Specialisation:
+    """The kernel that takes "x", "w" or "y" of the plan, in memory `plane` rows x columns, through `stem`.
+
+    aligned  whether the planes begin at a multiple of two numbers, so that pairs can be read and written as one
+    As many planes a block as fit twice into a multiprocessor, so that one block computes while another one loads.
+    Raises ValueError if not even one plane fits into `shared_limit`, the bytes that a block may have.
+    """
+    windows = plan.windows(name)
+    window, shift, stride = (tuple(getattr(w, name) for w in windows) for name in ("length", "shift", "stride"))
+    cut = any(w.tiles > 1 or w.start or w.lead or w.stride * (w.length - 1) + w.phases > w.size for w in windows)
+    sizes = (plan.lengths, window, shift, stride, plane, cut, aligned, plan.itemsize)
+    one = Specialisation(stem, *sizes, conjugate, accumulate, planes=1, blocks=1)
+    if one.shared_bytes > shared_limit:
+        raise ValueError(
+            f"{stem}: a plane of {plan.lengths[0]} x {plan.lengths[1]} takes {one.shared_bytes} bytes of shared "
+            f"memory, the device has {shared_limit} for a block: use tiles"
+        )
+    choices = [replace(one, planes=planes, blocks=blocks) for blocks in (2, 1) for planes in (64, 32, 16, 8, 4, 2, 1)]
+    fitting = [choice for choice in choices if choice.blocks * choice.shared_bytes <= shared_limit]
+    return next((choice for choice in fitting if choice.planes >= 8), fitting[0])
+
+
+def launches(planes_shape: tuple[int, ...], windows: tuple[Window, Window], apart: bool) -> Iterator[Layout]:
+    """The layouts of the launches that cover planes (A, B, h, w): one, or with `apart` as many as keep windows that
+    overlap from meeting in one launch."""
+    A, B = planes_shape[:2]
+    every = [ceil(window.length / window.step) if apart and window.tiles > 1 else 1 for window in windows]
+    lines = A * B
+    for window in windows:
+        lines *= window.tiles * window.phases
+    for first in pairs(*map(range, every)):
+        axes = []
+        for window, start, step in zip(windows, first, every, strict=True):
+            own = [getattr(window, name) for name in ("size", "start", "step", "lead", "tiles", "phases")]
+            axes.append(AxisLayout(*own, start, step, max(0, ceil((window.tiles - start) / step))))
+        if all(axis.launched for axis in axes):
+            yield Layout(A * B, B, lines, *axes)
+
+
+def is_aligned(planes: Array) -> bool:
+    """Whether an array of a GPU begins at a multiple of two of its numbers (a view may not)."""
+    return planes.data.ptr % (2 * planes.dtype.itemsize) == 0
+
+
+def grid(kernel: Specialisation, layout: Layout) -> tuple[int, int]:
+    """Blocks: groups of planes, and tiles times phases."""
+    cells = layout.y.launched * layout.x.launched * layout.y.phases * layout.x.phases
+    return ceil(layout.count / kernel.planes), cells
+
+
+def launch(kernel: Specialisation, layout: Layout, device: Device, arguments: tuple[Array, ...]) -> None:
+    """Run the kernel on the current stream of a GPU; `layout` is its last argument.
+
+    Raises ValueError for an array that is not contiguous: a kernel knows no strides.
+    """
+    for array in arguments:
+        if isinstance(array, device.xp.ndarray) and not array.flags.c_contiguous:
+            raise ValueError(f"{kernel.stem}: an array of shape {array.shape} is not contiguous, expected C order")
+    function = _compiled(kernel, device)
+    by_value = np.frombuffer(layout, f"V{ctypes.sizeof(layout)}")  # one structure, which CuPy copies
+    function(grid(kernel, layout), (kernel.threads,), (*arguments, by_value), shared_mem=kernel.shared_bytes)
+
+
+@lru_cache(maxsize=64)
+def shared_limit(device: Device) -> int:
+    """Bytes of shared memory that one block may have."""
+    return device.xp.cuda.Device(device.index).attributes["MaxSharedMemoryPerBlockOptin"]
+
+
+@lru_cache(maxsize=1024)
+def _compiled(kernel: Specialisation, device: Device):
+    module = device.xp.RawModule(code=kernel.source(), options=("-std=c++17",))
+    function = module.get_function(kernel.stem)
+    function.max_dynamic_shared_size_bytes = kernel.shared_bytes
+    return function
+
+
+def _line_bytes(lengths: tuple[int, int], window: tuple[int, int], itemsize: int) -> int:
+    """Shared memory of one plane: its half spectrum after the first step, columns in pairs."""
+    return (lengths[0] // 2 + 1) * 2 * ceil(window[1] / 2) * 2 * itemsize
