@@ -10,6 +10,7 @@ import argparse
 import json
 import statistics
 from dataclasses import replace
+from functools import partial
 
 import tinyfft
 from tinyfft.fourier import kernel
@@ -53,11 +54,12 @@ def measure(device: tinyfft.Device, N: int, options: argparse.Namespace) -> dict
     for stem, arguments in (("spectrum", (planes, hat)), ("signal", (hat, planes, None, xp.float32(1)))):
         special = kernel.specialise(stem, plan, "x", (size, size), limit, conjugate=False)
         special = replace(special, planes=options.planes or special.planes, blocks=options.blocks or special.blocks)
+        launch = kernel.launcher(special, layout, device)
         row |= {"planes": special.planes, "blocks": special.blocks}
-        row[f"{stem}_ms"] = _median_ms(xp, lambda s=special, a=arguments: kernel.launch(s, layout, device, a))
+        row[f"{stem}_ms"] = _median_ms(xp, partial(launch, arguments))
     moved = samples * maps * bytes_of_plane
     source, target = (xp.empty((moved // 8,), xp.float32) for _ in range(2))
-    copy_ms = _median_ms(xp, lambda: xp.copyto(target, source))
+    copy_ms = _median_ms(xp, partial(xp.copyto, target, source))
     row |= {f"{stem}_share": copy_ms / row[f"{stem}_ms"] for stem in ("spectrum", "signal")}
     return row | {"copy_gb_per_s": moved / copy_ms / 1e6}
 

@@ -5,7 +5,7 @@ the same for NVRTC on a GPU and for a C++ compiler on a machine without one (the
 """
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product as pairs
@@ -19,6 +19,11 @@ from tinyfft.fourier.plan import Plan, Window
 from tinyfft.kernel_source import kernel_directory, kernel_source
 
 WARP = 32
+REGISTERS = 1 << 16  # of a multiprocessor
+BLOCKS_AND_PLANES = ((2, 32), (2, 16), (2, 12), (2, 8), (1, 16), (1, 8), (1, 4), (1, 2))
+"""Blocks a multiprocessor and planes a block, the best first: two blocks, of which one computes while the other waits
+for memory, and many planes, since a block writes runs of 8 bytes a plane. Powers of two keep a warp on whole runs:
+10 or 14 planes a block took up to twice as long as 8 or 16 at N = 36 and 40 (benchmarks.transforms, H200)."""
 MOST_THREADS = 512
 
 
@@ -64,6 +69,12 @@ class Specialisation:
     def shared_bytes(self) -> int:
         """Shared memory of a block: HALF * 2 * PAIRS * PITCH complex numbers."""
         return _line_bytes(self.lengths, self.window, self.itemsize) * (self.planes | 1)
+
+    def fits(self, shared_limit: int) -> bool:
+        """Whether so many blocks find room on a multiprocessor, a whole line of the transform in registers."""
+        registers = 2 * max(self.lengths) + 24 if self.itemsize == 4 else 4 * max(self.lengths) + 32
+        enough = self.threads * self.blocks * registers <= REGISTERS or self.blocks == 1
+        return enough and self.shared_bytes * self.blocks <= shared_limit
 
     @property
     def threads(self) -> int:
@@ -119,7 +130,6 @@ def specialise(
     """The kernel that takes "x", "w" or "y" of the plan, in memory `plane` rows x columns, through `stem`.
 
     aligned  whether the planes begin at a multiple of two numbers, so that pairs can be read and written as one
-    As many planes a block as fit twice into a multiprocessor, so that one block computes while another one loads.
     Raises ValueError if not even one plane fits into `shared_limit`, the bytes that a block may have.
     """
     windows = plan.windows(name)
@@ -132,9 +142,8 @@ def specialise(
             f"{stem}: a plane of {plan.lengths[0]} x {plan.lengths[1]} takes {one.shared_bytes} bytes of shared "
             f"memory, the device has {shared_limit} for a block: use tiles"
         )
-    choices = [replace(one, planes=planes, blocks=blocks) for blocks in (2, 1) for planes in (64, 32, 16, 8, 4, 2, 1)]
-    fitting = [choice for choice in choices if choice.blocks * choice.shared_bytes <= shared_limit]
-    return next((choice for choice in fitting if choice.planes >= 8), fitting[0])
+    choices = (replace(one, planes=planes, blocks=blocks) for blocks, planes in BLOCKS_AND_PLANES)
+    return next((choice for choice in choices if choice.fits(shared_limit)), one)
 
 
 def launches(planes_shape: tuple[int, ...], windows: tuple[Window, Window], apart: bool) -> Iterator[Layout]:
@@ -154,28 +163,51 @@ def launches(planes_shape: tuple[int, ...], windows: tuple[Window, Window], apar
             yield Layout(A * B, B, lines, *axes)
 
 
-def is_aligned(planes: Array) -> bool:
-    """Whether an array of a GPU begins at a multiple of two of its numbers (a view may not)."""
-    return planes.data.ptr % (2 * planes.dtype.itemsize) == 0
-
-
 def grid(kernel: Specialisation, layout: Layout) -> tuple[int, int]:
     """Blocks: groups of planes, and tiles times phases."""
     cells = layout.y.launched * layout.x.launched * layout.y.phases * layout.x.phases
     return ceil(layout.count / kernel.planes), cells
 
 
-def launch(kernel: Specialisation, layout: Layout, device: Device, arguments: tuple[Array, ...]) -> None:
-    """Run the kernel on the current stream of a GPU; `layout` is its last argument.
+def run(
+    stem: str,
+    plan: Plan,
+    name: str,
+    planes: Array,
+    device: Device,
+    arguments: tuple,
+    *,
+    conjugate: bool,
+    add: bool = False,
+) -> None:
+    """Launch `stem` over all planes on the current stream. `arguments` are the kernel's but for its layout.
 
     Raises ValueError for an array that is not contiguous: a kernel knows no strides.
     """
     for array in arguments:
         if isinstance(array, device.xp.ndarray) and not array.flags.c_contiguous:
-            raise ValueError(f"{kernel.stem}: an array of shape {array.shape} is not contiguous, expected C order")
+            raise ValueError(f"{stem}: an array of shape {array.shape} is not contiguous, expected C order")
+    aligned = planes.data.ptr % (2 * plan.itemsize) == 0  # else pairs cannot be read and written as one
+    for launch in _prepared(stem, plan, name, planes.shape, device, conjugate, add, aligned):
+        launch(arguments)
+
+
+@lru_cache(maxsize=1024)
+def _prepared(
+    stem: str, plan: Plan, name: str, shape: tuple, device: Device, conjugate: bool, add: bool, aligned: bool
+) -> list[Callable[[tuple], None]]:
+    """The launches of one transform, with all that can be known before the arrays are."""
+    options = {"conjugate": conjugate, "accumulate": add, "aligned": aligned}
+    kernel = specialise(stem, plan, name, shape[2:], shared_limit(device), **options)
+    return [launcher(kernel, layout, device) for layout in launches(shape, plan.windows(name), apart=add)]
+
+
+def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:
+    """What launches the kernel with one layout, given its other arguments."""
     function = _compiled(kernel, device)
     by_value = np.frombuffer(layout, f"V{ctypes.sizeof(layout)}")  # one structure, which CuPy copies
-    function(grid(kernel, layout), (kernel.threads,), (*arguments, by_value), shared_mem=kernel.shared_bytes)
+    blocks, threads, shared = grid(kernel, layout), (kernel.threads,), kernel.shared_bytes
+    return lambda arguments: function(blocks, threads, (*arguments, by_value), shared_mem=shared)
 
 
 @lru_cache(maxsize=64)

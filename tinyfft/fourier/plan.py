@@ -119,9 +119,13 @@ class AxisPlan:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
-    """One convolution of S samples, C input and F output maps: everything that is decided before any arithmetic."""
+    """One convolution of S samples, C input and F output maps: everything that is decided before any arithmetic.
+
+    A plan is equal to itself alone: it is looked up at every step of training, and to hash its values takes longer than
+    to launch a kernel. `plan_convolution` gives the same plan for the same arguments.
+    """
 
     S: int
     C: int

@@ -45,12 +45,9 @@ def _by_kernel(
     scale: float | None,
     conjugate: bool,
 ) -> None:
-    limit, add = kernel.shared_limit(arena.device), scale is not None
-    options = {"conjugate": conjugate, "accumulate": add, "aligned": kernel.is_aligned(planes)}
-    special = kernel.specialise("signal", plan, name, planes.shape[2:], limit, **options)
-    factor = planes.dtype.type(scale if add else 1)
-    for layout in kernel.launches(planes.shape, plan.windows(name), apart=add):
-        kernel.launch(special, layout, arena.device, (hat, planes, bias, factor))
+    factor = planes.dtype.type(1 if scale is None else scale)
+    arguments = (hat, planes, bias, factor)
+    kernel.run("signal", plan, name, planes, arena.device, arguments, conjugate=conjugate, add=scale is not None)
 
 
 def _by_matrices(

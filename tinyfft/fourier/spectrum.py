@@ -24,11 +24,7 @@ def spectrum(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, con
 
 
 def _by_kernel(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, conjugate: bool) -> None:
-    limit = kernel.shared_limit(arena.device)
-    options = {"conjugate": conjugate, "aligned": kernel.is_aligned(planes)}
-    special = kernel.specialise("spectrum", plan, name, planes.shape[2:], limit, **options)
-    for layout in kernel.launches(planes.shape, plan.windows(name), apart=False):
-        kernel.launch(special, layout, arena.device, (planes, out))
+    kernel.run("spectrum", plan, name, planes, arena.device, (planes, out), conjugate=conjugate)
 
 
 def _by_matrices(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, conjugate: bool) -> None:

@@ -63,6 +63,7 @@ class ConvolutionLayer(Module):
         self.init = init
         maps = (self.out_channels,)
         make_parameters(self, dtype, weight=(*maps, self.in_channels, *self.kernel_size), bias=maps if bias else None)
+        self._plans: dict[tuple[int, ...], Plan] = {}
         self.algorithms: dict[str, str | None] = dict.fromkeys(PASSES)
         self.reset()
 
@@ -73,7 +74,13 @@ class ConvolutionLayer(Module):
 
     def plan(self, input_shape: Sequence[int]) -> Plan:
         """The sizes and costs of convolving an input of this shape. Raises ValueError if it does not fit."""
-        shape, (kH, kW) = tuple(input_shape), self.kernel_size
+        shape = tuple(input_shape)
+        if shape not in self._plans:
+            self._plans[shape] = self._make_plan(shape)
+        return self._plans[shape]
+
+    def _make_plan(self, shape: tuple[int, ...]) -> Plan:
+        kH, kW = self.kernel_size
         if len(shape) != 4:
             raise ValueError(f"{type(self).__name__}: input has shape {shape}, expected 4 axes (S, C, H, W)")
         if shape[1] != self.in_channels:
