@@ -37,7 +37,8 @@ def main() -> None:
         for precision in options.precisions:
             rows.append(measure(name, LAYERS[name], precision))
             print(_line(rows[-1]), flush=True)
-    report = {"machine": machine(), "command": " ".join(sys.argv), "rows": rows}
+    command = ["python -m benchmarks.layers --layers", *options.layers, "--precisions", *options.precisions]
+    report = {"machine": machine(), "command": " ".join(command), "rows": rows}
     if options.json:
         Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if options.markdown:
@@ -103,11 +104,11 @@ def markdown(report: dict[str, Any]) -> str:
         "",
         ", ".join(f"{key} {value}" for key, value in report["machine"].items()),
         "",
-        "Milliseconds of updateOutput / updateGradInput / accGradParameters, each with all its own transforms, and of the"
-        " three with gradOutput transformed once; ratio = peer's time / ours, below 1 where cuDNN is faster. Errors:"
-        " max|y - reference| / max|reference| against float64, the worst of the three passes.",
+        "Milliseconds of updateOutput / updateGradInput / accGradParameters, each with all its own transforms, and of"
+        " the three with gradOutput transformed once; ratio = peer's time / ours, below 1 where cuDNN is faster."
+        " Errors: max|y - reference| / max|reference| against float64, the worst of the three passes.",
         "",
-        "| layer | precision | N | PyTorch ms | tinyfft ms | sum, ratio | ratios of single passes | errors, ours / peer's |",
+        "| layer | precision | N | PyTorch ms | tinyfft ms | sum, ratio | ratios of passes | errors, ours / peer's |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     return "\n".join(lines + [_line(row) for row in report["rows"]]) + "\n"

@@ -120,6 +120,20 @@ def gpu_problem(index: int = 0) -> str | None:
     return None
 
 
+def count_step() -> None:
+    """Said by an optimizer that has written the weights."""
+    global _steps
+    _steps += 1
+
+
+def steps() -> int:
+    """Steps that optimizers have taken in this process: what was derived from weights earlier may be stale."""
+    return _steps
+
+
+_steps = 0
+
+
 def manual_seed(seed: int) -> None:
     """Start the random numbers of initial weights and dropout again from `seed`."""
     global _generator

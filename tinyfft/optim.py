@@ -72,6 +72,7 @@ class SGD:
         if self.velocity is not None:
             # Nesterov's d is a sum: its two halves are subtracted one by one, which spares a third array.
             self._descend(self.velocity, self.learning_rate * (self.momentum if self.nesterov else 1.0))
+        backend.count_step()
 
     def state(self) -> dict[str, Array]:
         """What a checkpoint must hold to go on as if nothing had happened; not copies: write into them to restore."""

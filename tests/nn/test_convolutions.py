@@ -8,7 +8,7 @@ from measure import FP32_BOUND, FP64_BOUND, error
 from reference import convolution, gradients
 
 import tinyfft
-from tinyfft import nn
+from tinyfft import nn, optim
 from tinyfft.backend import to_host
 from tinyfft.fourier.arena import high_water_bytes, reset_high_water
 from tinyfft.gradcheck import gradcheck
@@ -220,6 +220,37 @@ def test_weights_changed_by_hand(device, rng):
     layer.weights_changed()
     gx = layer.backward(x, gy)
     assert error(gx, gradients(to_host(x), to_host(layer.weight), to_host(gy))[0]) <= FP64_BOUND
+
+
+def test_evaluation_keeps_the_spectra_of_the_weights(device, rng):
+    layer = nn.FFTConvolution(2, 3, 3, dtype="float64")
+    x = device.array(rng.standard_normal((2, 2, 6, 6)))
+    layer.evaluate()
+    before = to_host(layer.forward(x)).copy()
+    layer.weight += 1  # by hand, without a word
+    assert error(layer.forward(x), before) <= FP64_BOUND
+
+
+CHANGES = {
+    "weights_changed": lambda layer, sgd: layer.weights_changed(),
+    "training": lambda layer, sgd: (layer.training(), layer.evaluate()),
+    "an optimizer's step": lambda layer, sgd: sgd.step(),
+    "reset": lambda layer, sgd: layer.reset(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_spectra_of_changed_weights_are_made_anew(device, change, rng):
+    layer = nn.FFTConvolution(2, 3, 3, dtype="float64")
+    sgd = optim.SGD(*layer.getParameters(), learning_rate=0.1)
+    sgd.gradients.fill(1)
+    x = device.array(rng.standard_normal((2, 2, 6, 6)))
+    layer.evaluate()
+    layer.forward(x)
+    layer.weight += 1
+    CHANGES[change](layer, sgd)
+    expected = convolution(to_host(x), to_host(layer.weight), to_host(layer.bias))
+    assert error(layer.forward(x), expected) <= FP64_BOUND
 
 
 def test_arena_holds_one_layer_at_a_time(device, rng):

@@ -11,6 +11,7 @@ Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tinyfft import backend
 from tinyfft.backend import Array
 from tinyfft.fourier.arena import Arena, current_arena
 from tinyfft.fourier.plan import Plan
@@ -24,7 +25,7 @@ class FFTConvolution(ConvolutionLayer):
     precisions = PRECISIONS
 
     def __init__(self, *arguments, **named) -> None:
-        self._kept: dict[str, tuple[Array, Plan, Array]] = {}  # name: (planes, plan, their spectra)
+        self._kept: dict[str, tuple[Array, Plan, int, Array]] = {}  # name: (planes, plan, optimizer steps, spectra)
         super().__init__(*arguments, **named)
 
     __init__.__doc__ = ConvolutionLayer.__init__.__doc__
@@ -65,6 +66,14 @@ class FFTConvolution(ConvolutionLayer):
         self._accumulate_bias(gradOutput, scale)
         return gradInput
 
+    def training(self) -> None:
+        super().training()
+        self.weights_changed()
+
+    def evaluate(self) -> None:
+        super().evaluate()
+        self.weights_changed()
+
     def weights_changed(self) -> None:
         self._kept.pop("w", None)
 
@@ -97,14 +106,21 @@ class FFTConvolution(ConvolutionLayer):
         return gy_hat
 
     def _spectrum(self, name: str, planes: Array, plan: Plan, arena: Arena, forward: bool = False) -> Array:
-        """x_hat or w_hat. With memory = "keep" the forward pass keeps it, for the same array and plan in backward."""
-        kept = self._kept.pop(name, None) if forward else self._kept.get(name)
-        if kept is not None and not forward and kept[0] is planes and kept[1] == plan:
-            return kept[2]
+        """x_hat or w_hat, made now or kept.
+
+        With memory = "keep" the forward pass of training keeps both, for the same array and plan in backward. In
+        evaluation the weights' stay from one forward pass to the next, until an optimizer's step or `weights_changed`.
+        """
+        in_use = name == "w" and not self.train
+        kept = self._kept.get(name)
+        if kept is not None and (in_use or not forward) and kept[0] is planes and kept[1:3] == (plan, backend.steps()):
+            return kept[3]
         shape = plan.spectrum_shape(name)
-        if forward and self.memory == "keep" and self.train:
+        if forward:
+            self._kept.pop(name, None)
+        if in_use or (forward and self.memory == "keep" and self.train):
             hat = self._buffer(f"_{name}_hat", shape, plan.complex_dtype)
-            self._kept[name] = (planes, plan, hat)
+            self._kept[name] = (planes, plan, backend.steps(), hat)
         else:
             hat = arena.take(shape, plan.complex_dtype)
         spectrum(planes, plan, name, hat, arena, conjugate=name == "w")
