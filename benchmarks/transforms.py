@@ -14,7 +14,8 @@ from functools import partial
 
 import tinyfft
 from tinyfft.fourier import kernel
-from tinyfft.fourier.plan import Axis, AxisPlan, Plan
+from tinyfft.fourier.axis import Axis, AxisPlan
+from tinyfft.fourier.plan import Plan
 
 
 def main() -> None:

@@ -16,7 +16,7 @@
    STRIDE_X, CUT (a window may reach beyond its plane), PLANES and THREADS (of a block), BLOCKS
    (that share a multiprocessor), CONJUGATE, DFT_Y and DFT_X. */
 
-/* One axis of plan.Window: point n of tile t and phase r is row STRIDE (start + t step + n) + r - lead. A launch takes
+/* One axis of axis.Window: point n of tile t and phase r is row STRIDE (start + t step + n) + r - lead. A launch takes
    the tiles first, first + every, ...: `launched` of them. */
 struct AxisLayout {
     int size, start, step, lead, tiles, phases, first, every, launched;

@@ -3,8 +3,9 @@
 import nvrtc
 import pytest
 
+from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import specialise
-from tinyfft.fourier.plan import Axis, AxisPlan, Plan
+from tinyfft.fourier.plan import Plan
 from tinyfft.kernel_source import kernel_directory, kernel_source
 
 STEMS = sorted(path.stem for path in kernel_directory().glob("*.cu"))

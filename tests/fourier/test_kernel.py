@@ -9,8 +9,9 @@ import pytest
 from measure import FP32_BOUND, error
 
 from tinyfft.fourier import textbook
+from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import launches, specialise
-from tinyfft.fourier.plan import Axis, AxisPlan, Plan
+from tinyfft.fourier.plan import Plan
 
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
 atexit.register(lambda: shutil.rmtree(host_gpu._folder(), ignore_errors=True))

@@ -1,35 +1,14 @@
 """The plan: lengths, windows, bytes and operations, from their definitions."""
 
-from math import ceil
-
 import pytest
 
-from tinyfft.fourier.plan import Axis, AxisPlan, candidates, factorise, is_fast, next_fast_length, plan_convolution
+from tinyfft.fourier.axis import Axis, candidates
+from tinyfft.fourier.plan import plan_convolution
 
 
 def plan(S=2, C=3, F=4, size=32, kernel=7, stride=1, padding=0, tile=None, itemsize=4):
     axis = Axis(size, kernel, stride, padding, padding)
     return plan_convolution(S, C, F, axis, axis, itemsize, tile)
-
-
-@pytest.mark.parametrize(
-    ("size", "kernel", "padding", "needed"),
-    [(32, 7, 3, 35), (16, 5, 2, 18), (32, 11, 5, 40), (32, 7, 0, 32), (5, 5, 0, 5), (1, 1, 0, 1), (3, 2, 6, 14)],
-)
-def test_both_paddings_share_one_gap_of_zeros(size, kernel, padding, needed):
-    whole = candidates(Axis(size, kernel, 1, padding, padding))[0]
-    assert next_fast_length(needed) == whole.N
-
-
-def test_a_stride_divides_the_length():
-    for stride in (1, 2, 3, 4):
-        whole = candidates(Axis(48, 12, stride, 4, 4))[0]
-        assert next_fast_length(ceil((48 + 4) / stride)) == whole.N
-
-
-def test_unequal_padding_needs_the_larger_one():
-    assert candidates(Axis(16, 4, 1, 1, 2))[0].N == 18
-    assert candidates(Axis(16, 4, 1, 2, 1))[0].N == 18
 
 
 def test_each_phase_of_a_stride_costs_its_square_less():
@@ -109,45 +88,3 @@ def test_the_chosen_plan_costs_least_of_all_candidates_that_are_not_tiled():
     chosen = plan(S=16, C=3, F=8, size=64, kernel=9)
     whole = next(c for c in candidates(axis) if c.tile is None)
     assert chosen.pass_operations <= type(chosen)(16, 3, 8, whole, whole).pass_operations
-
-
-@pytest.mark.parametrize(
-    "axis",
-    [
-        Axis(10, 3),
-        Axis(10, 3, 3, 2, 2),
-        Axis(11, 2, 3),
-        Axis(7, 7),
-        Axis(9, 4, 2, 1, 2),
-        Axis(3, 2, 1, 5, 5),
-        Axis(1, 1),
-    ],
-)
-@pytest.mark.parametrize("tile", [None, 1, 3])
-def test_windows_read_every_row_that_a_tap_reads_and_no_other(axis, tile):
-    read = {axis.stride * o + u - axis.before for o in range(axis.out) for u in range(axis.kernel)} & set(
-        range(axis.size)
-    )
-    axis_plan = candidates(axis, tile)[0]
-    window = axis_plan.windows["x"]
-    cuts = [cut for t in range(window.tiles) for r in range(window.phases) for cut in window.cuts(t, r)]
-    rows = [row for plane, _ in cuts for row in range(plane.start, plane.stop, plane.step)]
-    assert set(rows) >= read
-    if tile is None:
-        assert len(rows) == len(set(rows))
-        assert axis_plan.covers == (set(rows) == set(range(axis.size)))
-    for plane, line in cuts:
-        assert len(range(plane.start, plane.stop, plane.step)) == line.stop - line.start
-        assert 0 <= line.start < line.stop <= axis_plan.N
-
-
-def test_fast_lengths():
-    assert [N for N in range(1, 30) if is_fast(N)] == [
-        *range(1, 11), 12, 14, 15, 16, 18, 20, 21, 24, 25, 27, 28
-    ]  # fmt: skip
-    assert next_fast_length(37) == 40
-    assert factorise(36) == [2, 2, 3, 3]
-
-
-def test_axis_plan_counts_the_last_cut_tile():
-    assert AxisPlan(Axis(20, 3), 10, 8).tiles == 3

@@ -7,7 +7,8 @@ from measure import FP32_BOUND, error
 from tinyfft.backend import to_host
 from tinyfft.fourier import textbook
 from tinyfft.fourier.arena import Arena
-from tinyfft.fourier.plan import Axis, Plan, candidates
+from tinyfft.fourier.axis import Axis, candidates
+from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.product import product
 from tinyfft.fourier.signal import signal
 from tinyfft.fourier.spectrum import spectrum

@@ -14,8 +14,9 @@ from math import ceil
 import numpy as np
 
 from tinyfft.backend import Array, Device
+from tinyfft.fourier.axis import Window
 from tinyfft.fourier.codelets import dft_source
-from tinyfft.fourier.plan import Plan, Window
+from tinyfft.fourier.plan import Plan
 from tinyfft.kernel_source import kernel_directory, kernel_source
 
 WARP = 32

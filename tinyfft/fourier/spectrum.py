@@ -3,7 +3,7 @@
 Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b), at frequency q; conjugated on request
 Input     planes  real     (A, B, h, w)
 Output    out     complex  (Q, A T, P B), frequency first
-Windows   plan.Window says which rows and columns are a line's points; all others are zero
+Windows   axis.Window says which rows and columns are a line's points; all others are zero
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
 Kernel    kernels/spectrum.cu, launched as tinyfft/fourier/kernel.py says
 """

@@ -15,7 +15,7 @@ Source  Cooley, Tukey: An Algorithm for the Machine Calculation of Complex Fouri
 
 import numpy as np
 
-from tinyfft.fourier.plan import factorise, is_fast
+from tinyfft.fourier.lengths import factorise, is_fast
 
 
 def dft_matrix(N: int) -> np.ndarray:

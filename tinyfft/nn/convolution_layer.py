@@ -13,7 +13,8 @@ Source  torch/nn, SpatialConvolution.lua; "same" as torch.nn.Conv2d defines it
 from collections.abc import Sequence
 
 from tinyfft.backend import Array
-from tinyfft.fourier.plan import Axis, Plan, plan_convolution
+from tinyfft.fourier.axis import Axis
+from tinyfft.fourier.plan import Plan, plan_convolution
 from tinyfft.nn.arguments import Pair, one_of, pair, whole_number
 from tinyfft.nn.init import initialize, make_parameters
 from tinyfft.nn.module import Module

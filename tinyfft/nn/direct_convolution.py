@@ -15,7 +15,8 @@ from itertools import product as pairs
 from math import prod
 
 from tinyfft.backend import Array
-from tinyfft.fourier.plan import Axis, Plan
+from tinyfft.fourier.axis import Axis
+from tinyfft.fourier.plan import Plan
 from tinyfft.nn.convolution_layer import ConvolutionLayer
 
 COLUMN_BYTES = 1 << 24

@@ -1,0 +1,141 @@
+"""One axis of a convolution, and the ways to cut it into transforms: as a whole, in tiles, by the phases of a stride.
+
+An input of `size` rows, padded, meets a kernel of k rows with stride s. With p rows of padding before,
+base = p // s and lead = p mod s, phase r (0 <= r < s) holds the rows  row(j) = s j + r - lead  of the input and
+the taps s a + r of the kernel, and
+
+    y[o] = sum_r sum_a x_r[o + a - base] w_r[a]          0 <= a < taps = ceil(k / s)
+
+a sum of stride-1 correlations. Phases without taps are left out. On a circle of N points all three passes are exact
+if neither the zeros before the input nor those after it are fewer than what the kernel reaches:
+
+    N >= max(L + base, oH + taps - 1 - base, oH, taps)   L rows a phase; s = 1, equal padding: max(H + p, k, oH)
+
+The left and the right padding share one gap of zeros. Where that N is long, the output is cut into tiles of t rows,
+each a circle of N >= t + taps - 1 points of its own (overlap-save forward, overlap-add for gradInput).
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+from tinyfft.fourier.lengths import fft_operations, is_fast, next_fast_length
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a convolution: `size` of the input, kernel, stride, padding `before` and `after`."""
+
+    size: int
+    kernel: int
+    stride: int = 1
+    before: int = 0
+    after: int = 0
+
+    @property
+    def out(self) -> int:
+        """Rows of the output (less than 1 if the kernel is larger than the padded input)."""
+        return (self.size + self.before + self.after - self.kernel) // self.stride + 1
+
+
+@dataclass(frozen=True)
+class Window:
+    """How the lines of a transform lie on one axis of a plane.
+
+    Point n < `length` of the line of tile t and phase r is row  stride (start + t step + n) + r - lead  of the plane;
+    rows outside 0 <= row < size are zeros, nowhere stored. Going back, row n is read at point (n + shift) mod N.
+    """
+
+    size: int
+    length: int
+    start: int = 0
+    step: int = 0
+    tiles: int = 1
+    stride: int = 1
+    phases: int = 1
+    lead: int = 0
+    shift: int = 0
+
+    def cuts(self, tile: int, phase: int) -> list[tuple[slice, slice]]:
+        """(rows of the plane, points of the line) that belong together: one pair, or none if all lie outside."""
+        first = self.stride * (self.start + tile * self.step) + phase - self.lead
+        begin = max(0, -(first // self.stride))
+        end = min(self.length, ceil((self.size - first) / self.stride))
+        if begin >= end:
+            return []
+        rows = slice(first + self.stride * begin, first + self.stride * (end - 1) + 1, self.stride)
+        return [(rows, slice(begin, end))]
+
+
+@dataclass(frozen=True)
+class AxisPlan:
+    """One axis cut into transforms of length N: as a whole (`tile` is None) or in tiles of `tile` output rows."""
+
+    axis: Axis
+    N: int
+    tile: int | None = None
+
+    @property
+    def tiles(self) -> int:
+        return 1 if self.tile is None else ceil(self.axis.out / self.tile)
+
+    @property
+    def phases(self) -> int:
+        """Phases that have taps."""
+        return min(self.axis.stride, self.axis.kernel)
+
+    @property
+    def covers(self) -> bool:
+        """Whether each row of the input is read exactly once; else gradInput has zeros, or sums of tiles."""
+        return self.tile is None and self.phases == self.axis.stride and _rows_read(self.axis) == self.axis.size
+
+    @cached_property
+    def windows(self) -> dict[str, Window]:
+        """The windows of the input ("x"), the kernel ("w") and the output ("y")."""
+        a, base, taps = self.axis, self.axis.before // self.axis.stride, _taps(self.axis)
+        common = {"stride": a.stride, "phases": self.phases}
+        read, lead = _rows_read(a), a.before % a.stride
+        if self.tile is None:
+            back = (self.N - base) % self.N
+            return {
+                "x": Window(read, _phase_rows(a), shift=base, lead=lead, **common),
+                "w": Window(a.kernel, taps, shift=back, **common),
+                "y": Window(a.out, a.out, shift=back),
+            }
+        grid = {"step": self.tile, "tiles": self.tiles}
+        return {
+            "x": Window(read, self.tile + taps - 1, start=-base, lead=lead, **common, **grid),
+            "w": Window(a.kernel, taps, **common),
+            "y": Window(a.out, self.tile, **grid),
+        }
+
+
+def candidates(axis: Axis, tile: int | None = None, longest: int = 1 << 16, most: int = 8) -> list[AxisPlan]:
+    """Ways to cut an axis: whole, or tiled by each fast length, the `most` that transform the fewest points.
+
+    Lengths beyond `longest` are left out, unless nothing shorter holds the kernel.
+    """
+    taps = _taps(axis)
+    if tile is not None:
+        return [AxisPlan(axis, next_fast_length(tile + taps - 1), tile)]
+    base = axis.before // axis.stride
+    whole = next_fast_length(max(_phase_rows(axis) + base, axis.out + taps - 1 - base, axis.out, taps))
+    lengths = [N for N in range(taps, min(whole, longest + 1)) if is_fast(N)]
+    tiled = [AxisPlan(axis, N, N - taps + 1) for N in lengths if N - taps + 1 < axis.out]
+    tiled.sort(key=lambda plan: plan.tiles * fft_operations(plan.N))
+    found = [AxisPlan(axis, whole), *tiled[:most]]
+    return [plan for plan in found if longest >= plan.N] or [AxisPlan(axis, whole)]
+
+
+def _taps(axis: Axis) -> int:
+    return ceil(axis.kernel / axis.stride)
+
+
+def _rows_read(axis: Axis) -> int:
+    """Rows up to the last that any tap reads; a stride may leave the end of the input unread."""
+    return max(0, min(axis.size, (axis.out - 1) * axis.stride + axis.kernel - axis.before))
+
+
+def _phase_rows(axis: Axis) -> int:
+    """L: rows of the longest phase; at least one, so that a line is never empty."""
+    return max(1, ceil((_rows_read(axis) + axis.before % axis.stride) / axis.stride))
