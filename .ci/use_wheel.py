@@ -11,7 +11,8 @@ from tinyfft.kernel_source import kernel_directory, kernel_source
 package = Path(tinyfft.__file__).parent
 assert "site-packages" in package.parts, package
 assert kernel_directory() == package / "kernels", kernel_directory()
-assert "__global__" in kernel_source("probe")
+assert "__global__" in kernel_source("spectrum")
+assert (kernel_directory() / "fourier.cuh").is_file()
 assert (package / "py.typed").is_file()
 
 tinyfft.use_device("cpu")
