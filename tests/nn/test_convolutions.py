@@ -8,9 +8,8 @@ from measure import FP32_BOUND, FP64_BOUND, error
 from reference import convolution, gradients
 
 import tinyfft
-from tinyfft import nn, optim
+from tinyfft import nn
 from tinyfft.backend import to_host
-from tinyfft.fourier.arena import high_water_bytes, reset_high_water
 from tinyfft.gradcheck import gradcheck
 
 METHODS = [nn.FFTConvolution, nn.DirectConvolution]
@@ -187,92 +186,6 @@ def test_the_first_layer_can_do_without_gradInput(device, rng):
         layer.needs_gradInput = False
         assert layer.backward(x, gy) is None
         assert error(layer.gradWeight, expected) <= FP64_BOUND
-
-
-def test_kept_spectra_serve_the_same_array_only(device, rng):
-    layer = nn.FFTConvolution(2, 3, 3, memory="keep", dtype="float64")
-    x, other = (rng.standard_normal((2, 2, 6, 6)) for _ in range(2))
-    gy = rng.standard_normal((2, 3, 4, 4))
-    layer.forward(device.array(x))
-    layer.backward(device.array(other), device.array(gy))
-    assert error(layer.gradWeight, gradients(other, to_host(layer.weight), gy)[1]) <= FP64_BOUND
-
-
-def test_kept_spectra_are_not_older_than_the_last_forward(device, rng):
-    layer = nn.FFTConvolution(2, 3, 3, memory="keep", dtype="float64")
-    x, gy = device.array(rng.standard_normal((2, 2, 6, 6))), device.array(rng.standard_normal((2, 3, 4, 4)))
-    layer.forward(x)
-    x *= 2
-    layer.weight *= 3
-    layer.evaluate()
-    layer.forward(x)
-    gx = layer.backward(x, gy)
-    of_x, of_weight, _ = gradients(to_host(x), to_host(layer.weight), to_host(gy))
-    assert error(gx, of_x) <= FP64_BOUND
-    assert error(layer.gradWeight, of_weight) <= FP64_BOUND
-
-
-def test_weights_changed_by_hand(device, rng):
-    layer = nn.FFTConvolution(2, 3, 3, memory="keep", dtype="float64")
-    x, gy = device.array(rng.standard_normal((2, 2, 6, 6))), device.array(rng.standard_normal((2, 3, 4, 4)))
-    layer.forward(x)
-    layer.weight *= 3
-    layer.weights_changed()
-    gx = layer.backward(x, gy)
-    assert error(gx, gradients(to_host(x), to_host(layer.weight), to_host(gy))[0]) <= FP64_BOUND
-
-
-def test_evaluation_keeps_the_spectra_of_the_weights(device, rng):
-    layer = nn.FFTConvolution(2, 3, 3, dtype="float64")
-    x = device.array(rng.standard_normal((2, 2, 6, 6)))
-    layer.evaluate()
-    before = to_host(layer.forward(x)).copy()
-    layer.weight += 1  # by hand, without a word
-    assert error(layer.forward(x), before) <= FP64_BOUND
-
-
-CHANGES = {
-    "weights_changed": lambda layer, sgd: layer.weights_changed(),
-    "training": lambda layer, sgd: (layer.training(), layer.evaluate()),
-    "an optimizer's step": lambda layer, sgd: sgd.step(),
-    "reset": lambda layer, sgd: layer.reset(),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_spectra_of_changed_weights_are_made_anew(device, change, rng):
-    layer = nn.FFTConvolution(2, 3, 3, dtype="float64")
-    sgd = optim.SGD(*layer.getParameters(), learning_rate=0.1)
-    sgd.gradients.fill(1)
-    x = device.array(rng.standard_normal((2, 2, 6, 6)))
-    layer.evaluate()
-    layer.forward(x)
-    layer.weight += 1
-    CHANGES[change](layer, sgd)
-    expected = convolution(to_host(x), to_host(layer.weight), to_host(layer.bias))
-    assert error(layer.forward(x), expected) <= FP64_BOUND
-
-
-def test_arena_holds_one_layer_at_a_time(device, rng):
-    layers = [nn.FFTConvolution(4, 4, 5, padding=2) for _ in range(5)]
-    x = device.array(rng.standard_normal((8, 4, 24, 24)).astype("float32"))
-    peaks = []
-    for count in (1, 5):
-        reset_high_water(device)
-        network = nn.Sequential(*layers[:count])
-        network.backward(x, network.forward(x).copy())
-        peaks.append(high_water_bytes(device))
-    plan = layers[0].plan(x.shape)
-    assert peaks[0] == peaks[1]
-    assert plan.spectra_bytes <= peaks[0] <= plan.arena_bytes
-
-
-def test_output_is_never_a_view_of_the_arena(rng):
-    layer = nn.FFTConvolution(2, 3, 3)
-    x = rng.standard_normal((2, 2, 6, 6)).astype("float32")
-    kept = layer.forward(x).copy()
-    nn.FFTConvolution(2, 3, 3).forward(x)
-    assert np.array_equal(layer.output, kept)
 
 
 def test_same_arguments_for_all_methods_give_the_same_start():

@@ -31,23 +31,12 @@ def signal(
 ) -> None:
     """Write (`scale` None) or add the planes whose half spectra are `hat`, the plan's "x", "w" or "y"."""
     check_arrays(planes, plan, name, hat)
-    transform = _by_matrices if arena.device.kind == "cpu" else _by_kernel
-    transform(hat, plan, name, planes, arena, bias, scale, conjugate)
-
-
-def _by_kernel(
-    hat: Array,
-    plan: Plan,
-    name: str,
-    planes: Array,
-    arena: Arena,
-    bias: Array | None,
-    scale: float | None,
-    conjugate: bool,
-) -> None:
-    factor = planes.dtype.type(1 if scale is None else scale)
-    arguments = (hat, planes, bias, factor)
-    kernel.run("signal", plan, name, planes, arena.device, arguments, conjugate=conjugate, add=scale is not None)
+    if arena.device.kind == "cuda":
+        arguments = (hat, planes, bias, planes.dtype.type(1 if scale is None else scale))
+        options = {"conjugate": conjugate, "add": scale is not None}
+        kernel.run("signal", plan, name, planes, arena.device, arguments, **options)
+    else:
+        _by_matrices(hat, plan, name, planes, arena, bias, scale, conjugate)
 
 
 def _by_matrices(

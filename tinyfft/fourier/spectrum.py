@@ -19,12 +19,10 @@ from tinyfft.fourier.plan import Plan
 def spectrum(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, conjugate: bool = False) -> None:
     """Write the half spectra of `planes`, the plan's "x", "w" or "y", into `out`."""
     check_arrays(planes, plan, name, out)
-    transform = _by_matrices if arena.device.kind == "cpu" else _by_kernel
-    transform(planes, plan, name, out, arena, conjugate)
-
-
-def _by_kernel(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, conjugate: bool) -> None:
-    kernel.run("spectrum", plan, name, planes, arena.device, (planes, out), conjugate=conjugate)
+    if arena.device.kind == "cuda":
+        kernel.run("spectrum", plan, name, planes, arena.device, (planes, out), conjugate=conjugate)
+    else:
+        _by_matrices(planes, plan, name, out, arena, conjugate)
 
 
 def _by_matrices(planes: Array, plan: Plan, name: str, out: Array, arena: Arena, conjugate: bool) -> None:
