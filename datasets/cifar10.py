@@ -39,8 +39,8 @@ def find_batches(directory: str | Path) -> Path | None:
 
 
 def load_batches(folder: str | Path) -> Dataset:
-    """The dataset whose batches are files in `folder`."""
-    folder = Path(folder)
+    """The dataset whose batches are files in `folder`, from the cache where no file has changed since."""
+    folder = Path(folder).resolve()
 
     def read(name: str) -> bytes:
         try:
@@ -48,7 +48,12 @@ def load_batches(folder: str | Path) -> Dataset:
         except OSError as error:
             raise DataError(f"{folder / name} cannot be read: {error.strerror}") from error
 
-    return _dataset(read, lambda name: str(folder / name))
+    def make() -> Dataset:
+        return _dataset(read, lambda name: str(folder / name))
+
+    found = [(name, (folder / name).stat()) for name in FILES if (folder / name).is_file()]
+    fingerprint = " ".join(f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in found)
+    return cached(source=str(folder), fingerprint=fingerprint, make=make)
 
 
 def load_archive(path: str | Path) -> Dataset:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 @cache
-def library():
+def load():
     """The library, or None where the wheel is not installed."""
     spec = importlib.util.find_spec("nvidia.cuda_nvrtc") if importlib.util.find_spec("nvidia") else None
     for folder in spec.submodule_search_locations if spec else ():
@@ -18,7 +18,7 @@ def library():
 
 def compile_for(source, architecture):
     """The machine code (cubin) of `source` for "sm_90" and the like; AssertionError with the compiler's log."""
-    nvrtc, program = library(), ctypes.c_void_p()
+    nvrtc, program = load(), ctypes.c_void_p()
     options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None) == 0
     try:

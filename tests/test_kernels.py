@@ -24,7 +24,7 @@ def test_every_source_opens_with_its_layout(stem):
         assert f"{entry}  " in header
 
 
-@pytest.mark.skipif(nvrtc.library() is None, reason="NVRTC's wheel is not installed (extra `test`)")
+@pytest.mark.skipif(nvrtc.load() is None, reason="NVRTC's wheel is not installed (extra `test`)")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_source_compiles(stem, architecture):

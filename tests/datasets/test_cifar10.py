@@ -49,6 +49,18 @@ def test_files(tmp_path, rng):
     assert cifar10.find_batches(tmp_path.parent) is None
 
 
+def test_files_are_read_again_only_when_one_has_changed(tmp_path, rng, monkeypatch):
+    files, rows = batch_files(rng)
+    write_files(tmp_path / "batches", files)
+    cifar10.load_batches(tmp_path / "batches")
+    with monkeypatch.context() as context:
+        context.setattr(cifar10, "unpickle", lambda *_: pytest.fail("read again"))
+        check(cifar10.load_batches(tmp_path / "batches"), rows)
+    files, rows = batch_files(rng, count=5)
+    write_files(tmp_path / "batches", files)
+    check(cifar10.load_batches(tmp_path / "batches"), rows)
+
+
 def test_archive(tmp_path, rng):
     files, rows = batch_files(rng, count=3)
     write_archive(tmp_path / "cifar.tar.gz", files)

@@ -2,16 +2,20 @@
 
 import atexit
 import shutil
+from types import SimpleNamespace
 
 import host_gpu
 import numpy as np
 import pytest
 from measure import FP32_BOUND, error
+from reference import convolution, gradients
 
-from tinyfft.fourier import textbook
+from tinyfft import backend
+from tinyfft.fourier import arena, kernel, product, textbook
 from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import launches, specialise
 from tinyfft.fourier.plan import Plan
+from tinyfft.nn import fft_convolution
 
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
 atexit.register(lambda: shutil.rmtree(host_gpu._folder(), ignore_errors=True))
@@ -48,9 +52,9 @@ def test_spectrum_of_planes_with_zeros_behind_them(lengths, conjugate, rng):
     plan = planned(lengths, sizes, (1, 1))
     x = rng.standard_normal((2, 3, *sizes)).astype(np.float32)
     out = poisoned(plan.spectrum_shape("x"), np.complex64)
-    kernel = specialise("spectrum", plan, "x", sizes, SHARED, conjugate=conjugate)
+    special = specialise("spectrum", plan, "x", sizes, SHARED, conjugate=conjugate)
     for layout in launches(x.shape, plan.windows("x"), apart=False):
-        host_gpu.run(kernel, layout, x, out)
+        host_gpu.run(special, layout, x, out)
     expected = stored(np.fft.fft2(x.astype(np.float64), s=lengths), lengths)
     expected = np.conj(expected) if conjugate else expected
     scale = np.max(np.abs(x).sum(axis=(2, 3)))
@@ -69,9 +73,9 @@ def test_signal_is_cropped_around_the_circle(lengths, conjugate, rng):
     hat = np.ascontiguousarray(np.conj(hat) if conjugate else hat)
     bias = rng.standard_normal(3).astype(np.float32)
     y = poisoned((2, 3, *sizes), np.float32)
-    kernel = specialise("signal", plan, "x", sizes, SHARED, conjugate=conjugate)
+    special = specialise("signal", plan, "x", sizes, SHARED, conjugate=conjugate)
     for layout in launches(y.shape, plan.windows("x"), apart=False):
-        host_gpu.run(kernel, layout, hat, y, bias, 1.0)
+        host_gpu.run(special, layout, hat, y, bias, 1.0)
     rows, columns = (
         (np.arange(n) + window.shift) % N for n, N, window in zip(sizes, lengths, plan.windows("x"), strict=True)
     )
@@ -128,10 +132,58 @@ def test_textbook_and_kernel_agree_on_what_is_stored(rng):
     assert np.max(np.abs(out - stored(full, (6, 9)))) <= 1e-4
 
 
+class OnDevice(np.ndarray):
+    """A NumPy array with a CuPy array's `data.ptr`, for what a launcher asks of its arguments."""
+
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self.ctypes.data)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_whole_layer_through_the_launcher(stride, monkeypatch, rng):
+    """FFTConvolution's three passes take the GPU's path, its kernels being the host's and its products NumPy's."""
+    monkeypatch.setattr(kernel, "shared_limit", lambda device: SHARED)
+    monkeypatch.setattr(
+        kernel,
+        "launcher",
+        lambda special, layout, device: lambda arguments: host_gpu.run(special, layout, *map(_for_host, arguments)),
+    )
+    monkeypatch.setattr(arena.Arena, "take", _poisoned_on_device)
+    monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
+    monkeypatch.setattr(backend.Device, "empty", _poisoned_on_device)
+    monkeypatch.setattr(product, "_cublas", _by_numpy)
+    monkeypatch.setattr(fft_convolution, "current_arena", lambda device: arena.Arena(device))
+    monkeypatch.setattr(backend, "_current", backend.Device("cuda", 7))
+    layer = fft_convolution.FFTConvolution(2, 3, 3, stride, padding=1)
+    x = rng.standard_normal((2, 2, 7, 6)).astype(np.float32).view(OnDevice)
+    y = layer.forward(x)
+    gy = rng.standard_normal(y.shape).astype(np.float32).view(OnDevice)
+    gx = layer.backward(x, gy, 0.5)
+    sizes = {"stride": (stride, stride), "padding": (1, 1)}
+    of_x, of_weight, _ = gradients(x, layer.weight, gy, **sizes)
+    assert error(y, convolution(x, layer.weight, layer.bias, **sizes)) <= FP32_BOUND
+    assert error(gx, of_x) <= FP32_BOUND
+    assert error(layer.gradWeight, 0.5 * of_weight) <= FP32_BOUND
+
+
+def _poisoned_on_device(owner, shape, dtype):
+    return (np.zeros(shape, dtype) if np.dtype(dtype).kind == "u" else poisoned(shape, dtype)).view(OnDevice)
+
+
+def _for_host(argument):
+    return argument if argument is None or isinstance(argument, np.ndarray) else float(argument)
+
+
+def _by_numpy(a, b, out, transpose_a, transpose_b, precision):
+    a, b = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
+    out[...] = np.matmul(a, b)
+
+
 @pytest.mark.parametrize("stem", ["spectrum", "signal"])
 def test_a_missing_barrier_is_seen(stem, rng):
     plan = planned((6, 6), (6, 6), (1, 1))
-    kernel = specialise(stem, plan, "x", (6, 6), SHARED, conjugate=False)
+    special = specialise(stem, plan, "x", (6, 6), SHARED, conjugate=False)
     planes = rng.standard_normal((2, 3, 6, 6)).astype(np.float32)
     hat = rng.standard_normal((*plan.spectrum_shape("x"), 2)).astype(np.float32).view(np.complex64)[..., 0].copy()
     (layout,) = launches(planes.shape, plan.windows("x"), apart=False)
@@ -141,7 +193,7 @@ def test_a_missing_barrier_is_seen(stem, rng):
         assert source.count("__syncthreads();") == 1
         return source.replace("__syncthreads();", "")
 
-    host_gpu.run(kernel, layout, *arguments, edit=without_barrier)
+    host_gpu.run(special, layout, *arguments, edit=without_barrier)
     assert np.isnan(hat if stem == "spectrum" else planes).any()
 
 
