@@ -24,6 +24,7 @@ struct AxisLayout {
 
 struct Layout {
     int count, maps; /* planes, and maps a sample: planes = samples * maps */
+    int pitch;       /* planes in memory from one sample to the next: maps, or more where these are some of its maps */
     long long lines; /* of one frequency: samples * tiles * phases * maps */
     AxisLayout y, x;
 };
@@ -48,6 +49,11 @@ __device__ __forceinline__ Cell cell_of_block(const Layout& l, int index) {
 /* Whether row or column i of a window, which begins with pixel `start`, is one of the plane's. */
 __device__ __forceinline__ bool inside(int start, int stride, int i, int size) {
     return !CUT || (0 <= start + stride * i && start + stride * i < size);
+}
+
+/* Where a plane begins in memory, in planes. */
+__device__ __forceinline__ long long plane_in_memory(const Layout& l, int plane) {
+    return (long long)(plane / l.maps) * l.pitch + plane % l.maps;
 }
 
 /* Where plane (a, b) lies among the lines of a frequency: [A][tiles][phases][B]. */

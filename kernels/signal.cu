@@ -2,7 +2,7 @@
    Computes  planes[a][b] = (inverse DFT of hat[:][(a, tile)][(phase, b)]), ROWS x COLUMNS of it from SHIFT_Y, SHIFT_X on
              around the circle, + bias[b]; with ACCUMULATE planes += scale * that instead
    Input     hat     real2  [Q][A T][P B], frequency first, the independent frequencies alone; conjugated if CONJUGATE
-   Output    planes  real   [A][B][h][w], contiguous; pixels outside the windows are left alone
+   Output    planes  real   [A][B][h][w], each sample contiguous; pixels outside the windows are left alone
    Grid      x: groups of PLANES planes, y: tile and phase     Block  THREADS, each one line in registers
    Shared    HALF * 2 * PAIRS * PITCH * sizeof(real2): the lines of the half spectrum, planes innermost
    Requires  the macros of fourier.cuh, SHIFT_Y, SHIFT_X, ACCUMULATE, and PAIRED: two columns can be written as one
@@ -60,8 +60,8 @@ signal(const real2* __restrict__ hat, real* __restrict__ planes, const real* __r
         }
         DFT_Y(v);
         const real add = bias ? bias[(first + plane) % layout.maps] : real(0);
-        real* target = planes + (long long)(first + plane) * (HEIGHT * WIDTH) + cell.row * WIDTH + cell.column +
-                       STRIDE_X * 2 * pair;
+        real* target = planes + plane_in_memory(layout, first + plane) * (HEIGHT * WIDTH) + cell.row * WIDTH +
+                       cell.column + STRIDE_X * 2 * pair;
         const bool left = inside(cell.column, STRIDE_X, 2 * pair, layout.x.size);
         const bool right = second && inside(cell.column, STRIDE_X, 2 * pair + 1, layout.x.size);
         const real size = real(1) / (real(NY) * NX);

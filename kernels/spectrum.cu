@@ -1,7 +1,7 @@
 /* spectrum: real planes -> half spectra, zero padding on the way in.
    Computes  out[q][(a, tile)][(phase, b)] = sum_{y,x} window of plane (a, b) [y][x] exp(-2 pi i (ky y / NY + kx x / NX)),
              conjugated if CONJUGATE; two columns at a time as one complex line along y, then rows of the half spectrum
-   Input     planes  real   [A][B][h][w], contiguous
+   Input     planes  real   [A][B][h][w], each sample contiguous
    Output    out     real2  [Q][A T][P B], frequency first, the independent frequencies alone (frequencies.cuh)
    Grid      x: groups of PLANES planes, y: tile and phase     Block  THREADS, each one line in registers
    Shared    HALF * 2 * PAIRS * PITCH * sizeof(real2): the lines of the half spectrum, planes innermost
@@ -17,8 +17,8 @@ spectrum(const real* __restrict__ planes, real2* __restrict__ out, const Layout 
     for (int item = threadIdx.x; item < PLANES * PAIRS; item += THREADS) {
         const int plane = item / PAIRS, pair = item % PAIRS;
         real2 v[NY];
-        const real* source = planes + (long long)(first + plane) * (HEIGHT * WIDTH) + cell.row * WIDTH + cell.column +
-                             STRIDE_X * 2 * pair;
+        const real* source = planes + plane_in_memory(layout, first + plane) * (HEIGHT * WIDTH) + cell.row * WIDTH +
+                             cell.column + STRIDE_X * 2 * pair;
         const bool here = first + plane < layout.count;
         const bool left = here && inside(cell.column, STRIDE_X, 2 * pair, layout.x.size);
         const bool right = here && 2 * pair + 1 < COLUMNS && inside(cell.column, STRIDE_X, 2 * pair + 1, layout.x.size);

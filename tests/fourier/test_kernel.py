@@ -113,6 +113,20 @@ def test_tiles_and_phases_there_and_back(tile, stride, kind, bound, rng):
     assert error(back, 1 - 0.5 * x * np.outer(readings, readings), 10) <= bound
 
 
+def test_some_maps_of_each_sample(rng):
+    """Planes that are maps 1 and 2 of 5: the others are neither read nor written."""
+    plan = planned((6, 5), (6, 5), (1, 1), C=2)
+    every = rng.standard_normal((2, 5, 6, 5)).astype(np.float32)
+    hat, back = poisoned(plan.spectrum_shape("x"), np.complex64), poisoned(every.shape, np.float32)
+    options = {"conjugate": False, "aligned": False}
+    (layout,) = launches((2, 2, 6, 5), plan.windows("x"), apart=False, pitch=5)
+    host_gpu.run(specialise("spectrum", plan, "x", (6, 5), SHARED, **options), layout, every[:, 1:3], hat)
+    host_gpu.run(specialise("signal", plan, "x", (6, 5), SHARED, **options), layout, hat, back[:, 1:3], None, 1.0)
+    assert error(hat.real, stored(np.fft.fft2(every[:, 1:3].astype(np.float64)), (6, 5)).real) <= FP32_BOUND
+    assert error(back[:, 1:3], every[:, 1:3]) <= FP32_BOUND
+    assert np.isnan(back[:, [0, 3, 4]]).all()
+
+
 def _turned(hat, q, lengths, shifts):
     """The conjugated spectrum of a plane shifted by `shifts` around the circle, at stored frequency q."""
     Ny, Nx = lengths

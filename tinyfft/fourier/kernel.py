@@ -41,7 +41,7 @@ class Layout(ctypes.Structure):
     """Where planes and lines lie in memory, as fourier.cuh declares it."""
 
     _fields_ = [
-        *((name, ctypes.c_int) for name in ("count", "maps")),
+        *((name, ctypes.c_int) for name in ("count", "maps", "pitch")),
         ("lines", ctypes.c_longlong),
         ("y", AxisLayout),
         ("x", AxisLayout),
@@ -147,9 +147,11 @@ def specialise(
     return next((choice for choice in choices if choice.fits(shared_limit)), one)
 
 
-def launches(planes_shape: tuple[int, ...], windows: tuple[Window, Window], apart: bool) -> Iterator[Layout]:
+def launches(
+    planes_shape: tuple[int, ...], windows: tuple[Window, Window], apart: bool, pitch: int | None = None
+) -> Iterator[Layout]:
     """The layouts of the launches that cover planes (A, B, h, w): one, or with `apart` as many as keep windows that
-    overlap from meeting in one launch."""
+    overlap from meeting in one launch. From one sample to the next are `pitch` planes, B if none is given."""
     A, B = planes_shape[:2]
     every = [ceil(window.length / window.step) if apart and window.tiles > 1 else 1 for window in windows]
     lines = A * B
@@ -161,7 +163,7 @@ def launches(planes_shape: tuple[int, ...], windows: tuple[Window, Window], apar
             own = [getattr(window, name) for name in ("size", "start", "step", "lead", "tiles", "phases")]
             axes.append(AxisLayout(*own, start, step, max(0, ceil((window.tiles - start) / step))))
         if all(axis.launched for axis in axes):
-            yield Layout(A * B, B, lines, *axes)
+            yield Layout(A * B, B, pitch or B, lines, *axes)
 
 
 def grid(kernel: Specialisation, layout: Layout) -> tuple[int, int]:
@@ -183,24 +185,46 @@ def run(
 ) -> None:
     """Launch `stem` over all planes on the current stream. `arguments` are the kernel's but for its layout.
 
-    Raises ValueError for an array that is not contiguous: a kernel knows no strides.
+    Planes may be some maps of each sample, planes = array[:, 3:7]. Raises ValueError for any other array that is not
+    contiguous: a kernel knows no strides.
     """
     for array in arguments:
-        if isinstance(array, device.xp.ndarray) and not array.flags.c_contiguous:
+        if isinstance(array, device.xp.ndarray) and array is not planes and not array.flags.c_contiguous:
             raise ValueError(f"{stem}: an array of shape {array.shape} is not contiguous, expected C order")
     aligned = planes.data.ptr % (2 * plan.itemsize) == 0  # else pairs cannot be read and written as one
-    for launch in _prepared(stem, plan, name, planes.shape, device, conjugate, add, aligned):
+    pitch = _planes_between_samples(stem, planes)
+    for launch in _prepared(stem, plan, name, planes.shape, pitch, device, conjugate, add, aligned):
         launch(arguments)
+
+
+def _planes_between_samples(stem: str, planes: Array) -> int:
+    _, B, h, w = planes.shape
+    if planes.flags.c_contiguous:
+        return B
+    pitch, rest = divmod(planes.strides[0], h * w * planes.itemsize)
+    if rest or not planes[0].flags.c_contiguous:
+        raise ValueError(
+            f"{stem}: planes of shape {planes.shape} have strides {planes.strides}, expected each sample in C order"
+        )
+    return pitch
 
 
 @lru_cache(maxsize=1024)
 def _prepared(
-    stem: str, plan: Plan, name: str, shape: tuple, device: Device, conjugate: bool, add: bool, aligned: bool
+    stem: str,
+    plan: Plan,
+    name: str,
+    shape: tuple,
+    pitch: int,
+    device: Device,
+    conjugate: bool,
+    add: bool,
+    aligned: bool,
 ) -> list[Callable[[tuple], None]]:
     """The launches of one transform, with all that can be known before the arrays are."""
     options = {"conjugate": conjugate, "accumulate": add, "aligned": aligned}
     kernel = specialise(stem, plan, name, shape[2:], shared_limit(device), **options)
-    return [launcher(kernel, layout, device) for layout in launches(shape, plan.windows(name), apart=add)]
+    return [launcher(kernel, layout, device) for layout in launches(shape, plan.windows(name), add, pitch)]
 
 
 def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:
