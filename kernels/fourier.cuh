@@ -1,20 +1,20 @@
-/* What spectrum.cu and signal.cu share: where a window lies on a plane, and where a line of the spectrum is stored.
+/* What spectrum.cu and signal.cu share: where a window lies on a plane, where a line of the spectrum is stored, in which
+   numbers, and how lines lie in shared memory between the two steps of a transform.
 
    Of a real plane's spectrum only rows ky <= NY / 2 are stored, and of the rows that are their own mirror image (ky = 0,
    and NY / 2 if NY is even) only kx <= NX / 2: (NY NX + c) / 2 frequencies, c = (2 - NY mod 2) (2 - NX mod 2). They lie
    in the order of ky, then kx. */
 #pragma once
-#ifndef SHARED
-#define SHARED(type, name) extern __shared__ type name[]
-#endif
+#include "device.cuh"
 
 #define HALF (NY / 2 + 1)
 #define PAIRS ((COLUMNS + 1) / 2)
-#define PITCH (PLANES | 1) /* odd, so that neighbouring columns lie in different banks */
+#define STORED ((NY * NX + (2 - NY % 2) * (2 - NX % 2)) / 2) /* frequencies of a plane */
+#define BANKS 16                                              /* of real2 that are read at a time */
 
 /* Macros of every kernel here: NY, NX (lengths), ROWS, COLUMNS (window), HEIGHT, WIDTH (plane in memory), STRIDE_Y,
-   STRIDE_X, CUT (a window may reach beyond its plane), PLANES and THREADS (of a block), BLOCKS
-   (that share a multiprocessor), CONJUGATE, DFT_Y and DFT_X. */
+   STRIDE_X, CUT (a window may reach beyond its plane), PLANES (of a block: a power of two), THREADS, BLOCKS (that share
+   a multiprocessor), CONJUGATE, BF16, RELU, DFT_Y and DFT_X; the types real, real2 and number (of a stored spectrum). */
 
 /* One axis of axis.Window: point n of tile t and phase r is row STRIDE (start + t step + n) + r - lead. A launch takes
    the tiles first, first + every, ...: `launched` of them. */
@@ -51,6 +51,23 @@ __device__ __forceinline__ bool inside(int start, int stride, int i, int size) {
     return !CUT || (0 <= start + stride * i && start + stride * i < size);
 }
 
+/* Two neighbouring columns of a plane, zero where they are not wanted; written likewise. PAIRED: always both or none. */
+__device__ __forceinline__ real2 load_pair(const real* planes, long long pixel, bool left, bool right) {
+    if (PAIRED) return left ? *reinterpret_cast<const real2*>(planes + pixel) : make_real2(0, 0);
+    return make_real2(left ? planes[pixel] : real(0), right ? planes[pixel + STRIDE_X] : real(0));
+}
+
+__device__ __forceinline__ void store_pair(real* planes, long long pixel, bool left, bool right, real2 z) {
+    if (PAIRED) {
+        if (left) *reinterpret_cast<real2*>(planes + pixel) = z;
+    } else {
+        if (left) planes[pixel] = z.x;
+        if (right) planes[pixel + STRIDE_X] = z.y;
+    }
+}
+
+__device__ __forceinline__ real2 conjugate(real2 z) { return make_real2(z.x, -z.y); }
+
 /* Where a plane begins in memory, in planes. */
 __device__ __forceinline__ long long plane_in_memory(const Layout& l, int plane) {
     return (long long)(plane / l.maps) * l.pitch + plane % l.maps;
@@ -66,3 +83,33 @@ __device__ __forceinline__ long long line_of_plane(const Layout& l, const Cell& 
 __device__ __forceinline__ int frequencies_of_row(int ky) { return ky == 0 || 2 * ky == NY ? NX / 2 + 1 : NX; }
 
 __device__ __forceinline__ long long first_frequency(int ky) { return ky == 0 ? 0 : NX / 2 + 1 + (ky - 1) * NX; }
+
+/* Where a number of the half spectrum lies in shared memory, planes innermost: `half` is 0 for the left column of a pair
+   and 1 for the right one. Threads of the first step are neighbours by pair, those of the second by plane, then ky:
+   turning the planes of every BANKS / PLANES-th pair, and one gap a row, keeps both off each other's banks. */
+__device__ __forceinline__ int shared_place(int ky, int half, int pair, int plane) {
+    const int turn = pair / (PLANES < BANKS ? BANKS / PLANES : 1) % PLANES;
+    return ((2 * PAIRS + 1) * ky + half * PAIRS + pair) * PLANES + (plane ^ turn);
+}
+
+/* One number of a spectrum goes to memory: as it is, or with BF16 as three planes of two bytes, re, im and re + im, of
+   which products of three real matrices make a complex one (Karatsuba). */
+__device__ __forceinline__ void store_number(number* out, long long at, long long lines, real2 z) {
+#if BF16
+    out[at] = to_bf16(z.x);
+    out[at + STORED * lines] = to_bf16(z.y);
+    out[at + 2 * STORED * lines] = to_bf16(z.x + z.y);
+#else
+    out[at] = z;
+#endif
+}
+
+/* One number of a product: as it is, or from re * re, im * im and (re + im) * (re + im). */
+__device__ __forceinline__ real2 load_number(const number* hat, long long at, long long lines) {
+#if BF16
+    const real a = from_bf16(hat[at]), b = from_bf16(hat[at + STORED * lines]);
+    return make_real2(a - b, from_bf16(hat[at + 2 * STORED * lines]) - a - b);
+#else
+    return hat[at];
+#endif
+}

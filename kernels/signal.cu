@@ -1,17 +1,18 @@
 /* signal: half spectra -> real planes, cropped to what is wanted, with the bias on the way out.
    Computes  planes[a][b] = (inverse DFT of hat[:][(a, tile)][(phase, b)]), ROWS x COLUMNS of it from SHIFT_Y, SHIFT_X on
-             around the circle, + bias[b]; with ACCUMULATE planes += scale * that instead
-   Input     hat     real2  [Q][A T][P B], frequency first, the independent frequencies alone; conjugated if CONJUGATE
-   Output    planes  real   [A][B][h][w], each sample contiguous; pixels outside the windows are left alone
+             around the circle, + bias[b]; with ACCUMULATE planes += scale * that instead; with RELU rectified =
+             max(planes, 0) as well
+   Input     hat     number  [Q][A T][P B], frequency first, the independent frequencies alone; conjugated if CONJUGATE
+   Output    planes  real    [A][B][h][w], each sample contiguous, rectified alike; pixels outside the windows are left alone
    Grid      x: groups of PLANES planes, y: tile and phase     Block  THREADS, each one line in registers
-   Shared    HALF * 2 * PAIRS * PITCH * sizeof(real2): the lines of the half spectrum, planes innermost
+   Shared    HALF * (2 * PAIRS + 1) * PLANES * sizeof(real2): the lines of the half spectrum, planes innermost
    Requires  the macros of fourier.cuh, SHIFT_Y, SHIFT_X, ACCUMULATE, and PAIRED: two columns can be written as one
              real2; with ACCUMULATE no two windows of one launch may meet in a pixel */
 #include "fourier.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
-signal(const real2* __restrict__ hat, real* __restrict__ planes, const real* __restrict__ bias, const real scale,
-       const Layout layout) {
+signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __restrict__ bias, const real scale,
+       real* __restrict__ rectified, const Layout layout) {
     SHARED(real2, half);
     const Cell cell = cell_of_block(layout, blockIdx.y);
     const int first = blockIdx.x * PLANES;
@@ -20,22 +21,21 @@ signal(const real2* __restrict__ hat, real* __restrict__ planes, const real* __r
         const int plane = item % PLANES, ky = item / PLANES;
         if (first + plane >= layout.count) continue;
         real2 v[NX];
-        const real2* source = hat + first_frequency(ky) * layout.lines + line_of_plane(layout, cell, first + plane);
+        const long long source = first_frequency(ky) * layout.lines + line_of_plane(layout, cell, first + plane);
         const int stored = frequencies_of_row(ky);
 #pragma unroll
         for (int kx = 0; kx < NX; ++kx) {
             // rows that are their own mirror image hold one half: X[NX - kx] = conj X[kx]
             const bool mirrored = kx >= stored;
-            const real2 x = source[(mirrored ? NX - kx : kx) * layout.lines];
+            const real2 z = load_number(hat, source + (mirrored ? NX - kx : kx) * layout.lines, layout.lines);
             // swapping the parts going in and coming out makes the inverse of a DFT
-            v[kx] = make_real2(mirrored != CONJUGATE ? -x.y : x.y, x.x);
+            v[kx] = make_real2(mirrored != CONJUGATE ? -z.y : z.y, z.x);
         }
         DFT_X(v);
-        real2* target = half + 2 * ky * PAIRS * PITCH + plane;
 #pragma unroll
         for (int x = 0; x < COLUMNS; ++x) {
             const real2 z = v[(x + SHIFT_X) % NX];
-            target[((x & 1) * PAIRS + x / 2) * PITCH] = make_real2(z.y, z.x);
+            half[shared_place(ky, x & 1, x / 2, plane)] = make_real2(z.y, z.x);
         }
     }
     __syncthreads();
@@ -44,12 +44,11 @@ signal(const real2* __restrict__ hat, real* __restrict__ planes, const real* __r
         const int plane = item / PAIRS, pair = item % PAIRS;
         if (first + plane >= layout.count) continue;
         real2 v[NY];
-        const real2* source = half + pair * PITCH + plane;
         const bool second = 2 * pair + 1 < COLUMNS;
 #pragma unroll
         for (int ky = 0; ky < HALF; ++ky) {
-            const real2 a = source[2 * ky * PAIRS * PITCH];
-            const real2 b = second ? source[(2 * ky + 1) * PAIRS * PITCH] : make_real2(0, 0);
+            const real2 a = half[shared_place(ky, 0, pair, plane)];
+            const real2 b = second ? half[shared_place(ky, 1, pair, plane)] : make_real2(0, 0);
             // a + i b, parts swapped; rows that are their own mirror image are real
             if (ky == 0 || 2 * ky == NY) {
                 v[ky] = make_real2(b.x, a.x);
@@ -60,22 +59,28 @@ signal(const real2* __restrict__ hat, real* __restrict__ planes, const real* __r
         }
         DFT_Y(v);
         const real add = bias ? bias[(first + plane) % layout.maps] : real(0);
-        real* target = planes + plane_in_memory(layout, first + plane) * (HEIGHT * WIDTH) + cell.row * WIDTH +
-                       cell.column + STRIDE_X * 2 * pair;
+        const long long start = plane_in_memory(layout, first + plane) * (HEIGHT * WIDTH) + cell.row * WIDTH +
+                                cell.column + STRIDE_X * 2 * pair;
         const bool left = inside(cell.column, STRIDE_X, 2 * pair, layout.x.size);
         const bool right = second && inside(cell.column, STRIDE_X, 2 * pair + 1, layout.x.size);
         const real size = real(1) / (real(NY) * NX);
 #pragma unroll
         for (int n = 0; n < ROWS; ++n) {
-            if (!inside(cell.row, STRIDE_Y, n, layout.y.size)) continue;
-            const real2 z = v[(n + SHIFT_Y) % NY];
-            real* pixel = target + STRIDE_Y * n * WIDTH;
-            if (PAIRED && !ACCUMULATE) {
-                *reinterpret_cast<real2*>(pixel) = make_real2(z.y * size + add, z.x * size + add);
+            const bool in_row = inside(cell.row, STRIDE_Y, n, layout.y.size);
+            const long long pixel = start + STRIDE_Y * n * WIDTH;
+            const real2 swapped = v[(n + SHIFT_Y) % NY];
+            real2 z = make_real2(swapped.y * size, swapped.x * size);
+            if (ACCUMULATE) {
+                const real2 before = load_pair(planes, pixel, left && in_row, right && in_row);
+                z = make_real2(before.x + scale * z.x, before.y + scale * z.y);
             } else {
-                if (left) pixel[0] = ACCUMULATE ? pixel[0] + scale * (z.y * size) : z.y * size + add;
-                if (right) pixel[STRIDE_X] = ACCUMULATE ? pixel[STRIDE_X] + scale * (z.x * size) : z.x * size + add;
+                z = make_real2(z.x + add, z.y + add);
             }
+            store_pair(planes, pixel, left && in_row, right && in_row, z);
+            // written so that NaN stays NaN
+            if (RELU)
+                store_pair(rectified, pixel, left && in_row, right && in_row,
+                           make_real2(z.x < 0 ? real(0) : z.x, z.y < 0 ? real(0) : z.y));
         }
     }
 }

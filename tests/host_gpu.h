@@ -25,6 +25,17 @@ struct uint3 {
 };
 inline float2 make_float2(float x, float y) { return {x, y}; }
 inline double2 make_double2(double x, double y) { return {x, y}; }
+inline float from_bf16(unsigned short x) {
+    const unsigned bits = static_cast<unsigned>(x) << 16;
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    return value;
+}
+inline unsigned short to_bf16(float x) { /* to the nearest, ties to even; NaN stays NaN */
+    unsigned bits;
+    memcpy(&bits, &x, sizeof(bits));
+    return x != x ? 0x7FFF : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+}
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace host {

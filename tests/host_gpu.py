@@ -13,8 +13,14 @@ from tinyfft.fourier.kernel import grid
 COMPILER = shutil.which("g++") or shutil.which("c++")
 HEADER = Path(__file__).with_name("host_gpu.h")
 PARAMETERS = {
-    "spectrum": {"planes": "const real*", "out": "real2*"},
-    "signal": {"hat": "const real2*", "planes": "real*", "bias": "const real*", "scale": "double"},
+    "spectrum": {"planes": "const real*", "out": "number*", "rectified": "const real*", "masked": "real*"},
+    "signal": {
+        "hat": "const number*",
+        "planes": "real*",
+        "bias": "const real*",
+        "scale": "double",
+        "rectified": "real*",
+    },
 }
 
 

@@ -1,5 +1,6 @@
 """Where the CUDA sources lie: in the installed package, or beside it in a bare checkout."""
 
+import re
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -15,5 +16,10 @@ def kernel_directory() -> Path:
 
 
 def kernel_source(stem: str) -> str:
-    """The text of `stem`.cu."""
-    return (kernel_directory() / f"{stem}.cu").read_text(encoding="utf-8")
+    """The text of `stem`.cu, our headers in place of their includes: one file, as a compiler's cache needs."""
+    return _text(f"{stem}.cu")
+
+
+def _text(name: str) -> str:
+    text = (kernel_directory() / name).read_text(encoding="utf-8")
+    return re.sub(r'#include "(\w+\.cuh)"\n', lambda include: _text(include.group(1)), text)

@@ -69,7 +69,7 @@ def test_the_papers_memory_table(S, n, f, out, megabytes):
 
 def test_bytes_double_in_float64():
     assert plan(itemsize=8).spectra_bytes == 2 * plan(itemsize=4).spectra_bytes
-    assert plan(itemsize=8).complex_dtype == "complex128"
+    assert plan(itemsize=8).spectrum_dtype == "complex128"
 
 
 def test_forced_tiles():

@@ -17,15 +17,17 @@ from tinyfft.backend import Array, Device
 from tinyfft.fourier.axis import Window
 from tinyfft.fourier.codelets import dft_source
 from tinyfft.fourier.plan import Plan
-from tinyfft.kernel_source import kernel_directory, kernel_source
+from tinyfft.kernel_source import kernel_source
 
 WARP = 32
-REGISTERS = 1 << 16  # of a multiprocessor
-BLOCKS_AND_PLANES = ((2, 32), (2, 16), (2, 12), (2, 8), (1, 16), (1, 8), (1, 4), (1, 2))
+REGISTERS, QUARTERS = 1 << 16, 4  # of a multiprocessor
+MOST_REGISTERS = 255  # of a thread
+MOST_THREADS = 1024
+BLOCKS_AND_PLANES = ((2, 32), (2, 16), (2, 8), (1, 16), (1, 8), (1, 4), (1, 2))
 """Blocks a multiprocessor and planes a block, the best first: two blocks, of which one computes while the other waits
-for memory, and many planes, since a block writes runs of 8 bytes a plane. Powers of two keep a warp on whole runs:
-10 or 14 planes a block took up to twice as long as 8 or 16 at N = 36 and 40 (benchmarks.transforms, H200)."""
-MOST_THREADS = 512
+for memory, and many planes, since a block writes runs of 8 bytes a plane. Powers of two keep a warp on whole runs."""
+BLOCKS_AND_PLANES_BF16 = ((2, 32), (1, 32), (2, 16), (1, 16), (1, 8), (1, 4), (1, 2))
+"""The same for numbers of two bytes: runs are a quarter as long, so that more planes count for more."""
 
 
 class AxisLayout(ctypes.Structure):
@@ -61,20 +63,27 @@ class Specialisation:
     cut: bool
     aligned: bool
     itemsize: int
+    bf16: bool
     conjugate: bool
     accumulate: bool
+    relu: bool
     planes: int
     blocks: int
 
     @property
     def shared_bytes(self) -> int:
-        """Shared memory of a block: HALF * 2 * PAIRS * PITCH complex numbers."""
-        return _line_bytes(self.lengths, self.window, self.itemsize) * (self.planes | 1)
+        """Shared memory of a block: HALF * (2 * PAIRS + 1) * PLANES complex numbers."""
+        places = (self.lengths[0] // 2 + 1) * (2 * ceil(self.window[1] / 2) + 1)
+        return places * self.planes * 2 * self.itemsize
 
     def fits(self, shared_limit: int) -> bool:
-        """Whether so many blocks find room on a multiprocessor, a whole line of the transform in registers."""
+        """Whether so many blocks find room on a multiprocessor, a whole line of the transform in registers.
+
+        Each of its QUARTERS has a share of the registers, and every fourth warp.
+        """
         registers = 2 * max(self.lengths) + 24 if self.itemsize == 4 else 4 * max(self.lengths) + 32
-        enough = self.threads * self.blocks * registers <= REGISTERS or self.blocks == 1
+        warps = ceil(self.blocks * self.threads / WARP / QUARTERS)
+        enough = warps * WARP * min(registers, MOST_REGISTERS) <= REGISTERS // QUARTERS
         return enough and self.shared_bytes * self.blocks <= shared_limit
 
     @property
@@ -106,15 +115,18 @@ class Specialisation:
             "BLOCKS": self.blocks,
             "CONJUGATE": str(self.conjugate).lower(),
             "ACCUMULATE": str(self.accumulate).lower(),
+            "RELU": str(self.relu).lower(),
+            "BF16": int(self.bf16),
             "DFT_Y": f"dft_{Ny}_{of_y}",
             "DFT_X": f"dft_{Nx}_{of_x}",
         }
         kind = "float" if self.itemsize == 4 else "double"
+        number = "unsigned short" if self.bf16 else "real2"
         lines = [f"typedef {kind} real;", f"typedef {kind}2 real2;", f"#define make_real2 make_{kind}2"]
+        lines += [f"typedef {number} number;"]
         lines += [f"#define {name} {value}" for name, value in sizes.items()]
         lines += [dft_source(*codelet) for codelet in sorted({(Ny, of_y), (Nx, of_x)})]
-        header = (kernel_directory() / "fourier.cuh").read_text(encoding="utf-8")
-        return "\n".join([*lines, kernel_source(self.stem).replace('#include "fourier.cuh"', header)])
+        return "\n".join([*lines, kernel_source(self.stem)])
 
 
 def specialise(
@@ -126,6 +138,7 @@ def specialise(
     *,
     conjugate: bool,
     accumulate: bool = False,
+    relu: bool = False,
     aligned: bool = True,
 ) -> Specialisation:
     """The kernel that takes "x", "w" or "y" of the plan, in memory `plane` rows x columns, through `stem`.
@@ -136,14 +149,15 @@ def specialise(
     windows = plan.windows(name)
     window, shift, stride = (tuple(getattr(w, name) for w in windows) for name in ("length", "shift", "stride"))
     cut = any(w.tiles > 1 or w.start or w.lead or w.stride * (w.length - 1) + w.phases > w.size for w in windows)
-    sizes = (plan.lengths, window, shift, stride, plane, cut, aligned, plan.itemsize)
-    one = Specialisation(stem, *sizes, conjugate, accumulate, planes=1, blocks=1)
+    sizes = (plan.lengths, window, shift, stride, plane, cut, aligned, plan.itemsize, plan.bf16)
+    one = Specialisation(stem, *sizes, conjugate, accumulate, relu, planes=1, blocks=1)
     if one.shared_bytes > shared_limit:
         raise ValueError(
             f"{stem}: a plane of {plan.lengths[0]} x {plan.lengths[1]} takes {one.shared_bytes} bytes of shared "
             f"memory, the device has {shared_limit} for a block: use tiles"
         )
-    choices = (replace(one, planes=planes, blocks=blocks) for blocks, planes in BLOCKS_AND_PLANES)
+    best_first = BLOCKS_AND_PLANES_BF16 if plan.bf16 else BLOCKS_AND_PLANES
+    choices = (replace(one, planes=planes, blocks=blocks) for blocks, planes in best_first)
     return next((choice for choice in choices if choice.fits(shared_limit)), one)
 
 
@@ -172,28 +186,26 @@ def grid(kernel: Specialisation, layout: Layout) -> tuple[int, int]:
     return ceil(layout.count / kernel.planes), cells
 
 
-def run(
-    stem: str,
-    plan: Plan,
-    name: str,
-    planes: Array,
-    device: Device,
-    arguments: tuple,
-    *,
-    conjugate: bool,
-    add: bool = False,
-) -> None:
-    """Launch `stem` over all planes on the current stream. `arguments` are the kernel's but for its layout.
+def run(stem: str, plan: Plan, name: str, planes: Array, device: Device, arguments: tuple, **options: bool) -> None:
+    """Launch `stem` over all planes on the current stream. `arguments` are the kernel's but for its layout, `options`
+    those of `specialise`.
 
-    Planes may be some maps of each sample, planes = array[:, 3:7]. Raises ValueError for any other array that is not
-    contiguous: a kernel knows no strides.
+    Planes may be some maps of each sample, planes = array[:, 3:7], and all arrays of their shape must lie alike. Raises
+    ValueError for any other array that is not contiguous: a kernel knows no strides.
     """
+    aligned = True  # else pairs cannot be read and written as one
     for array in arguments:
-        if isinstance(array, device.xp.ndarray) and array is not planes and not array.flags.c_contiguous:
-            raise ValueError(f"{stem}: an array of shape {array.shape} is not contiguous, expected C order")
-    aligned = planes.data.ptr % (2 * plan.itemsize) == 0  # else pairs cannot be read and written as one
+        if not isinstance(array, device.xp.ndarray):
+            continue
+        if array.shape == planes.shape and array.strides == planes.strides:
+            aligned = aligned and array.data.ptr % (2 * plan.itemsize) == 0
+        elif array.shape == planes.shape or not array.flags.c_contiguous:
+            raise ValueError(
+                f"{stem}: an array of shape {array.shape} has strides {array.strides}, expected C order, or for planes "
+                f"{planes.strides}"
+            )
     pitch = _planes_between_samples(stem, planes)
-    for launch in _prepared(stem, plan, name, planes.shape, pitch, device, conjugate, add, aligned):
+    for launch in _prepared(stem, plan, name, planes.shape, pitch, device, aligned=aligned, **options):
         launch(arguments)
 
 
@@ -211,20 +223,12 @@ def _planes_between_samples(stem: str, planes: Array) -> int:
 
 @lru_cache(maxsize=1024)
 def _prepared(
-    stem: str,
-    plan: Plan,
-    name: str,
-    shape: tuple,
-    pitch: int,
-    device: Device,
-    conjugate: bool,
-    add: bool,
-    aligned: bool,
+    stem: str, plan: Plan, name: str, shape: tuple, pitch: int, device: Device, **options: bool
 ) -> list[Callable[[tuple], None]]:
     """The launches of one transform, with all that can be known before the arrays are."""
-    options = {"conjugate": conjugate, "accumulate": add, "aligned": aligned}
     kernel = specialise(stem, plan, name, shape[2:], shared_limit(device), **options)
-    return [launcher(kernel, layout, device) for layout in launches(shape, plan.windows(name), add, pitch)]
+    apart = options.get("accumulate", False)
+    return [launcher(kernel, layout, device) for layout in launches(shape, plan.windows(name), apart, pitch)]
 
 
 def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:
@@ -247,8 +251,3 @@ def _compiled(kernel: Specialisation, device: Device):
     function = module.get_function(kernel.stem)
     function.max_dynamic_shared_size_bytes = kernel.shared_bytes
     return function
-
-
-def _line_bytes(lengths: tuple[int, int], window: tuple[int, int], itemsize: int) -> int:
-    """Shared memory of one plane: its half spectrum after the first step, columns in pairs."""
-    return (lengths[0] // 2 + 1) * 2 * ceil(window[1] / 2) * 2 * itemsize

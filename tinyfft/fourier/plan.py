@@ -40,6 +40,7 @@ class Plan:
     x: AxisPlan
     itemsize: int = 4
     kind: str = "cpu"  # of the device, which says how planes are transformed
+    precision: str = "fp32"  # of the products
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -67,25 +68,35 @@ class Plan:
         """The windows of "x", "w" or "y" on both axes."""
         return self.y.windows[name], self.x.windows[name]
 
-    def spectrum_shape(self, name: str) -> tuple[int, int, int]:
-        """Shape of x_hat, w_hat or y_hat."""
+    @property
+    def bf16(self) -> bool:
+        """Whether spectra are three real planes of two bytes a value in place of complex numbers (product.py)."""
+        return self.precision == "bf16" and self.itemsize == 4
+
+    def spectrum_shape(self, name: str) -> tuple[int, ...]:
+        """Shape of x_hat, w_hat or y_hat: (Q, samples, maps), or three planes of that."""
         samples, maps = self.S * self.tiles, self.C * self.phases
-        return {"x": (self.Q, samples, maps), "w": (self.Q, self.F, maps), "y": (self.Q, samples, self.F)}[name]
+        shapes = {"x": (samples, maps), "w": (self.F, maps), "y": (samples, self.F)}
+        return (*((3,) if self.bf16 else ()), self.Q, *shapes[name])
 
     @property
-    def complex_dtype(self) -> str:
-        """The dtype of the spectra."""
-        return f"complex{16 * self.itemsize}"
+    def spectrum_dtype(self) -> str:
+        """The dtype of the spectra; bfloat16 is held as the bits it is."""
+        return "uint16" if self.bf16 else f"complex{16 * self.itemsize}"
+
+    def spectrum_bytes(self, name: str) -> int:
+        """Bytes of x_hat, w_hat or y_hat."""
+        return prod(self.spectrum_shape(name)) * (2 if self.bf16 else 2 * self.itemsize)
 
     @property
     def spectra_bytes(self) -> int:
         """Bytes of the three spectra, which every pass holds at once: 2 itemsize Q (S T C P + F C P + S T F)."""
-        return sum(2 * self.itemsize * prod(self.spectrum_shape(name)) for name in "xwy")
+        return sum(map(self.spectrum_bytes, "xwy"))
 
     @property
     def arena_bytes(self) -> int:
         """Bytes that a pass asks of the arena: the spectra, and on the CPU scratch for planes that are transformed."""
-        spectra = sum(aligned(2 * self.itemsize * prod(self.spectrum_shape(name))) for name in "xwy")
+        spectra = sum(aligned(self.spectrum_bytes(name)) for name in "xwy")
         if self.kind == "cuda":
             return spectra
         scratch = max(self.planes_at_once(maps) * maps for maps in (self.C, self.F)) * self._plane_scratch
@@ -110,7 +121,7 @@ class Plan:
 
     def transform_operations(self, name: str) -> float:
         """Real operations of transforming all planes of "x", "w" or "y", once, either way."""
-        _, samples, maps = self.spectrum_shape(name)
+        *_, samples, maps = self.spectrum_shape(name)
         Ny, Nx = self.lengths
         columns = Nx * fft_operations(Ny) / 2  # a real line costs half a complex one
         rows = (Ny // 2 + 1) * fft_operations(Nx)
@@ -135,9 +146,17 @@ class Plan:
 
 @lru_cache(maxsize=1024)
 def plan_convolution(
-    S: int, C: int, F: int, y: Axis, x: Axis, itemsize: int = 4, tile: int | None = None, kind: str = "cpu"
+    S: int,
+    C: int,
+    F: int,
+    y: Axis,
+    x: Axis,
+    itemsize: int = 4,
+    tile: int | None = None,
+    kind: str = "cpu",
+    precision: str = "fp32",
 ) -> Plan:
     """The plan with the fewest operations a pass; `tile` forces tiles of that many output rows and columns."""
     choices = (candidates(axis, tile, LONGEST[kind]) for axis in (y, x))
-    plans = [Plan(S, C, F, of_y, of_x, itemsize, kind) for of_y, of_x in pairs(*choices)]
+    plans = [Plan(S, C, F, of_y, of_x, itemsize, kind, precision) for of_y, of_x in pairs(*choices)]
     return min(plans, key=lambda plan: plan.pass_operations * (1 if plan.tiles == 1 else TILING_OVERHEAD))

@@ -4,10 +4,13 @@ Computes  out[q] = op(a[q]) @ op(b[q]) for all q, op the identity or the transpo
 Input     a, b  complex  (Q, rows, columns), contiguous
 Output    out   complex  (Q, rows of op(a), columns of op(b)), contiguous
 Precision "fp32" as the arrays are. On a GPU's tensor cores "tf32" rounds what is multiplied to 10 bits of fraction on
-          its way in and sums in float32; "bf16" lets cuBLAS go down to 7 bits (measured: its complex products stop at
-          10, as tf32). float64 arrays are always multiplied in float64
+          its way in, "bf16" to 7 bits; both sum in float32. float64 arrays are always multiplied in float64
+bf16      cuBLAS has no complex product of such numbers, so one of complex matrices is made of three of real ones:
+          a and b are (3, Q, rows, columns) of bfloat16 bits, re, im and re + im, and out alike their products;
+          signal takes  re = out[0] - out[1],  im = out[2] - out[0] - out[1]  on its way in
 NumPy's matmul hands each frequency to BLAS, transposes included. On a GPU cuBLAS is called directly: cupy.matmul
 would copy transposed operands first and knows nothing of TF32.
+Source    bf16: Karatsuba, Ofman 1962; as (a + i b)(c + i d), three products in place of four
 """
 
 import numpy as np
@@ -29,9 +32,10 @@ def product(
     precision: str = "fp32",
 ) -> None:
     """Write the products of all frequencies into `out`."""
-    inner_a, inner_b = a.shape[1 if transpose_a else 2], b.shape[2 if transpose_b else 1]
+    inner_a, inner_b = a.shape[-2 if transpose_a else -1], b.shape[-1 if transpose_b else -2]
     assert inner_a == inner_b, (a.shape, transpose_a, b.shape, transpose_b)
-    assert out.shape == (len(a), a.shape[2 if transpose_a else 1], b.shape[1 if transpose_b else 2]), out.shape
+    outer = (a.shape[-1 if transpose_a else -2], b.shape[-2 if transpose_b else -1])
+    assert out.shape == (*a.shape[:-2], *outer), (out.shape, a.shape, b.shape)
     assert a.dtype == b.dtype == out.dtype, (a.dtype, b.dtype, out.dtype)
     if device.kind == "cpu":
         a, b = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
@@ -46,20 +50,23 @@ def _cublas(a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool
     from cupy_backends.cuda.libs import cublas
 
     assert all(m.flags.c_contiguous for m in (a, b, out))
-    kind = runtime.CUDA_C_32F if out.dtype == np.complex64 else runtime.CUDA_C_64F
-    compute = _COMPUTE[precision] if out.dtype == np.complex64 else _COMPUTE_64F
-    one, zero = np.ones((), out.dtype), np.zeros((), out.dtype)
-    Q, rows, columns = out.shape
+    kind, compute, scalar = {
+        "complex64": (runtime.CUDA_C_32F, _COMPUTE_TF32 if precision == "tf32" else _COMPUTE_32F, "complex64"),
+        "complex128": (runtime.CUDA_C_64F, _COMPUTE_64F, "complex128"),
+        "uint16": (runtime.CUDA_R_16BF, _COMPUTE_32F, "float32"),
+    }[out.dtype.name]
+    one, zero = np.ones((), scalar), np.zeros((), scalar)
+    *_, rows, columns = out.shape
     cublas.gemmStridedBatchedEx(
         device.get_cublas_handle(),
         *(cublas.CUBLAS_OP_T if flag else cublas.CUBLAS_OP_N for flag in (transpose_b, transpose_a)),
-        *(columns, rows, a.shape[1 if transpose_a else 2], one.ctypes.data),
-        *(b.data.ptr, kind, b.shape[2], b.shape[1] * b.shape[2]),
-        *(a.data.ptr, kind, a.shape[2], a.shape[1] * a.shape[2], zero.ctypes.data),
-        *(out.data.ptr, kind, columns, rows * columns, Q, compute, cublas.CUBLAS_GEMM_DEFAULT),
+        *(columns, rows, a.shape[-2 if transpose_a else -1], one.ctypes.data),
+        *(b.data.ptr, kind, b.shape[-1], b.shape[-2] * b.shape[-1]),
+        *(a.data.ptr, kind, a.shape[-1], a.shape[-2] * a.shape[-1], zero.ctypes.data),
+        *(out.data.ptr, kind, columns, rows * columns, out.size // (rows * columns)),
+        *(compute, cublas.CUBLAS_GEMM_DEFAULT),
     )
 
 
-# cublasComputeType_t: CUBLAS_COMPUTE_32F, _32F_FAST_TF32, _32F_FAST_16BF and _64F
-_COMPUTE = {"fp32": 68, "tf32": 77, "bf16": 75}
-_COMPUTE_64F = 70
+# cublasComputeType_t: CUBLAS_COMPUTE_32F, _32F_FAST_TF32 and _64F
+_COMPUTE_32F, _COMPUTE_TF32, _COMPUTE_64F = 68, 77, 70

@@ -2,14 +2,18 @@
 
 Computes  planes[a, b] = (inverse DFT of hat[:, (a, tile), (phase, b)])[wanted rows, wanted columns] + bias[b]
           with `scale`, planes += scale * that instead: gradients add up, and so do overlapping tiles
-Input     hat     complex  (Q, A T, P B), frequency first; `conjugate` if it holds the conjugate spectra
-Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left alone
+          with `rectified`, rectified = max(planes, 0) as well: ReLU's output on the way
+Input     hat     complex  (Q, A T, P B), frequency first; `conjugate` if it holds the conjugate spectra; after bf16
+          products (3, Q, A T, P B), as product.py writes them
+Output    planes  real     (A, B, h, w), rectified alike; rows and columns outside the plan's windows are left alone
 Tiles are added in one fixed order, so that the same input gives the same bits.
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
 Kernel    kernels/signal.cu, launched as tinyfft/fourier/kernel.py says
 """
 
 from itertools import product as pairs
+
+import numpy as np
 
 from tinyfft.backend import Array
 from tinyfft.fourier import kernel, matrix_dft
@@ -28,15 +32,16 @@ def signal(
     bias: Array | None = None,
     scale: float | None = None,
     conjugate: bool = False,
+    rectified: Array | None = None,
 ) -> None:
     """Write (`scale` None) or add the planes whose half spectra are `hat`, the plan's "x", "w" or "y"."""
     check_arrays(planes, plan, name, hat)
     if arena.device.kind == "cuda":
-        arguments = (hat, planes, bias, planes.dtype.type(1 if scale is None else scale))
-        options = {"conjugate": conjugate, "add": scale is not None}
+        arguments = (hat, planes, bias, planes.dtype.type(1 if scale is None else scale), rectified)
+        options = {"conjugate": conjugate, "accumulate": scale is not None, "relu": rectified is not None}
         kernel.run("signal", plan, name, planes, arena.device, arguments, **options)
     else:
-        _by_matrices(hat, plan, name, planes, arena, bias, scale, conjugate)
+        _by_matrices(hat, plan, name, planes, arena, bias, scale, conjugate, rectified)
 
 
 def _by_matrices(
@@ -48,6 +53,7 @@ def _by_matrices(
     bias: Array | None,
     scale: float | None,
     conjugate: bool,
+    rectified: Array | None,
 ) -> None:
     A, B = planes.shape[:2]
     rows, columns = plan.windows(name)
@@ -57,12 +63,15 @@ def _by_matrices(
     for ty, tx, ry, rx in pairs(*map(range, hat.shape[2:6])):
         cuts = list(pairs(rows.cuts(ty, ry), columns.cuts(tx, rx)))
         for first in range(0, A, at_once):
-            block = planes[first : first + at_once]
-            source = hat[:, first : first + at_once, ty, tx, ry, rx]
+            samples = slice(first, first + at_once)
             with arena.frame(0):
+                source = hat[:, samples, ty, tx, ry, rx]
                 values = matrix_dft.inverse(source, plan.lengths, shape, shifts, conjugate, arena)
                 for (plane_rows, line_rows), (plane_columns, line_columns) in cuts:
-                    _write(block[:, :, plane_rows, plane_columns], values[:, :, line_rows, line_columns], bias, scale)
+                    pixels = (samples, slice(None), plane_rows, plane_columns)
+                    _write(planes[pixels], values[:, :, line_rows, line_columns], bias, scale)
+                    if rectified is not None:
+                        np.maximum(planes[pixels], 0, out=rectified[pixels])
 
 
 def _write(target: Array, values: Array, bias: Array | None, scale: float | None) -> None:

@@ -98,7 +98,7 @@ class ConvolutionLayer(Module):
                 f"{type(self).__name__}: input has shape {shape}, {padded[0]} x {padded[1]} when padded, "
                 f"expected at least the kernel's {kH} x {kW}"
             )
-        sizes = (self.out_channels, y, x, self.dtype.itemsize, self.tile, self.device.kind)
+        sizes = (self.out_channels, y, x, self.dtype.itemsize, self.tile, self.device.kind, self.precision)
         return plan_convolution(*shape[:2], *sizes)
 
     def frequency_bytes_formula(self, input_shape: Sequence[int]) -> int:

@@ -37,7 +37,7 @@ class FFTConvolution(ConvolutionLayer):
         with self._frame(plan, "updateOutput") as arena:
             x_hat = self._spectrum("x", input, plan, arena, forward=True)
             w_hat = self._spectrum("w", self.weight, plan, arena, forward=True)
-            y_hat = arena.take(plan.spectrum_shape("y"), plan.complex_dtype)
+            y_hat = arena.take(plan.spectrum_shape("y"), plan.spectrum_dtype)
             self._product(x_hat, w_hat, y_hat, transpose_b=True)
             signal(y_hat, plan, "y", output, arena, bias=self.bias)
         return output
@@ -84,7 +84,7 @@ class FFTConvolution(ConvolutionLayer):
     def _gradInput(self, input: Array, gy_hat: Array, plan: Plan, arena: Arena) -> Array:
         gradInput = self._buffer("gradInput", input.shape, self.dtype)
         w_hat = self._spectrum("w", self.weight, plan, arena)
-        gx_hat = arena.take(plan.spectrum_shape("x"), plan.complex_dtype)
+        gx_hat = arena.take(plan.spectrum_shape("x"), plan.spectrum_dtype)
         self._product(gy_hat, w_hat, gx_hat)
         if not plan.covers:
             gradInput.fill(0)
@@ -93,7 +93,7 @@ class FFTConvolution(ConvolutionLayer):
 
     def _gradWeight(self, input: Array, gy_hat: Array, plan: Plan, arena: Arena, scale: float) -> None:
         x_hat = self._spectrum("x", input, plan, arena)
-        gw_hat = arena.take(plan.spectrum_shape("w"), plan.complex_dtype)
+        gw_hat = arena.take(plan.spectrum_shape("w"), plan.spectrum_dtype)
         self._product(gy_hat, x_hat, gw_hat, transpose_a=True)
         signal(gw_hat, plan, "w", self.gradWeight, arena, scale=scale)
 
@@ -101,7 +101,7 @@ class FFTConvolution(ConvolutionLayer):
         product(a, b, out, self.device, precision=self.precision, **transposed)
 
     def _gradOutput_spectrum(self, gradOutput: Array, plan: Plan, arena: Arena) -> Array:
-        gy_hat = arena.take(plan.spectrum_shape("y"), plan.complex_dtype)
+        gy_hat = arena.take(plan.spectrum_shape("y"), plan.spectrum_dtype)
         spectrum(gradOutput, plan, "y", gy_hat, arena, conjugate=True)
         return gy_hat
 
@@ -119,10 +119,10 @@ class FFTConvolution(ConvolutionLayer):
         if forward:
             self._kept.pop(name, None)
         if in_use or (forward and self.memory == "keep" and self.train):
-            hat = self._buffer(f"_{name}_hat", shape, plan.complex_dtype)
+            hat = self._buffer(f"_{name}_hat", shape, plan.spectrum_dtype)
             self._kept[name] = (planes, plan, backend.steps(), hat)
         else:
-            hat = arena.take(shape, plan.complex_dtype)
+            hat = arena.take(shape, plan.spectrum_dtype)
         spectrum(planes, plan, name, hat, arena, conjugate=name == "w")
         return hat
 
