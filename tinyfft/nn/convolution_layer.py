@@ -23,6 +23,10 @@ from tinyfft.nn.module import Module
 class ConvolutionLayer(Module):
     precisions = {"cpu": ("fp32",), "cuda": ("fp32",)}
     """What the method can compute on each kind of device."""
+    chunks: int = 0
+    """In how many chunks the last Fourier pass went; 0 before the first one."""
+    kept_bytes: int = 0
+    """Bytes of spectra that are kept from one pass to another, outside the arena."""
 
     def __init__(
         self,
