@@ -161,7 +161,7 @@ def test_model_keys_are_the_arguments_of_the_model(kind):
     assert arguments == {key: value for key, value in dataclasses.asdict(kind()).items() if key != "name"}
 
 
-COMMON_ARGUMENTS = ("input_shape", "classes", "algorithm", "precision", "memory", "dtype")
+COMMON_ARGUMENTS = ("input_shape", "classes", "algorithm", "precision", "memory", "deterministic", "dtype")
 
 
 def test_every_model_has_its_keys():

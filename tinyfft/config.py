@@ -87,6 +87,7 @@ class Config:
     algorithm: str = key("auto", choices=("auto", "fft", "direct"))
     precision: str = key("fp32", choices=("fp32", "tf32", "bf16"))
     memory: str = key("recompute", choices=("recompute", "keep"))
+    deterministic: bool = False
     epochs: int = key(10, at_least=1)
     batch_size: int = key(128, at_least=1)
     seed: int = key(1, at_least=0)
