@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import pytest
@@ -6,6 +7,7 @@ from limits import limited
 import models
 from tinyfft import timing
 from tinyfft.config import load_config
+from tinyfft.nn import convolution
 
 SMALL = ["model.channels=[2, 3, 4]", "timing.input_shape=[3, 12, 8]", "timing.classes=5", "batch_size=3"]
 
@@ -86,12 +88,23 @@ def test_memory_of_each_layer_beside_the_papers(device):
     assert "frequency_bytes" not in report["layers"][1]
 
 
+def test_fourier_passes_that_auto_only_tried_are_not_counted(device, monkeypatch):
+    seconds = itertools.cycle([2.0, 1.0])  # of the Fourier method, of the direct one
+    monkeypatch.setattr(convolution, "_shortest", lambda call, synchronize: (call(), next(seconds))[1])
+    monkeypatch.setattr(convolution, "_fastest", {})
+    report, network = measured("algorithm=auto")
+    assert network[0].chunks == 1
+    assert [(row["frequency_bytes"], row["chunks"]) for row in convolutions(report)] == [(0, 0)] * 3
+
+
 def test_kept_spectra_are_shown_apart(device):
     report, network = measured("algorithm=fft", "memory=keep")
     rows = convolutions(report)
     for row, index, shape in zip(rows, (0, 4, 8), SHAPES, strict=True):
         plan = network[index].plan(shape)
         assert row["kept_bytes"] == 8 * plan.Q * plan.C * (plan.S + plan.F)
+        if index > 0:  # in its updateGradInput; the other passes hold less at once
+            assert row["frequency_bytes"] >= 8 * plan.Q * plan.S * (plan.C + plan.F)
     assert report["kept_bytes"] == sum(row["kept_bytes"] for row in rows)
     recomputed, _ = measured("algorithm=fft")
     for kept, made in zip(rows, convolutions(recomputed), strict=True):

@@ -151,7 +151,7 @@ class _Pass:
     """One layer's runs of one pass."""
 
     times: list[float] = field(default_factory=list)  # ms
-    frequency_bytes: int = 0  # the most of any run
+    frequency_bytes: int = 0  # the same in all runs
 
 
 def _layer_row(name: str, module: nn.Module, shape: tuple[int, ...], ran: dict[str, _Pass | None]) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _run_layers(iteration: _Iteration, passes: dict[tuple[int, str], _Pass]) -> 
         of_pass = passes.setdefault((index, name), _Pass())
         arena.reset_high_water(device)
         of_pass.times.append(_run_ms(device, lambda: getattr(network[index], name)(*arguments)))
-        of_pass.frequency_bytes = max(of_pass.frequency_bytes, arena.high_water_bytes(device))
+        of_pass.frequency_bytes = arena.high_water_bytes(device)
 
     inputs = [iteration.input]
     for index in range(len(network)):

@@ -12,7 +12,7 @@ from test_convolutions import check, layers
 import tinyfft
 from tinyfft import nn
 from tinyfft.backend import to_host
-from tinyfft.fourier.arena import LimitError, current_arena, high_water_bytes, reset_high_water
+from tinyfft.fourier.arena import ALIGNMENT, LimitError, current_arena, high_water_bytes, reset_high_water
 from tinyfft.fourier.chunks import chunks
 
 
@@ -85,6 +85,24 @@ def test_without_the_limit_all_is_as_before(device, rng):
         assert layer.chunks == 12
     assert np.array_equal(to_host(layer.forward(x)), before)
     assert layer.chunks == 1
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_no_result_lies_in_the_arena(device, count, rng):
+    layer = nn.FFTConvolution(2, 3, 3, memory="keep")
+    x, gy = (device.array(rng.standard_normal((4, c, n, n)).astype("float32")) for c, n in ((2, 9), (3, 7)))
+    plan = layer.plan(x.shape)
+    with limited(device, plan.arena_bytes if count == 1 else least_bytes(plan)):
+        layer.zeroGradParameters()
+        layer.forward(x)
+        layer.backward(x, gy)
+    assert layer.chunks == count
+    results = (layer.output, layer.gradInput, layer.gradWeight)
+    before = [to_host(array).copy() for array in results]
+    arena = current_arena(device)
+    with arena.frame(arena.capacity):
+        arena.take((arena.capacity // ALIGNMENT * ALIGNMENT,), "uint8").fill(0x55)
+    assert all(np.array_equal(to_host(array), copy) for array, copy in zip(results, before, strict=True))
 
 
 def test_chunks_give_the_same_bits_each_time(device, rng):

@@ -46,7 +46,8 @@ class ConvolutionLayer(Module):
     ) -> None:
         """padding  int, pair (rows, columns), or "same"
         precision  of the Fourier products: "fp32", or on a GPU "tf32" or "bf16"
-        memory     "recompute" (spectra are made again in the backward pass) or "keep" (kept from the forward pass)
+        memory     "recompute" (spectra are made again in the backward pass) or "keep" (kept from the forward pass, if
+                   the arena's limit lets it go in one chunk)
         tile       output rows and columns a tile of the Fourier method; None: the plan chooses
         init       "torch7" or "kaiming" (nn/init.py)
         """
