@@ -143,10 +143,10 @@ class FFTConvolution(ConvolutionLayer):
         return hat
 
     def _chunks(self, plan: Plan, arena: Arena, *passes: str) -> tuple[Chunk, ...]:
-        self.algorithms.update(dict.fromkeys(passes, "fft"))
         try:
             found = chunks(plan, arena.limit)
         except LimitError as error:
             raise LimitError(f"{self!r}: {error}: raise it") from error
         self.chunks = len(found)
+        self.algorithms.update(dict.fromkeys(passes, "fft"))
         return found
