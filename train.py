@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error, 1)
     except MemoryError as error:
-        return _fail(f"not enough memory, try a smaller --batch-size ({error})", 1)
+        return _fail(f"not enough memory, try a smaller --batch-size or --set arena.limit_bytes=N ({error})", 1)
     except KeyboardInterrupt:
         print("train.py: interrupted", file=sys.stderr)
         return 130
@@ -89,6 +89,7 @@ class _Version(argparse.Action):
 def _run(options: argparse.Namespace) -> int:
     with _ctrl_c_ends_at_once():
         import models  # noqa: F401
+        import tinyfft
         from datasets import DataError
         from tinyfft import timing  # noqa: F401
         from tinyfft.config import ConfigError, load_config
@@ -100,13 +101,15 @@ def _run(options: argparse.Namespace) -> int:
     try:
         config = load_config(options.config, overrides)
         device = _device(options.device)
+        if config.arena.limit_bytes:
+            tinyfft.arena.limit_bytes[device] = config.arena.limit_bytes
         if options.time:
             _time(config, device, options.json)
         else:
             _train(config, device, options)
     except (ConfigError, DataError, RunFolderError) as error:
         return _fail(error, 2)
-    except DivergedError as error:
+    except (DivergedError, tinyfft.arena.LimitError) as error:
         return _fail(error, 1)
     return 0
 

@@ -14,7 +14,8 @@ def build(config: Config, input_shape: tuple[int, int, int], classes: int) -> nn
     """The network that `config` describes, on the current device, for pictures of shape (C, H, W)."""
     arguments = dataclasses.asdict(config.model)
     function = MODELS[arguments.pop("name")]
-    return function(input_shape, classes, config.algorithm, config.precision, config.memory, **arguments)
+    options = {name: getattr(config, name) for name in ("algorithm", "precision", "memory", "deterministic")}
+    return function(input_shape, classes, **options, **arguments)
 
 
 __all__ = ["MODELS", "build", "cifar", "paper"]

@@ -9,6 +9,7 @@ def cifar(
     algorithm: str = "auto",
     precision: str = "fp32",
     memory: str = "recompute",
+    deterministic: bool = False,
     dtype: str = "float32",
     channels: tuple[int, int, int] = (32, 64, 128),
     kernel_size: int = 5,
@@ -20,7 +21,8 @@ def cifar(
     C, H, W = input_shape
     if H < 8 or W < 8:
         raise ValueError(f"cifar: pictures have {H} x {W} pixels, expected at least 8 x 8")
-    options = {"padding": "same", "precision": precision, "memory": memory, "dtype": dtype, "algorithm": algorithm}
+    options = {"padding": "same", "precision": precision, "memory": memory, "dtype": dtype}
+    options |= {"algorithm": algorithm, "deterministic": deterministic}
     network = nn.Sequential()
     for F in channels:
         # no bias: the normalisation has one, and takes away any other

@@ -15,13 +15,15 @@ def paper(
     algorithm: str = "auto",
     precision: str = "fp32",
     memory: str = "recompute",
+    deterministic: bool = False,
     dtype: str = "float32",
 ) -> nn.Sequential:
     """The network for pictures of shape (C, H, W). Raises ValueError if one is smaller than 4 x 4."""
     C, H, W = input_shape
     if H < 4 or W < 4:
         raise ValueError(f"paper: pictures have {H} x {W} pixels, expected at least 4 x 4")
-    options = {"padding": "same", "precision": precision, "memory": memory, "dtype": dtype, "algorithm": algorithm}
+    options = {"padding": "same", "precision": precision, "memory": memory, "dtype": dtype}
+    options |= {"algorithm": algorithm, "deterministic": deterministic}
     network = nn.Sequential()
     for F, kernel_size, pooled in LAYERS:
         network.add(nn.Convolution(C, F, kernel_size, **options)).add(nn.ReLU())

@@ -81,6 +81,9 @@ def test_an_override_reaches_a_table_that_the_file_leaves_out(tmp_path):
         ("batch_size=0", "batch_size is 0, expected at least 1"),
         ("epochs=0", "epochs is 0, expected at least 1"),
         ("seed=-1", "seed is -1, expected at least 0"),
+        ("arena.limit_bytes=-1", "arena.limit_bytes is -1, expected at least 0"),
+        ("arena.limit_bytes=1e6", "arena.limit_bytes is 1000000.0 (a number), expected an integer"),
+        ("limit_bytes=1", "unknown key limit_bytes, did you mean arena.limit_bytes?"),
         ("optimizer.learning_rate=0", "optimizer.learning_rate is 0.0, expected more than 0"),
         ("optimizer.learning_rate=nan", "optimizer.learning_rate is nan, expected more than 0"),
         ("optimizer.learning_rate=inf", "optimizer.learning_rate is inf, expected a finite number"),
@@ -158,7 +161,7 @@ def test_model_keys_are_the_arguments_of_the_model(kind):
     assert arguments == {key: value for key, value in dataclasses.asdict(kind()).items() if key != "name"}
 
 
-COMMON_ARGUMENTS = ("input_shape", "classes", "algorithm", "precision", "memory", "dtype")
+COMMON_ARGUMENTS = ("input_shape", "classes", "algorithm", "precision", "memory", "deterministic", "dtype")
 
 
 def test_every_model_has_its_keys():

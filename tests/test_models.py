@@ -52,10 +52,12 @@ def test_forward_and_backward_on_any_size(device, rng, name, shape):
 
 
 def test_configuration_reaches_the_convolutions():
-    overrides = ["algorithm=direct", "memory=keep", "model.channels=[4, 5, 6]", "model.kernel_size=3"]
+    overrides = ["algorithm=direct", "memory=keep", "deterministic=true"]
+    overrides += ["model.channels=[4, 5, 6]", "model.kernel_size=3"]
     network = models.build(load_config("cifar", overrides), (3, 8, 8), 2)
     convolutions = [m for _, m in network.modules() if isinstance(m, nn.Convolution)]
-    assert [(c.algorithm, c.memory, c.precision) for c in convolutions] == [("direct", "keep", "fp32")] * 3
+    options = [(c.algorithm, c.memory, c.deterministic, c.precision) for c in convolutions]
+    assert options == [("direct", "keep", True, "fp32")] * 3
     assert convolution_weights(network) == [(4, 3, 3, 3), (5, 4, 3, 3), (6, 5, 3, 3)]
 
 

@@ -1,10 +1,13 @@
+import itertools
 import json
 
 import pytest
+from limits import limited
 
 import models
 from tinyfft import timing
 from tinyfft.config import load_config
+from tinyfft.nn import convolution
 
 SMALL = ["model.channels=[2, 3, 4]", "timing.input_shape=[3, 12, 8]", "timing.classes=5", "batch_size=3"]
 
@@ -27,11 +30,11 @@ def test_the_report_holds_what_later_tools_read(device):
     assert report["forward_ms"] > 0
     assert report["images_per_second"] == pytest.approx(3000 / report["iteration_ms"])
     assert report["frequency_bytes"] > 0
-    assert report["frequency_bytes_formula"] == max(fft_bytes(network, [(3, 3, 12, 8), (3, 2, 6, 4), (3, 3, 3, 2)]))
+    assert report["frequency_bytes_formula"] == max(fft_bytes(network, SHAPES))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert set(report) == {
         *("iteration_ms", "forward_ms", "device", "device_name", "batch_size", "precision", "images_per_second"),
-        *("frequency_bytes", "frequency_bytes_formula", "layers"),
+        *("frequency_bytes", "frequency_bytes_formula", "kept_bytes", "layers"),
     }
 
 
@@ -60,8 +63,64 @@ def test_auto_reports_what_it_chose(device):
 
 def test_direct_needs_no_frequency_memory(device):
     report, _ = measured("algorithm=direct")
-    assert report["frequency_bytes"] == 0
+    assert report["frequency_bytes"] == report["kept_bytes"] == 0
     assert report["frequency_bytes_formula"] > 0
+    assert [row["chunks"] for row in convolutions(report)] == [0, 0, 0]
+
+
+def convolutions(report):
+    return [row for row in report["layers"] if row["algorithm"]]
+
+
+SHAPES = [(3, 3, 12, 8), (3, 2, 6, 4), (3, 3, 3, 2)]
+
+
+def test_memory_of_each_layer_beside_the_papers(device):
+    report, network = measured("algorithm=fft")
+    rows = convolutions(report)
+    assert [row["frequency_bytes_formula"] for row in rows] == fft_bytes(network, SHAPES)
+    for row, index, shape in zip(rows, (0, 4, 8), SHAPES, strict=True):
+        plan = network[index].plan(shape)
+        assert plan.spectra_bytes <= row["frequency_bytes"] <= plan.arena_bytes
+        assert (row["kept_bytes"], row["chunks"]) == (0, 1)
+    assert report["frequency_bytes"] == max(row["frequency_bytes"] for row in rows)
+    assert report["kept_bytes"] == 0
+    assert "frequency_bytes" not in report["layers"][1]
+
+
+def test_fourier_passes_that_auto_only_tried_are_not_counted(device, monkeypatch):
+    seconds = itertools.cycle([2.0, 1.0])  # of the Fourier method, of the direct one
+    monkeypatch.setattr(convolution, "_shortest", lambda call, synchronize: (call(), next(seconds))[1])
+    monkeypatch.setattr(convolution, "_fastest", {})
+    report, network = measured("algorithm=auto")
+    assert network[0].chunks == 1
+    assert [(row["frequency_bytes"], row["chunks"]) for row in convolutions(report)] == [(0, 0)] * 3
+
+
+def test_kept_spectra_are_shown_apart(device):
+    report, network = measured("algorithm=fft", "memory=keep")
+    rows = convolutions(report)
+    for row, index, shape in zip(rows, (0, 4, 8), SHAPES, strict=True):
+        plan = network[index].plan(shape)
+        assert row["kept_bytes"] == 8 * plan.Q * plan.C * (plan.S + plan.F)
+        if index > 0:  # in its updateGradInput; the other passes hold less at once
+            assert row["frequency_bytes"] >= 8 * plan.Q * plan.S * (plan.C + plan.F)
+    assert report["kept_bytes"] == sum(row["kept_bytes"] for row in rows)
+    recomputed, _ = measured("algorithm=fft")
+    for kept, made in zip(rows, convolutions(recomputed), strict=True):
+        assert kept["frequency_bytes"] < made["frequency_bytes"]
+
+
+def test_layers_in_chunks_stay_within_the_limit(device):
+    _, network = measured("algorithm=fft")
+    plans = [network[index].plan(shape) for index, shape in zip((0, 4, 8), SHAPES, strict=True)]
+    limit = max(plan.arena_bytes for plan in plans) - 1
+    with limited(device, limit):
+        report, _ = measured("algorithm=fft")
+    for row, plan in zip(convolutions(report), plans, strict=True):
+        assert 0 < row["frequency_bytes"] <= limit
+        assert (row["chunks"] > 1) == (plan.arena_bytes > limit)
+    assert report["frequency_bytes"] <= limit
 
 
 def test_memory_is_that_of_the_iteration_alone(device):
@@ -78,6 +137,7 @@ def test_the_table_shows_every_row_and_the_whole():
         "updateGradInput_ms": None,
         "accGradParameters_ms": 2,
     }
+    memory = {"frequency_bytes": 3 * 2**20, "frequency_bytes_formula": 2**19, "kept_bytes": 2**18, "chunks": 12}
     report = {
         "iteration_ms": 20.0,
         "forward_ms": 5.0,
@@ -86,16 +146,37 @@ def test_the_table_shows_every_row_and_the_whole():
         "precision": "tf32",
         "frequency_bytes": 3 * 2**20,
         "frequency_bytes_formula": 2**19,
+        "kept_bytes": 2**18,
         "layers": [
-            {**row, "algorithm": {"updateOutput": "fft", "updateGradInput": None, "accGradParameters": "direct"}},
+            {**row, **memory, "algorithm": dict(zip(timing.PASSES, ("fft", None, "direct"), strict=True))},
+            {**row, **memory, "chunks": 0, "algorithm": dict.fromkeys(timing.PASSES, "direct")},
             {**row, "name": "1 ReLU", "algorithm": None, "updateGradInput_ms": 0.25},
         ],
     }
-    head, first, second, gap, whole, memory = timing.table(report).splitlines()
+    head, first, direct, second, gap, whole, last = timing.table(report).splitlines()
     assert head.split("  ")[0] == "layer"
     assert all(f"{name} (ms)" in head for name in timing.PASSES)
-    assert first.split() == ["0", "Convolution", "3-2", "k5x5", "1.500", "-", "2.000", "fft", "/", "-", "/", "direct"]
+    assert head.endswith("  memory (MiB)  paper's  kept  chunks  algorithm of each pass")
+    assert first.split() == [
+        "0",
+        "Convolution",
+        "3-2",
+        "k5x5",
+        "1.500",
+        "-",
+        "2.000",
+        "3.0",
+        "0.5",
+        "0.2",
+        "12",
+        "fft",
+        "/",
+        "-",
+        "/",
+        "direct",
+    ]
+    assert direct.endswith("    3.0      0.5   0.2       -  direct / direct / direct")
     assert second.split() == ["1", "ReLU", "1.500", "0.250", "2.000"]
     assert gap == ""
     assert whole == "iteration 20.000 ms, of which forward 5.000 ms: 400.0 images/s at minibatch 8, tf32"
-    assert memory == "frequency memory 3.0 MiB at its peak, 0.5 MiB by the paper's formula"
+    assert last == "frequency memory 3.0 MiB at its peak, 0.5 MiB by the paper's formula; 0.2 MiB of kept spectra"

@@ -159,6 +159,31 @@ def test_timing_needs_no_data_and_writes_json(train, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_limit_to_the_arena_is_kept(train, tmp_path):
+    options = ("--config", "cifar", "--time", "--json", "t.json", "--device", "cpu", *SMALL_TIMING, "algorithm=fft")
+    reports = []
+    for limit in (0, 20_000):
+        process = train(*options, f"arena.limit_bytes={limit}")
+        assert process.returncode == 0, process.stderr
+        reports.append(json.loads((tmp_path / "t.json").read_text()))
+    free, bounded = ([row for row in report["layers"] if row["algorithm"]] for report in reports)
+    assert [row["chunks"] for row in free] == [1, 1, 1]
+    assert max(row["chunks"] for row in bounded) > 1
+    assert max(row["frequency_bytes"] for row in bounded) <= 20_000 < reports[0]["frequency_bytes"]
+
+
+@pytest.mark.parametrize("mode", ["--time", "--data"])
+def test_a_limit_too_low_for_one_sample_and_one_map_is_one_line(train, pictures, mode):
+    mode = (mode, pictures) if mode == "--data" else (mode,)
+    options = ("--config", "cifar", "--device", "cpu", *TINY, "algorithm=fft", "arena.limit_bytes=100", *mode)
+    process = train(*options)
+    assert process.returncode == 1
+    layer = r"train.py: error: nn.Convolution\(3 -> 2, 5x5, .*\)"
+    message = r"one sample and one output map need \d+ bytes of the arena, arena.limit_bytes allows 100: raise it"
+    assert re.fullmatch(f"{layer}: {message}", process.stderr.splitlines()[-1])
+    assert "Traceback" not in process.stderr
+
+
 def test_help_answers_without_numpy():
     code = (
         "import sys, train\n"

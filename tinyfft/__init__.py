@@ -7,11 +7,14 @@
     y = conv.forward(x)
     conv.zeroGradParameters(); gx = conv.backward(x, gy)
 
+    tinyfft.arena.limit_bytes[tinyfft.current_device()] = 256 << 20  # for the frequency buffers of all layers
+
 Source  Mathieu, Henaff, LeCun: Fast Training of Convolutional Networks through FFTs, 2013, arXiv:1312.5851
 """
 
 from tinyfft import nn
 from tinyfft.backend import Device, current_device, manual_seed, use_device
+from tinyfft.fourier import arena
 
 __version__ = "0.1.0"
-__all__ = ["Device", "__version__", "current_device", "manual_seed", "nn", "use_device"]
+__all__ = ["Device", "__version__", "arena", "current_device", "manual_seed", "nn", "use_device"]

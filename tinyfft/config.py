@@ -72,6 +72,11 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Arena:
+    limit_bytes: int = key(0, at_least=0)  # 0: no limit
+
+
+@dataclass(frozen=True)
 class Timing:
     input_shape: tuple[int, ...] = key((3, 32, 32), at_least=1, length=3)
     classes: int = key(10, at_least=2)
@@ -82,6 +87,7 @@ class Config:
     algorithm: str = key("auto", choices=("auto", "fft", "direct"))
     precision: str = key("fp32", choices=("fp32", "tf32", "bf16"))
     memory: str = key("recompute", choices=("recompute", "keep"))
+    deterministic: bool = False
     epochs: int = key(10, at_least=1)
     batch_size: int = key(128, at_least=1)
     seed: int = key(1, at_least=0)
@@ -90,6 +96,7 @@ class Config:
     loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
+    arena: Arena = field(default_factory=Arena)
     timing: Timing = field(default_factory=Timing)
 
 

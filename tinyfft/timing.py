@@ -1,14 +1,17 @@
-"""How long one training iteration takes, whole and layer by layer, and what memory its spectra need.
+"""How long one training iteration takes, and what memory its spectra need: whole and layer by layer.
 
 An iteration is zeroGradParameters, forward, loss, backward and a step of SGD, on a minibatch of random pictures that
 lies on the device. Times are medians, after a warm-up in which algorithms are chosen and buffers made; each clock
 starts and stops with an idle device. The layers are timed in runs of their own, so that the whole is not slowed by
 their clocks; their sum is more than the whole, as a convolution there transforms its gradOutput once for each half.
+Memory is the arena's high-water mark, measured: for a layer the highest of its passes. Spectra that are kept from one
+pass to another lie outside the arena and are counted apart.
 """
 
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,6 +38,8 @@ def measure(network: nn.Sequential, config: Config) -> dict[str, Any]:
     iteration_ms = _median_ms(device, iteration.run)
     frequency_bytes = arena.high_water_bytes(device)
     forward_ms = _median_ms(device, lambda: network.forward(iteration.input))
+    layers = _measure_layers(iteration)
+    convolutions = [row for row in layers if row["algorithm"]]
     return {
         "iteration_ms": iteration_ms,
         "forward_ms": forward_ms,
@@ -44,31 +49,41 @@ def measure(network: nn.Sequential, config: Config) -> dict[str, Any]:
         "precision": config.precision,
         "images_per_second": 1000 * config.batch_size / iteration_ms,
         "frequency_bytes": frequency_bytes,
-        "frequency_bytes_formula": _formula_bytes(network, iteration.input),
-        "layers": _time_layers(iteration),
+        "frequency_bytes_formula": max((row["frequency_bytes_formula"] for row in convolutions), default=0),
+        "kept_bytes": sum(row["kept_bytes"] for row in convolutions),
+        "layers": layers,
     }
 
 
 def table(report: dict[str, Any]) -> str:
     """The measurements of `measure` as text: a row for each layer, then the whole."""
-    rows = [("layer", *(f"{name} (ms)" for name in PASSES), "algorithm of each pass")]
-    for layer in report["layers"]:
-        times = ("-" if layer[f"{name}_ms"] is None else f"{layer[f'{name}_ms']:.3f}" for name in PASSES)
-        algorithms = layer["algorithm"] or {}
-        rows.append((layer["name"], *times, " / ".join(algorithms.get(name) or "-" for name in PASSES if algorithms)))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    times = (f"{name} (ms)" for name in PASSES)
+    head = ("layer", *times, "memory (MiB)", "paper's", "kept", "chunks", "algorithm of each pass")
+    rows = [head, *map(_cells, report["layers"])]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:4], widths[1:4], strict=True)), row[4]])
-        for row in rows
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:-1], widths[1:-1]), row[-1]]).rstrip() for row in rows
     ]
     lines += [
         "",
         f"iteration {report['iteration_ms']:.3f} ms, of which forward {report['forward_ms']:.3f} ms: "
         f"{report['images_per_second']:.1f} images/s at minibatch {report['batch_size']}, {report['precision']}",
-        f"frequency memory {_mebibytes(report['frequency_bytes'])} at its peak, "
-        f"{_mebibytes(report['frequency_bytes_formula'])} by the paper's formula",
+        f"frequency memory {_mebibytes(report['frequency_bytes'])} MiB at its peak, "
+        f"{_mebibytes(report['frequency_bytes_formula'])} MiB by the paper's formula; "
+        f"{_mebibytes(report['kept_bytes'])} MiB of kept spectra",
     ]
-    return "\n".join(line.rstrip() for line in lines)
+    return "\n".join(lines)
+
+
+def _cells(layer: dict[str, Any]) -> tuple[str, ...]:
+    """A row of the table; "-" for what did not run, nothing where there are no spectra."""
+    times = ("-" if layer[f"{name}_ms"] is None else f"{layer[f'{name}_ms']:.3f}" for name in PASSES)
+    algorithms = layer["algorithm"]
+    if not algorithms:
+        return layer["name"], *times, "", "", "", "", ""
+    memory = (_mebibytes(layer[key]) for key in ("frequency_bytes", "frequency_bytes_formula", "kept_bytes"))
+    chosen = " / ".join(algorithms[name] or "-" for name in PASSES)
+    return layer["name"], *times, *memory, str(layer["chunks"] or "-"), chosen
 
 
 class _Iteration:
@@ -115,42 +130,63 @@ def _run_ms(device: Device, run: Callable[[], Any]) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def _time_layers(iteration: _Iteration) -> list[dict[str, Any]]:
+def _measure_layers(iteration: _Iteration) -> list[dict[str, Any]]:
     """A row for each module; passes run in the order of training, so that buffers hold what they do there."""
-    network = iteration.network
-    times: dict[tuple[int, str], list[float]] = {}
+    passes: dict[tuple[int, str], _Pass] = {}
     totals: list[float] = []
     while not _enough(totals):
         start = time.perf_counter()
-        _run_layers(iteration, times)
+        _run_layers(iteration, passes)
         totals.append(1000 * (time.perf_counter() - start))
-    return [_layer_row(index, network[index], times) for index in range(len(network))]
+    network, rows, shape = iteration.network, [], iteration.input.shape
+    for index in range(len(network)):
+        ran = {name: passes.get((index, name)) for name in PASSES}
+        rows.append(_layer_row(f"{index} {type(network[index]).__name__}", network[index], shape, ran))
+        shape = network[index].output.shape
+    return rows
 
 
-def _layer_row(index: int, module: nn.Module, times: dict[tuple[int, str], list[float]]) -> dict[str, Any]:
-    ran = {name: (index, name) in times for name in PASSES}
-    algorithms = getattr(module, "algorithms", None)
-    name = f"{index} {type(module).__name__}"
-    if algorithms:
-        kH, kW = module.kernel_size
-        name += f" {module.in_channels}-{module.out_channels} k{kH}x{kW}"
-    return {
+@dataclass
+class _Pass:
+    """One layer's runs of one pass."""
+
+    times: list[float] = field(default_factory=list)  # ms
+    frequency_bytes: int = 0  # the same in all runs
+
+
+def _layer_row(name: str, module: nn.Module, shape: tuple[int, ...], ran: dict[str, _Pass | None]) -> dict[str, Any]:
+    """`shape` is the input's; passes that did not run are None."""
+    row = {
         "name": name,
-        "algorithm": algorithms and {name: algorithms[name] if ran[name] else None for name in PASSES},
-        **{f"{name}_ms": statistics.median(times[index, name]) if ran[name] else None for name in PASSES},
+        "algorithm": None,
+        **{f"{name}_ms": of_pass and statistics.median(of_pass.times) for name, of_pass in ran.items()},
     }
+    if hasattr(module, "algorithms"):
+        kH, kW = module.kernel_size
+        algorithms = {name: of_pass and module.algorithms[name] for name, of_pass in ran.items()}
+        row |= {
+            "name": f"{name} {module.in_channels}-{module.out_channels} k{kH}x{kW}",
+            "algorithm": algorithms,
+            "frequency_bytes": max(of_pass.frequency_bytes for of_pass in ran.values() if of_pass),
+            "frequency_bytes_formula": module.frequency_bytes_formula(shape),
+            "kept_bytes": module.kept_bytes,
+            "chunks": module.chunks if "fft" in algorithms.values() else 0,
+        }
+    return row
 
 
-def _run_layers(iteration: _Iteration, times: dict[tuple[int, str], list[float]]) -> None:
+def _run_layers(iteration: _Iteration, passes: dict[tuple[int, str], _Pass]) -> None:
     network, device = iteration.network, iteration.network.device
 
-    def timed(index: int, name: str, *arguments: Array) -> None:
-        elapsed = _run_ms(device, lambda: getattr(network[index], name)(*arguments))
-        times.setdefault((index, name), []).append(elapsed)
+    def measured(index: int, name: str, *arguments: Array) -> None:
+        of_pass = passes.setdefault((index, name), _Pass())
+        arena.reset_high_water(device)
+        of_pass.times.append(_run_ms(device, lambda: getattr(network[index], name)(*arguments)))
+        of_pass.frequency_bytes = arena.high_water_bytes(device)
 
     inputs = [iteration.input]
     for index in range(len(network)):
-        timed(index, "updateOutput", inputs[-1])
+        measured(index, "updateOutput", inputs[-1])
         inputs.append(network[index].output)
     output = inputs.pop()
     iteration.criterion.forward(output, iteration.target)
@@ -158,17 +194,10 @@ def _run_layers(iteration: _Iteration, times: dict[tuple[int, str], list[float]]
     for index in reversed(range(len(network))):
         module = network[index]
         if module.needs_gradInput:
-            timed(index, "updateGradInput", inputs[index], gradient)
-        timed(index, "accGradParameters", inputs[index], gradient)
+            measured(index, "updateGradInput", inputs[index], gradient)
+        measured(index, "accGradParameters", inputs[index], gradient)
         gradient = module.gradInput
 
 
-def _formula_bytes(network: nn.Sequential, input: Array) -> int:
-    """The most that the paper's formula gives for a convolution of the network; 0 without one."""
-    shapes = [input.shape, *(network[index].output.shape for index in range(len(network)))]
-    convolutions = [i for i in range(len(network)) if hasattr(network[i], "frequency_bytes_formula")]
-    return max((network[i].frequency_bytes_formula(shapes[i]) for i in convolutions), default=0)
-
-
 def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB"
+    return f"{size / 2**20:.1f}"

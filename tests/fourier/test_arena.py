@@ -4,9 +4,10 @@ import threading
 
 import numpy as np
 import pytest
+from limits import limited
 
 from tinyfft.backend import Device
-from tinyfft.fourier.arena import Arena, aligned, current_arena, high_water_bytes, reset_high_water
+from tinyfft.fourier.arena import Arena, LimitError, aligned, current_arena, high_water_bytes, reset_high_water
 
 
 @pytest.fixture
@@ -67,6 +68,38 @@ def test_the_block_grows_between_frames_only(arena):
 def test_taking_more_than_the_frame_reserved_is_an_error(arena):
     with arena.frame(256), pytest.raises(MemoryError, match="257 bytes taken"):
         arena.take((257,), np.uint8)
+
+
+def test_a_frame_beyond_the_limit_is_an_error(arena):
+    with limited(arena.device, 4096):
+        with (
+            pytest.raises(LimitError, match=r"4097 bytes needed, arena.limit_bytes allows 4096"),
+            arena.frame(4097),
+        ):
+            pass
+        with arena.frame(1024):
+            arena.take((1024,), np.uint8)
+            with pytest.raises(LimitError, match="arena: 4097 bytes needed"), arena.frame(3073):
+                pass
+    assert arena.capacity == 1024
+    with arena.frame(4097):
+        assert arena.capacity == 4097
+
+
+def test_a_block_beyond_the_limit_is_let_go_of(arena):
+    with arena.frame(8192):
+        held = arena.take((8192,), np.uint8)
+    with limited(arena.device, 4096), arena.frame(1000):
+        assert arena.capacity == 1000
+        assert not np.shares_memory(arena.take((500,), np.uint8), held)
+
+
+def test_a_block_within_the_limit_stays(arena):
+    with arena.frame(4096):
+        held = arena.take((100,), np.uint8)
+    with limited(arena.device, 4096), arena.frame(1000):
+        assert arena.capacity == 4096
+        assert np.shares_memory(arena.take((500,), np.uint8), held)
 
 
 def test_a_failed_pass_gives_its_memory_back(arena):

@@ -9,6 +9,7 @@ import host_gpu
 import numpy as np
 import pytest
 from bfloat16 import from_bfloat16, to_bfloat16
+from limits import least_bytes, limited
 from measure import FP32_BOUND, error
 from reference import convolution, gradients
 
@@ -226,9 +227,11 @@ class OnDevice(np.ndarray):
         return SimpleNamespace(ptr=self.ctypes.data)
 
 
+@pytest.mark.parametrize("count", [1, 6])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_a_whole_layer_through_the_launcher(stride, monkeypatch, rng):
-    """FFTConvolution's three passes take the GPU's path, its kernels being the host's and its products NumPy's."""
+def test_a_whole_layer_through_the_launcher(stride, count, monkeypatch, rng):
+    """FFTConvolution's three passes take the GPU's path, its kernels being the host's and its products NumPy's; also
+    in chunks of one sample and one map."""
     monkeypatch.setattr(kernel, "shared_limit", lambda device: SHARED)
     monkeypatch.setattr(
         kernel,
@@ -243,9 +246,12 @@ def test_a_whole_layer_through_the_launcher(stride, monkeypatch, rng):
     monkeypatch.setattr(backend, "_current", backend.Device("cuda", 7))
     layer = fft_convolution.FFTConvolution(2, 3, 3, stride, padding=1)
     x = rng.standard_normal((2, 2, 7, 6)).astype(np.float32).view(OnDevice)
-    y = layer.forward(x)
-    gy = rng.standard_normal(y.shape).astype(np.float32).view(OnDevice)
-    gx = layer.backward(x, gy, 0.5)
+    gy = rng.standard_normal((2, 3, *(-(-n // stride) for n in (7, 6)))).astype(np.float32).view(OnDevice)
+    plan = layer.plan(x.shape)
+    with limited(layer.device, plan.arena_bytes if count == 1 else least_bytes(plan)):
+        y = layer.forward(x)
+        gx = layer.backward(x, gy, 0.5)
+    assert layer.chunks == count
     sizes = {"stride": (stride, stride), "padding": (1, 1)}
     of_x, of_weight, _ = gradients(x, layer.weight, gy, **sizes)
     assert error(y, convolution(x, layer.weight, layer.bias, **sizes)) <= FP32_BOUND

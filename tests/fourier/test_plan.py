@@ -67,6 +67,14 @@ def test_the_papers_memory_table(S, n, f, out, megabytes):
     assert int(plan(S=S, C=f, F=out, size=n, kernel=1).paper_bytes / 1e6) == pytest.approx(megabytes, abs=1)
 
 
+@pytest.mark.parametrize("itemsize", [4, 8])
+def test_one_sample_and_one_map_need_no_cacheful_of_scratch(itemsize):
+    one = plan(S=1, C=2, F=1, size=16, kernel=3, itemsize=itemsize)
+    planes = 2 * itemsize * (3 * 16 + 4 * 9) * 16  # of the two input maps: points, rows, parts
+    assert one.lengths == (16, 16)
+    assert one.spectra_bytes + planes <= one.arena_bytes <= one.spectra_bytes + planes + 8 * 256
+
+
 def test_bytes_double_in_float64():
     assert plan(itemsize=8).spectra_bytes == 2 * plan(itemsize=4).spectra_bytes
     assert plan(itemsize=8).spectrum_dtype == "complex128"

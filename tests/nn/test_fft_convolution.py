@@ -1,6 +1,5 @@
 """FFTConvolution's spectra: which are kept and for how long, and what they cost."""
 
-import numpy as np
 import pytest
 from measure import FP64_BOUND, error
 from reference import convolution, gradients
@@ -86,11 +85,3 @@ def test_arena_holds_one_layer_at_a_time(device, rng):
     plan = layers[0].plan(x.shape)
     assert peaks[0] == peaks[1]
     assert plan.spectra_bytes <= peaks[0] <= plan.arena_bytes
-
-
-def test_output_is_never_a_view_of_the_arena(rng):
-    layer = nn.FFTConvolution(2, 3, 3)
-    x = rng.standard_normal((2, 2, 6, 6)).astype("float32")
-    kept = layer.forward(x).copy()
-    nn.FFTConvolution(2, 3, 3).forward(x)
-    assert np.array_equal(layer.output, kept)

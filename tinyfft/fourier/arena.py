@@ -3,9 +3,14 @@
 A pass opens a frame with the bytes that it needs at most, takes arrays from it, and gives all back by closing it; the
 next layer's pass gets the same memory. So a network costs what its largest layer costs. There is one arena for each
 device and stream (and thread, on the CPU): passes that may run at the same time never share memory.
+
+    limit_bytes[device] = 256 << 20     no arena of this device grows beyond that; without an entry there is no limit
+
+Layers that need more at once work in chunks (chunks.py).
 Source  Mathieu, Henaff, LeCun 2013, section 3.2 (memory is reused by all layers)
 """
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +22,13 @@ import numpy as np
 from tinyfft.backend import Array, Device
 
 ALIGNMENT = 256
+
+limit_bytes: dict[Device, int] = {}
+"""The most bytes that an arena of a device may take."""
+
+
+class LimitError(MemoryError):
+    """What is needed does not fit into the limit of the device's arena."""
 
 
 def aligned(nbytes: int) -> int:
@@ -34,20 +46,28 @@ class Arena:
         self.capacity = 0
         self.high_water = 0
 
+    @property
+    def limit(self) -> float:
+        """The device's entry in `limit_bytes`, infinite without one."""
+        return limit_bytes.get(self.device, math.inf)
+
     @contextmanager
     def frame(self, nbytes: int) -> Iterator["Arena"]:
         """Memory for `nbytes` bytes; what is taken inside is given back at the end.
 
-        The block grows only while no frame is open, since arrays point into it; so the outermost frame asks for
-        everything that its inner ones need. Raises MemoryError if an inner frame needs more than what is left.
+        The block changes its size only while no frame is open, since arrays point into it; so the outermost frame asks
+        for everything that its inner ones need. Raises LimitError if that is beyond the limit, and MemoryError if an
+        inner frame needs more than what is left.
         """
-        if self._top + nbytes > self.capacity:
-            if self._top:
-                left = self.capacity - self._top
-                raise MemoryError(f"arena: an inner frame asks for {nbytes} bytes, {left} of {self.capacity} are left")
+        if self._top + nbytes > self.limit:
+            raise LimitError(f"arena: {self._top + nbytes} bytes needed, arena.limit_bytes allows {self.limit}")
+        if not self._top and not nbytes <= self.capacity <= self.limit:
             self._block = None  # before the new one is made: never both at once
             self._block = self.device.empty((nbytes,), np.uint8)
             self.capacity = nbytes
+        if self._top + nbytes > self.capacity:
+            left = self.capacity - self._top
+            raise MemoryError(f"arena: an inner frame asks for {nbytes} bytes, {left} of {self.capacity} are left")
         mark = self._top
         try:
             yield self

@@ -99,12 +99,13 @@ class Plan:
         spectra = sum(aligned(self.spectrum_bytes(name)) for name in "xwy")
         if self.kind == "cuda":
             return spectra
-        scratch = max(self.planes_at_once(maps) * maps for maps in (self.C, self.F)) * self._plane_scratch
+        arrays = ((self.S, self.C), (self.F, self.C), (self.S, self.F))  # x, w and y
+        scratch = max(self.samples_at_once(*sizes) * sizes[1] for sizes in arrays) * self._plane_scratch
         return spectra + aligned(scratch) + 4 * ALIGNMENT  # scratch is taken as up to four arrays, each aligned
 
-    def planes_at_once(self, maps: int) -> int:
-        """Samples whose planes of `maps` maps are transformed together: a cacheful, at least one."""
-        return max(1, SCRATCH_BYTES // (maps * self._plane_scratch))
+    def samples_at_once(self, samples: int, maps: int) -> int:
+        """How many of `samples`, each of `maps` planes, are transformed together: a cacheful, at least one."""
+        return min(samples, max(1, SCRATCH_BYTES // (maps * self._plane_scratch)))
 
     @property
     def _plane_scratch(self) -> int:

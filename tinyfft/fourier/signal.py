@@ -57,7 +57,7 @@ def _by_matrices(
 ) -> None:
     A, B = planes.shape[:2]
     rows, columns = plan.windows(name)
-    at_once = min(A, plan.planes_at_once(B))
+    at_once = plan.samples_at_once(A, B)
     hat = hat.reshape(plan.Q, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
     shape, shifts = (rows.length, columns.length), (rows.shift, columns.shift)
     for ty, tx, ry, rx in pairs(*map(range, hat.shape[2:6])):

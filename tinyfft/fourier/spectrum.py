@@ -53,7 +53,7 @@ def _by_matrices(
 ) -> None:
     A, B = planes.shape[:2]
     rows, columns = plan.windows(name)
-    at_once = min(A, plan.planes_at_once(B))
+    at_once = plan.samples_at_once(A, B)
     out = out.reshape(plan.Q, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
     with arena.frame(0):
         lines = arena.take((at_once, B, rows.length, columns.length), planes.dtype)

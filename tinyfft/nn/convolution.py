@@ -1,9 +1,11 @@
 """Convolution by the method that is faster: both are timed, once for each pass and shape, and the answer remembered.
 
-    algorithm = "auto"    the faster one of the two, measured at the first call of each pass with a new shape
+    algorithm = "auto"    the faster one of the two, measured at the first call of each pass with a new shape; with
+                          `deterministic` the one that its plan counts fewer operations for, which need not be faster
                 "fft"     FFTConvolution's passes
                 "direct"  DirectConvolution's passes
 
+Two clocks never agree, and the two methods round differently: only without timing does a second run give the same bits.
 The layer is both of them: one set of parameters and buffers, on which either class's passes can be called.
 Shapes, dtypes, errors  as in convolution_layer.py
 Source  the idea is cuDNN's benchmark mode; the two methods: fft_convolution.py, direct_convolution.py
@@ -14,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyfft.backend import Array
+from tinyfft.fourier.arena import current_arena
 from tinyfft.nn.convolution_layer import PASSES
 from tinyfft.nn.direct_convolution import DirectConvolution
 from tinyfft.nn.fft_convolution import FFTConvolution
@@ -21,14 +24,14 @@ from tinyfft.nn.fft_convolution import FFTConvolution
 METHODS = {"fft": FFTConvolution, "direct": DirectConvolution}
 
 _fastest: dict[tuple, str] = {}
-"""What was measured in this process: (pass, device, precision, memory, plan) -> name of the method."""
+"""What was measured in this process: (pass, device, precision, memory, arena's limit, plan) -> the method's name."""
 
 
 class Convolution(FFTConvolution, DirectConvolution):
-    def __init__(self, *arguments, algorithm: str = "auto", **named) -> None:
+    def __init__(self, *arguments, algorithm: str = "auto", deterministic: bool = False, **named) -> None:
         if algorithm not in ("auto", *METHODS):
             raise ValueError(f"Convolution: algorithm is {algorithm!r}, expected one of auto, {', '.join(METHODS)}")
-        self.algorithm = algorithm
+        self.algorithm, self.deterministic = algorithm, deterministic
         self.precisions = METHODS.get(algorithm, FFTConvolution).precisions
         super().__init__(*arguments, **named)
 
@@ -56,7 +59,10 @@ class Convolution(FFTConvolution, DirectConvolution):
         """The class whose pass to call."""
         if self.algorithm != "auto":
             return METHODS[self.algorithm]
-        key = (name, self.device, self.precision, self.memory, self._check_input(arguments[0]))
+        plan = self._check_input(arguments[0])
+        if self.deterministic:
+            return METHODS["fft" if plan.pass_operations < plan.direct_operations else "direct"]
+        key = (name, self.device, self.precision, self.memory, current_arena(self.device).limit, plan)
         if key not in _fastest:
             _fastest[key] = self._measure(name, arguments)
         return METHODS[_fastest[key]]
@@ -74,7 +80,8 @@ class Convolution(FFTConvolution, DirectConvolution):
 
     def __repr__(self) -> str:
         chosen = ", ".join(dict.fromkeys(name for name in self.algorithms.values() if name))
-        return f"{super().__repr__()[:-1]}, {self.algorithm}{f': {chosen}' if chosen else ''})"
+        how = f"{self.algorithm}{', deterministic' if self.deterministic else ''}"
+        return f"{super().__repr__()[:-1]}, {how}{f': {chosen}' if chosen else ''})"
 
 
 def _shortest(call: Callable[[], Any], synchronize: Callable[[], None], repeats: int = 3) -> float:

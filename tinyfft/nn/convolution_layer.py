@@ -23,6 +23,10 @@ from tinyfft.nn.module import Module
 class ConvolutionLayer(Module):
     precisions = {"cpu": ("fp32",), "cuda": ("fp32",)}
     """What the method can compute on each kind of device."""
+    chunks: int = 0
+    """In how many chunks the last Fourier pass went; 0 before the first one."""
+    kept_bytes: int = 0
+    """Bytes of spectra that are kept from one pass to another, outside the arena."""
 
     def __init__(
         self,
@@ -42,7 +46,8 @@ class ConvolutionLayer(Module):
     ) -> None:
         """padding  int, pair (rows, columns), or "same"
         precision  of the Fourier products: "fp32", or on a GPU "tf32" or "bf16"
-        memory     "recompute" (spectra are made again in the backward pass) or "keep" (kept from the forward pass)
+        memory     "recompute" (spectra are made again in the backward pass) or "keep" (kept from the forward pass, if
+                   the arena's limit lets it go in one chunk)
         tile       output rows and columns a tile of the Fourier method; None: the plan chooses
         init       "torch7" or "kaiming" (nn/init.py)
         """

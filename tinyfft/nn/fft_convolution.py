@@ -5,20 +5,20 @@
     accGradParameters  gw = signal( spectrum(x)  . conj spectrum(gy) )    summed over the minibatch
 
 Shapes, dtypes, errors  as in convolution_layer.py; the products and what is stored conjugated: tinyfft/fourier
+Memory  from the arena. Below its limit a pass goes in chunks of the minibatch and of the output maps, `chunks` of them
+        the last time; raises LimitError, a MemoryError, if one sample and one map do not fit
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from tinyfft import backend
 from tinyfft.backend import Array
-from tinyfft.fourier.arena import Arena, current_arena
+from tinyfft.fourier.arena import Arena, LimitError, current_arena
+from tinyfft.fourier.chunks import Chunk, chunks
 from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.product import PRECISIONS, product
 from tinyfft.fourier.signal import signal
 from tinyfft.fourier.spectrum import spectrum
-from tinyfft.nn.convolution_layer import ConvolutionLayer
+from tinyfft.nn.convolution_layer import PASSES, ConvolutionLayer
 
 
 class FFTConvolution(ConvolutionLayer):
@@ -34,37 +34,26 @@ class FFTConvolution(ConvolutionLayer):
         plan = self._check_input(input)
         shape = (plan.S, plan.F, plan.y.axis.out, plan.x.axis.out)
         output = self._buffer("output", shape, self.dtype)
-        with self._frame(plan, "updateOutput") as arena:
-            x_hat = self._spectrum("x", input, plan, arena, forward=True)
-            w_hat = self._spectrum("w", self.weight, plan, arena, forward=True)
-            y_hat = arena.take(plan.spectrum_shape("y"), plan.spectrum_dtype)
-            self._product(x_hat, w_hat, y_hat, transpose_b=True)
-            signal(y_hat, plan, "y", output, arena, bias=self.bias)
+        arena = current_arena(self.device)
+        for chunk in self._chunks(plan, arena, "updateOutput"):
+            with arena.frame(chunk.plan.arena_bytes):
+                x_hat = self._spectrum("x", input, chunk, arena, forward=True)
+                w_hat = self._spectrum("w", self.weight, chunk, arena, forward=True)
+                y_hat = arena.take(chunk.plan.spectrum_shape("y"), plan.spectrum_dtype)
+                self._product(x_hat, w_hat, y_hat, transpose_b=True)
+                bias = None if self.bias is None else self.bias[chunk.maps]
+                signal(y_hat, chunk.plan, "y", output[chunk.samples, chunk.maps], arena, bias=bias)
         return output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
-        plan = self._check_backward(input, gradOutput)
-        with self._frame(plan, "updateGradInput") as arena:
-            return self._gradInput(input, self._gradOutput_spectrum(gradOutput, plan, arena), plan, arena)
+        return self._backward(input, gradOutput, 1, "updateGradInput")
 
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
-        plan = self._check_backward(input, gradOutput)
-        with self._frame(plan, "accGradParameters") as arena:
-            self._gradWeight(input, self._gradOutput_spectrum(gradOutput, plan, arena), plan, arena, scale)
-        self._accumulate_bias(gradOutput, scale)
+        self._backward(input, gradOutput, scale, "accGradParameters")
 
     def backward(self, input: Array, gradOutput: Array, scale: float = 1) -> Array | None:
         """Both halves, with one transform of gradOutput: the same results as the two apart."""
-        plan = self._check_backward(input, gradOutput)
-        gradInput = None
-        with self._frame(plan, "updateGradInput", "accGradParameters") as arena:
-            gy_hat = self._gradOutput_spectrum(gradOutput, plan, arena)
-            if self.needs_gradInput:
-                with arena.frame(0):
-                    gradInput = self._gradInput(input, gy_hat, plan, arena)
-            self._gradWeight(input, gy_hat, plan, arena, scale)
-        self._accumulate_bias(gradOutput, scale)
-        return gradInput
+        return self._backward(input, gradOutput, scale, *(PASSES[1:] if self.needs_gradInput else PASSES[2:]))
 
     def training(self) -> None:
         super().training()
@@ -81,54 +70,83 @@ class FFTConvolution(ConvolutionLayer):
         self._kept = {}
         return super().clearState()
 
-    def _gradInput(self, input: Array, gy_hat: Array, plan: Plan, arena: Arena) -> Array:
-        gradInput = self._buffer("gradInput", input.shape, self.dtype)
-        w_hat = self._spectrum("w", self.weight, plan, arena)
-        gx_hat = arena.take(plan.spectrum_shape("x"), plan.spectrum_dtype)
-        self._product(gy_hat, w_hat, gx_hat)
-        if not plan.covers:
-            gradInput.fill(0)
-        signal(gx_hat, plan, "x", gradInput, arena, scale=None if plan.covers else 1, conjugate=True)
+    @property
+    def kept_bytes(self) -> int:
+        held = (getattr(self, name, None) for name in ("_x_hat", "_w_hat"))
+        return sum(hat.nbytes for hat in held if hat is not None)
+
+    def __repr__(self) -> str:
+        text = super().__repr__()
+        return f"{text[:-1]}, {self.chunks} chunks)" if self.chunks > 1 else text
+
+    def _backward(self, input: Array, gradOutput: Array, scale: float, *passes: str) -> Array | None:
+        """Those of the two backward passes that are named; returns gradInput, or None without its pass."""
+        plan = self._check_backward(input, gradOutput)
+        arena = current_arena(self.device)
+        gradInput = self._buffer("gradInput", input.shape, self.dtype) if "updateGradInput" in passes else None
+        for chunk in self._chunks(plan, arena, *passes):
+            with arena.frame(chunk.plan.arena_bytes):
+                gy_hat = arena.take(chunk.plan.spectrum_shape("y"), plan.spectrum_dtype)
+                planes = gradOutput[chunk.samples, chunk.maps]
+                spectrum(planes, chunk.plan, "y", gy_hat, arena, conjugate=True)
+                if gradInput is not None:
+                    with arena.frame(0):
+                        self._gradInput(gradInput[chunk.samples], gy_hat, chunk, arena)
+                if "accGradParameters" in passes:
+                    self._gradWeight(input, gy_hat, chunk, arena, scale)
+        if "accGradParameters" in passes:
+            self._accumulate_bias(gradOutput, scale)
         return gradInput
 
-    def _gradWeight(self, input: Array, gy_hat: Array, plan: Plan, arena: Arena, scale: float) -> None:
-        x_hat = self._spectrum("x", input, plan, arena)
+    def _gradInput(self, gradInput: Array, gy_hat: Array, chunk: Chunk, arena: Arena) -> None:
+        plan, first = chunk.plan, chunk.maps.start == 0
+        w_hat = self._spectrum("w", self.weight, chunk, arena)
+        gx_hat = arena.take(plan.spectrum_shape("x"), plan.spectrum_dtype)
+        self._product(gy_hat, w_hat, gx_hat)
+        if first and not plan.covers:
+            gradInput.fill(0)
+        signal(gx_hat, plan, "x", gradInput, arena, scale=None if first and plan.covers else 1, conjugate=True)
+
+    def _gradWeight(self, input: Array, gy_hat: Array, chunk: Chunk, arena: Arena, scale: float) -> None:
+        plan = chunk.plan
+        x_hat = self._spectrum("x", input, chunk, arena)
         gw_hat = arena.take(plan.spectrum_shape("w"), plan.spectrum_dtype)
         self._product(gy_hat, x_hat, gw_hat, transpose_a=True)
-        signal(gw_hat, plan, "w", self.gradWeight, arena, scale=scale)
+        signal(gw_hat, plan, "w", self.gradWeight[chunk.maps], arena, scale=scale)
 
     def _product(self, a: Array, b: Array, out: Array, **transposed: bool) -> None:
         product(a, b, out, self.device, precision=self.precision, **transposed)
 
-    def _gradOutput_spectrum(self, gradOutput: Array, plan: Plan, arena: Arena) -> Array:
-        gy_hat = arena.take(plan.spectrum_shape("y"), plan.spectrum_dtype)
-        spectrum(gradOutput, plan, "y", gy_hat, arena, conjugate=True)
-        return gy_hat
-
-    def _spectrum(self, name: str, planes: Array, plan: Plan, arena: Arena, forward: bool = False) -> Array:
-        """x_hat or w_hat, made now or kept.
+    def _spectrum(self, name: str, array: Array, chunk: Chunk, arena: Arena, forward: bool = False) -> Array:
+        """x_hat or w_hat of the chunk, made now or kept.
 
         With memory = "keep" the forward pass of training keeps both, for the same array and plan in backward. In
         evaluation the weights' stay from one forward pass to the next, until an optimizer's step or `weights_changed`.
+        A pass in several chunks keeps nothing: what is kept lies outside the arena and its limit.
         """
         in_use = name == "w" and not self.train
         kept = self._kept.get(name)
-        if kept is not None and (in_use or not forward) and kept[0] is planes and kept[1:3] == (plan, backend.steps()):
+        made_for = (chunk.plan, backend.steps())
+        if kept is not None and (in_use or not forward) and kept[0] is array and kept[1:3] == made_for:
             return kept[3]
-        shape = plan.spectrum_shape(name)
-        if forward:
-            self._kept.pop(name, None)
-        if in_use or (forward and self.memory == "keep" and self.train):
-            hat = self._buffer(f"_{name}_hat", shape, plan.spectrum_dtype)
-            self._kept[name] = (planes, plan, backend.steps(), hat)
+        shape = chunk.plan.spectrum_shape(name)
+        if chunk.whole and (in_use or (forward and self.memory == "keep" and self.train)):
+            hat = self._buffer(f"_{name}_hat", shape, chunk.plan.spectrum_dtype)
+            self._kept[name] = (array, *made_for, hat)
         else:
-            hat = arena.take(shape, plan.spectrum_dtype)
-        spectrum(planes, plan, name, hat, arena, conjugate=name == "w")
+            hat = arena.take(shape, chunk.plan.spectrum_dtype)
+            if forward:
+                self._kept.pop(name, None)
+                setattr(self, f"_{name}_hat", None)
+        part = array[chunk.samples if name == "x" else chunk.maps]
+        spectrum(part, chunk.plan, name, hat, arena, conjugate=name == "w")
         return hat
 
-    @contextmanager
-    def _frame(self, plan: Plan, *passes: str) -> Iterator[Arena]:
+    def _chunks(self, plan: Plan, arena: Arena, *passes: str) -> tuple[Chunk, ...]:
+        try:
+            found = chunks(plan, arena.limit)
+        except LimitError as error:
+            raise LimitError(f"{self!r}: {error}: raise it") from error
+        self.chunks = len(found)
         self.algorithms.update(dict.fromkeys(passes, "fft"))
-        arena = current_arena(self.device)
-        with arena.frame(plan.arena_bytes):
-            yield arena
+        return found

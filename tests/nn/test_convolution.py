@@ -1,0 +1,56 @@
+"""Convolution's choice of a method: by time, or by operations where two runs must agree."""
+
+import numpy as np
+import pytest
+from limits import least_bytes, limited
+
+from tinyfft import nn
+from tinyfft.nn import convolution
+
+SHAPES = {"fft": ((2, 8, 32, 32), 9), "direct": ((2, 2, 8, 8), 1)}  # where its plan counts fewer operations
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """The passes whose methods were timed, none before."""
+    passes = []
+    measure = nn.Convolution._measure
+    monkeypatch.setattr(convolution, "_fastest", {})
+    monkeypatch.setattr(
+        nn.Convolution, "_measure", lambda layer, name, *rest: passes.append(name) or measure(layer, name, *rest)
+    )
+    return passes
+
+
+def run(layer, x):
+    layer.backward(x, np.ones_like(layer.forward(x)))
+
+
+@pytest.mark.parametrize("method", SHAPES)
+def test_deterministic_counts_operations_and_looks_at_no_clock(method, measured, rng):
+    shape, kernel_size = SHAPES[method]
+    layer = nn.Convolution(shape[1], 4, kernel_size, deterministic=True)
+    plan = layer.plan(shape)
+    assert (plan.pass_operations < plan.direct_operations) == (method == "fft")
+    run(layer, rng.standard_normal(shape, dtype=np.float32))
+    assert set(layer.algorithms.values()) == {method}
+    assert measured == []
+    assert repr(layer).endswith(f", auto, deterministic: {method})")
+
+
+@pytest.mark.parametrize("algorithm", SHAPES)
+def test_deterministic_leaves_a_named_algorithm_alone(algorithm, rng):
+    layer = nn.Convolution(2, 4, 3, algorithm=algorithm, deterministic=True)
+    run(layer, rng.standard_normal((2, 2, 9, 9), dtype=np.float32))
+    assert set(layer.algorithms.values()) == {algorithm}
+
+
+def test_auto_measures_anew_under_another_limit(measured, rng):
+    layer = nn.Convolution(2, 3, 3)
+    x = rng.standard_normal((4, 2, 9, 9), dtype=np.float32)
+    run(layer, x)
+    run(layer, x)
+    assert measured == list(convolution.PASSES)
+    with limited(layer.device, least_bytes(layer.plan(x.shape))):
+        run(layer, x)
+    assert len(measured) == 6
