@@ -33,7 +33,7 @@ def test_every_source_compiles(stem, architecture):
 
 
 def sources(stem):
-    """The source as it is, or specialised: whole and cut windows, odd and even sizes, both dtypes."""
+    """The source as it is, or specialised: whole and cut windows, odd and even sizes, all numbers, with ReLU."""
     if stem not in ("spectrum", "signal"):
         yield kernel_source(stem)
         return
@@ -42,3 +42,6 @@ def sources(stem):
         plan = Plan(4, 3, 2, axis, axis, itemsize)
         plane = (axis.axis.size, axis.axis.size)
         yield specialise(stem, plan, "x", plane, 99 << 10, conjugate=True, accumulate=tile is not None).source()
+    axis = AxisPlan(Axis(32, 5, 1, 2, 2), 36)
+    plan = Plan(4, 3, 2, axis, axis, precision="bf16")
+    yield specialise(stem, plan, "y", (32, 32), 99 << 10, conjugate=False, relu=True).source()

@@ -17,6 +17,7 @@ from typing import Any
 
 from tinyfft.backend import Array
 from tinyfft.fourier.arena import current_arena
+from tinyfft.nn.activation import ReLU
 from tinyfft.nn.convolution_layer import PASSES
 from tinyfft.nn.direct_convolution import DirectConvolution
 from tinyfft.nn.fft_convolution import FFTConvolution
@@ -37,8 +38,13 @@ class Convolution(FFTConvolution, DirectConvolution):
 
     __init__.__doc__ = FFTConvolution.__init__.__doc__
 
-    def updateOutput(self, input: Array) -> Array:
-        return self._method("updateOutput", input).updateOutput(self, input)
+    def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
+        """y, by its own method; with `relu`, the module that follows, its output, on the way if the method can."""
+        method = self._method("updateOutput", input)
+        if method is FFTConvolution:
+            return method.updateOutput(self, input, relu)
+        output = method.updateOutput(self, input)
+        return output if relu is None else relu.updateOutput(output)
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         return self._method("updateGradInput", input, gradOutput).updateGradInput(self, input, gradOutput)
@@ -46,11 +52,16 @@ class Convolution(FFTConvolution, DirectConvolution):
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
         self._method("accGradParameters", input, gradOutput).accGradParameters(self, input, gradOutput, scale)
 
-    def backward(self, input: Array, gradOutput: Array, scale: float = 1) -> Array | None:
-        """The halves by their own methods; FFTConvolution's backward, which shares a transform, if both are its."""
+    def backward(self, input: Array, gradOutput: Array, scale: float = 1, relu: ReLU | None = None) -> Array | None:
+        """The halves by their own methods; FFTConvolution's backward, which shares a transform, if both are its.
+
+        With `relu`, the module that follows, gradOutput is that of its output, and its gradInput is written too.
+        """
         passes = PASSES[1:] if self.needs_gradInput else PASSES[2:]
         if all(self._method(name, input, gradOutput) is FFTConvolution for name in passes):
-            return FFTConvolution.backward(self, input, gradOutput, scale)
+            return FFTConvolution.backward(self, input, gradOutput, scale, relu)
+        if relu is not None:
+            gradOutput = relu.updateGradInput(self.output, gradOutput)
         gradInput = self.updateGradInput(input, gradOutput) if self.needs_gradInput else None
         self.accGradParameters(input, gradOutput, scale)
         return gradInput

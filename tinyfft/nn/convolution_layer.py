@@ -1,4 +1,4 @@
-"""What all convolution layers share: arguments, parameters, one check of shapes, the gradient of the bias.
+"""What all convolution layers share: arguments, parameters, one check of shapes.
 
 A layer computes cross-correlation, as Torch and PyTorch do:
 
@@ -140,10 +140,6 @@ class ConvolutionLayer(Module):
                 f"expected {expected} and {self.dtype}"
             )
         return plan
-
-    def _accumulate_bias(self, gradOutput: Array, scale: float) -> None:
-        if self.bias is not None:
-            self.gradBias += scale * gradOutput.sum(axis=(0, 2, 3))
 
 
 PASSES = ("updateOutput", "updateGradInput", "accGradParameters")

@@ -62,7 +62,8 @@ class DirectConvolution(ConvolutionLayer):
             if scale != 1:
                 product *= scale
             self.gradWeight += product.reshape(self.weight.shape)
-        self._accumulate_bias(gradOutput, scale)
+        if self.bias is not None:
+            self.gradBias += scale * gradOutput.sum(axis=(0, 2, 3))
 
     def _blocks(self, plan: Plan) -> Iterator[tuple[slice, Array]]:
         """(samples, columns (C, kH, kW, n, oH, oW)) for as many samples at a time as the memory allows."""

@@ -5,10 +5,13 @@
     accGradParameters  gw = signal( spectrum(x)  . conj spectrum(gy) )    summed over the minibatch
 
 Shapes, dtypes, errors  as in convolution_layer.py; the products and what is stored conjugated: tinyfft/fourier
+ReLU    that follows in a Sequential is done on the way: its output when y is written, its gradInput when gy is read
 Memory  from the arena. Below its limit a pass goes in chunks of the minibatch and of the output maps, `chunks` of them
         the last time; raises LimitError, a MemoryError, if one sample and one map do not fit
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 """
+
+from typing import Any
 
 from tinyfft import backend
 from tinyfft.backend import Array
@@ -17,12 +20,14 @@ from tinyfft.fourier.chunks import Chunk, chunks
 from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.product import PRECISIONS, product
 from tinyfft.fourier.signal import signal
-from tinyfft.fourier.spectrum import spectrum
+from tinyfft.fourier.spectrum import spectrum, window_sums
+from tinyfft.nn.activation import ReLU
 from tinyfft.nn.convolution_layer import PASSES, ConvolutionLayer
 
 
 class FFTConvolution(ConvolutionLayer):
     precisions = PRECISIONS
+    fuses = (ReLU,)
 
     def __init__(self, *arguments, **named) -> None:
         self._kept: dict[str, tuple[Array, Plan, int, Array]] = {}  # name: (planes, plan, optimizer steps, spectra)
@@ -30,30 +35,37 @@ class FFTConvolution(ConvolutionLayer):
 
     __init__.__doc__ = ConvolutionLayer.__init__.__doc__
 
-    def updateOutput(self, input: Array) -> Array:
+    def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
+        """y; with `relu`, the module that follows, its output too, which is returned."""
         plan = self._check_input(input)
         shape = (plan.S, plan.F, plan.y.axis.out, plan.x.axis.out)
         output = self._buffer("output", shape, self.dtype)
+        rectified = None if relu is None else relu._buffer("output", shape, self.dtype)
         arena = current_arena(self.device)
         for chunk in self._chunks(plan, arena, "updateOutput"):
+            part = (chunk.samples, chunk.maps)
             with arena.frame(chunk.plan.arena_bytes):
                 x_hat = self._spectrum("x", input, chunk, arena, forward=True)
                 w_hat = self._spectrum("w", self.weight, chunk, arena, forward=True)
-                y_hat = arena.take(chunk.plan.spectrum_shape("y"), plan.spectrum_dtype)
+                y_hat = self._take("y", chunk, arena)
                 self._product(x_hat, w_hat, y_hat, transpose_b=True)
-                bias = None if self.bias is None else self.bias[chunk.maps]
-                signal(y_hat, chunk.plan, "y", output[chunk.samples, chunk.maps], arena, bias=bias)
-        return output
+                options = {"bias": _part(self.bias, chunk.maps), "rectified": _part(rectified, part)}
+                signal(y_hat, chunk.plan, "y", output[part], arena, **options)
+        return output if relu is None else rectified
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
-        return self._backward(input, gradOutput, 1, "updateGradInput")
+        return self._backward(input, gradOutput, 1, ("updateGradInput",))
 
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
-        self._backward(input, gradOutput, scale, "accGradParameters")
+        self._backward(input, gradOutput, scale, ("accGradParameters",))
 
-    def backward(self, input: Array, gradOutput: Array, scale: float = 1) -> Array | None:
-        """Both halves, with one transform of gradOutput: the same results as the two apart."""
-        return self._backward(input, gradOutput, scale, *(PASSES[1:] if self.needs_gradInput else PASSES[2:]))
+    def backward(self, input: Array, gradOutput: Array, scale: float = 1, relu: ReLU | None = None) -> Array | None:
+        """Both halves, with one transform of gradOutput: the same results as the two apart.
+
+        With `relu`, the module that follows, gradOutput is that of its output, and its gradInput is written too.
+        """
+        passes = PASSES[1:] if self.needs_gradInput else PASSES[2:]
+        return self._backward(input, gradOutput, scale, passes, relu)
 
     def training(self) -> None:
         super().training()
@@ -79,40 +91,46 @@ class FFTConvolution(ConvolutionLayer):
         text = super().__repr__()
         return f"{text[:-1]}, {self.chunks} chunks)" if self.chunks > 1 else text
 
-    def _backward(self, input: Array, gradOutput: Array, scale: float, *passes: str) -> Array | None:
+    def _backward(
+        self, input: Array, gradOutput: Array, scale: float, passes: tuple[str, ...], relu: ReLU | None = None
+    ) -> Array | None:
         """Those of the two backward passes that are named; returns gradInput, or None without its pass."""
         plan = self._check_backward(input, gradOutput)
         arena = current_arena(self.device)
         gradInput = self._buffer("gradInput", input.shape, self.dtype) if "updateGradInput" in passes else None
+        masked = None
+        if relu is not None:
+            relu._check_gradOutput(gradOutput)
+            masked = relu._buffer("gradInput", gradOutput.shape, self.dtype)
         for chunk in self._chunks(plan, arena, *passes):
+            part = (chunk.samples, chunk.maps)
             with arena.frame(chunk.plan.arena_bytes):
-                gy_hat = arena.take(chunk.plan.spectrum_shape("y"), plan.spectrum_dtype)
-                planes = gradOutput[chunk.samples, chunk.maps]
-                spectrum(planes, chunk.plan, "y", gy_hat, arena, conjugate=True)
+                gy_hat = self._take("y", chunk, arena)
+                options = {} if relu is None else {"rectified": relu.output[part], "masked": masked[part]}
+                spectrum(gradOutput[part], chunk.plan, "y", gy_hat, arena, conjugate=True, **options)
                 if gradInput is not None:
                     with arena.frame(0):
                         self._gradInput(gradInput[chunk.samples], gy_hat, chunk, arena)
                 if "accGradParameters" in passes:
-                    self._gradWeight(input, gy_hat, chunk, arena, scale)
-        if "accGradParameters" in passes:
-            self._accumulate_bias(gradOutput, scale)
+                    self._gradParameters(input, gy_hat, chunk, arena, scale)
         return gradInput
 
     def _gradInput(self, gradInput: Array, gy_hat: Array, chunk: Chunk, arena: Arena) -> None:
         plan, first = chunk.plan, chunk.maps.start == 0
         w_hat = self._spectrum("w", self.weight, chunk, arena)
-        gx_hat = arena.take(plan.spectrum_shape("x"), plan.spectrum_dtype)
+        gx_hat = self._take("x", chunk, arena)
         self._product(gy_hat, w_hat, gx_hat)
         if first and not plan.covers:
             gradInput.fill(0)
         signal(gx_hat, plan, "x", gradInput, arena, scale=None if first and plan.covers else 1, conjugate=True)
 
-    def _gradWeight(self, input: Array, gy_hat: Array, chunk: Chunk, arena: Arena, scale: float) -> None:
-        plan = chunk.plan
+    def _gradParameters(self, input: Array, gy_hat: Array, chunk: Chunk, arena: Arena, scale: float) -> None:
         x_hat = self._spectrum("x", input, chunk, arena)
-        gw_hat = arena.take(plan.spectrum_shape("w"), plan.spectrum_dtype)
+        gw_hat = self._take("w", chunk, arena)
         self._product(gy_hat, x_hat, gw_hat, transpose_a=True)
-        signal(gw_hat, plan, "w", self.gradWeight[chunk.maps], arena, scale=scale)
+        signal(gw_hat, chunk.plan, "w", self.gradWeight[chunk.maps], arena, scale=scale)
+        if self.bias is not None:
+            self.gradBias[chunk.maps] += scale * window_sums(gy_hat).sum(axis=0)
 
     def _product(self, a: Array, b: Array, out: Array, **transposed: bool) -> None:
         product(a, b, out, self.device, precision=self.precision, **transposed)
@@ -129,18 +147,21 @@ class FFTConvolution(ConvolutionLayer):
         made_for = (chunk.plan, backend.steps())
         if kept is not None and (in_use or not forward) and kept[0] is array and kept[1:3] == made_for:
             return kept[3]
-        shape = chunk.plan.spectrum_shape(name)
         if chunk.whole and (in_use or (forward and self.memory == "keep" and self.train)):
-            hat = self._buffer(f"_{name}_hat", shape, chunk.plan.spectrum_dtype)
+            hat = self._buffer(f"_{name}_hat", chunk.plan.spectrum_shape(name), chunk.plan.spectrum_dtype)
             self._kept[name] = (array, *made_for, hat)
         else:
-            hat = arena.take(shape, chunk.plan.spectrum_dtype)
+            hat = self._take(name, chunk, arena)
             if forward:
                 self._kept.pop(name, None)
                 setattr(self, f"_{name}_hat", None)
         part = array[chunk.samples if name == "x" else chunk.maps]
         spectrum(part, chunk.plan, name, hat, arena, conjugate=name == "w")
         return hat
+
+    def _take(self, name: str, chunk: Chunk, arena: Arena) -> Array:
+        """An array of the open frame for x_hat, w_hat or y_hat of the chunk, or for their gradients."""
+        return arena.take(chunk.plan.spectrum_shape(name), chunk.plan.spectrum_dtype)
 
     def _chunks(self, plan: Plan, arena: Arena, *passes: str) -> tuple[Chunk, ...]:
         try:
@@ -150,3 +171,7 @@ class FFTConvolution(ConvolutionLayer):
         self.chunks = len(found)
         self.algorithms.update(dict.fromkeys(passes, "fft"))
         return found
+
+
+def _part(array: Array | None, index: Any) -> Array | None:
+    return None if array is None else array[index]

@@ -23,6 +23,7 @@ from tinyfft.backend import Array
 class Module:
     parameter_names: tuple[str, ...] = ()  # weight -> gradWeight, bias -> gradBias
     buffer_names: tuple[str, ...] = ()
+    fuses: tuple[type, ...] = ()  # kinds of modules that this one does on its way, where one follows in a Sequential
     dtype: np.dtype | None = None  # a layer with parameters has one, and takes no other input
 
     def __init__(self) -> None:

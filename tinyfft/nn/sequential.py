@@ -4,6 +4,8 @@
     updateGradInput    gradients go through the chain from its end, each module given the input it had
     accGradParameters  the same, adding up the gradients of parameters
 
+A module that `fuses` the one behind it gets it as a last argument of updateOutput and backward, and fills its output
+and gradInput on the way. updateGradInput and accGradParameters go through the modules one by one.
 An error inside the chain is raised again with the module's index (from 0) and kind before it.
 Source  torch/nn, Sequential.lua
 """
@@ -46,8 +48,8 @@ class Sequential(Module):
             self._modules[0].needs_gradInput = needed
 
     def updateOutput(self, input: Array) -> Array:
-        for index, module in enumerate(self._modules):
-            input = self._call(index, module.updateOutput, input)
+        for index, module, fused in self._steps():
+            input = self._call(index, module.updateOutput, input, *fused)
         self.output = input
         return input
 
@@ -64,8 +66,8 @@ class Sequential(Module):
 
     def backward(self, input: Array, gradOutput: Array, scale: float = 1) -> Array | None:
         """Each module's own `backward`, from the end: a convolution transforms its gradOutput once for both halves."""
-        for index, module, module_input in self._backwards(input):
-            gradOutput = self._call(index, module.backward, module_input, gradOutput, scale)
+        for index, module, fused in reversed(self._steps()):
+            gradOutput = self._call(index, module.backward, self._input_of(index, input), gradOutput, scale, *fused)
         self.gradInput = gradOutput
         return gradOutput
 
@@ -94,10 +96,23 @@ class Sequential(Module):
             module.clearState()
         return super().clearState()
 
+    def _steps(self) -> list[tuple[int, Module, tuple[Module, ...]]]:
+        """(index, module, the module behind it if it does that on its way), each module in one step alone."""
+        steps, index = [], 0
+        while index < len(self._modules):
+            module, behind = self._modules[index], tuple(self._modules[index + 1 : index + 2])
+            fused = behind if behind and type(behind[0]) in module.fuses else ()
+            steps.append((index, module, fused))
+            index += 1 + len(fused)
+        return steps
+
     def _backwards(self, input: Array) -> Iterator[tuple[int, Module, Array]]:
         """(index, module, the input it had), from the last module to the first."""
         for index in range(len(self._modules) - 1, -1, -1):
-            yield index, self._modules[index], self._modules[index - 1].output if index else input
+            yield index, self._modules[index], self._input_of(index, input)
+
+    def _input_of(self, index: int, input: Array) -> Array:
+        return self._modules[index - 1].output if index else input
 
     def _call(self, index: int, method: Callable[..., Any], *arguments: Any) -> Any:
         try:

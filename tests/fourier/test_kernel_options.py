@@ -1,0 +1,73 @@
+"""What the kernels can do beside transforming: numbers of two bytes, and ReLU and its mask on the way."""
+
+from dataclasses import replace
+
+import host_gpu
+import numpy as np
+import pytest
+from bfloat16 import from_bfloat16, to_bfloat16
+from measure import FP32_BOUND, error
+from spectra import SHARED, from_stored, planned, poisoned, stored
+
+from tinyfft.fourier.axis import Axis, AxisPlan
+from tinyfft.fourier.kernel import launches, specialise
+from tinyfft.fourier.plan import Plan
+
+pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
+
+
+@pytest.mark.parametrize("lengths", [(6, 7), (18, 16), (36, 35)], ids=str)
+def test_bf16_spectra_are_three_planes_of_two_bytes(lengths, rng):
+    plan = replace(planned(lengths, lengths, (1, 1)), precision="bf16")
+    x = rng.standard_normal((2, 3, *lengths)).astype(np.float32)
+    out = np.full(plan.spectrum_shape("x"), 0xFFFF, np.uint16)
+    assert out.nbytes == 6 * plan.Q * 2 * 3 == plan.spectrum_bytes("x")
+    special = specialise("spectrum", plan, "x", lengths, SHARED, conjugate=True)
+    for layout in launches(x.shape, plan.windows("x"), apart=False):
+        host_gpu.run(special, layout, x, out, None, None)
+    hat = np.conj(stored(np.fft.fft2(x.astype(np.float64)), lengths))
+    scale = np.max(np.abs(x).sum(axis=(2, 3)))
+    for plane, expected in zip(from_bfloat16(out), (hat.real, hat.imag, hat.real + hat.imag), strict=True):
+        # eight bits, rounded to the nearest: within 2^-8 of each value, and the float32 error before it
+        assert np.all(np.abs(plane - expected) <= 2.0**-8 * np.abs(expected) + FP32_BOUND * scale)
+
+
+@pytest.mark.parametrize("conjugate", [False, True])
+@pytest.mark.parametrize("lengths", [(6, 7), (18, 16), (36, 35)], ids=str)
+def test_signal_makes_complex_numbers_of_three_real_products(lengths, conjugate, rng):
+    """For each number a product of two: (a + i b)(c + i d) from ac, bd and (a + b)(c + d), all rounded to two bytes."""
+    plan = replace(planned(lengths, lengths, (1, 1)), precision="bf16")
+    a, b, c, d = (rng.standard_normal((plan.Q, 2, 3)) for _ in range(4))
+    products = [to_bfloat16(part) for part in (a * c, b * d, (a + b) * (c + d))]
+    re_re, im_im, sums = (from_bfloat16(part).astype(np.float64) for part in products)
+    hat = re_re - im_im + 1j * (sums - re_re - im_im)
+    expected = from_stored(np.conj(hat) if conjugate else hat, lengths)
+    y = poisoned((2, 3, *lengths), np.float32)
+    special = specialise("signal", plan, "x", lengths, SHARED, conjugate=conjugate)
+    for layout in launches(y.shape, plan.windows("x"), apart=False):
+        host_gpu.run(special, layout, np.stack(products), y, None, 1.0, None)
+    assert error(y, expected) <= FP32_BOUND
+
+
+@pytest.mark.parametrize("tile", [None, 4])
+@pytest.mark.parametrize("width", [8, 7])
+def test_relu_and_its_mask_on_the_way(tile, width, rng):
+    """Columns in pairs and one by one, whole and in tiles: what ReLU would write is written, and goes on."""
+    axes = (AxisPlan(Axis(n, 3, 1, 1, 1), n + 2 if tile is None else 6, tile) for n in (6, width))
+    plan = Plan(2, 3, 3, *axes)
+    shape = (2, 3, 6, width)
+    gy, hat = rng.standard_normal(shape).astype(np.float32), poisoned(plan.spectrum_shape("y"), np.complex64)
+    rectified = np.maximum(rng.standard_normal(shape), 0).astype(np.float32)
+    masked, plain, y, y_rectified = (poisoned(shape, np.float32) for _ in range(4))
+    unfused = poisoned(hat.shape, np.complex64)
+    options = {"conjugate": False, "shared_limit": SHARED, "plane": shape[2:]}
+    (layout,) = launches(shape, plan.windows("y"), apart=False)
+    host_gpu.run(specialise("spectrum", plan, "y", relu=True, **options), layout, gy, hat, rectified, masked)
+    assert np.array_equal(masked, np.where(rectified > 0, gy, 0))
+    host_gpu.run(specialise("spectrum", plan, "y", **options), layout, masked, unfused, None, None)
+    assert np.array_equal(hat, unfused)
+    bias = rng.standard_normal(3).astype(np.float32)
+    host_gpu.run(specialise("signal", plan, "y", **options), layout, hat, plain, bias, 1.0, None)
+    host_gpu.run(specialise("signal", plan, "y", relu=True, **options), layout, hat, y, bias, 1.0, y_rectified)
+    assert np.array_equal(y, plain)
+    assert np.array_equal(y_rectified, np.maximum(plain, 0))

@@ -1,0 +1,116 @@
+"""The path of a GPU through whole layers, on a machine without one: launcher, chunks, kernels built for the host."""
+
+from types import SimpleNamespace
+
+import host_gpu
+import numpy as np
+import pytest
+from bfloat16 import from_bfloat16, to_bfloat16
+from limits import least_bytes, limited
+from measure import FP32_BOUND, error
+from reference import convolution, gradients
+from spectra import SHARED, poisoned
+
+from tinyfft import backend, nn
+from tinyfft.fourier import arena, kernel, product
+from tinyfft.nn import FFTConvolution, fft_convolution
+
+pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
+
+
+class OnDevice(np.ndarray):
+    """A NumPy array with a CuPy array's `data.ptr`, for what a launcher asks of its arguments."""
+
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self.ctypes.data)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A device of the GPU's kind, its kernels being the host's and its products NumPy's."""
+    monkeypatch.setattr(kernel, "shared_limit", lambda device: SHARED)
+    monkeypatch.setattr(
+        kernel,
+        "launcher",
+        lambda special, layout, device: lambda arguments: host_gpu.run(special, layout, *map(_for_host, arguments)),
+    )
+    monkeypatch.setattr(arena.Arena, "take", _poisoned_on_device)
+    monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
+    monkeypatch.setattr(backend.Device, "empty", _poisoned_on_device)
+    monkeypatch.setattr(product, "_cublas", _by_numpy)
+    monkeypatch.setattr(fft_convolution, "current_arena", lambda device: arena.Arena(device))
+    monkeypatch.setattr(backend, "_current", backend.Device("cuda", 7))
+    return backend.current_device()
+
+
+@pytest.mark.parametrize("count", [1, 6])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("precision", "bound"), [("fp32", FP32_BOUND), ("bf16", 2e-2)])
+def test_a_whole_layer(gpu, precision, bound, stride, count, rng):
+    """All three passes; also in chunks of one sample and one map."""
+    layer = FFTConvolution(2, 3, 3, stride, padding=1, precision=precision)
+    x, gy = on_device(rng, (2, 2, 7, 6)), on_device(rng, (2, 3, *(-(-n // stride) for n in (7, 6))))
+    plan = layer.plan(x.shape)
+    with limited(layer.device, plan.arena_bytes if count == 1 else least_bytes(plan)):
+        y = layer.forward(x)
+        gx = layer.backward(x, gy, 0.5)
+    assert layer.chunks == count
+    sizes = {"stride": (stride, stride), "padding": (1, 1)}
+    of_x, of_weight, of_bias = gradients(x, layer.weight, gy, **sizes)
+    assert error(y, convolution(x, layer.weight, layer.bias, **sizes)) <= bound
+    assert error(gx, of_x) <= bound
+    assert error(layer.gradWeight, 0.5 * of_weight) <= bound
+    assert error(layer.gradBias, 0.5 * of_bias) <= bound
+
+
+def test_bf16_spectra_take_two_bytes_a_value(gpu, rng):
+    """Three planes of bfloat16 in place of complex64: six bytes a number, and half the digits are gone."""
+    layer = FFTConvolution(2, 3, 3, padding=1, precision="bf16", memory="keep")
+    x = on_device(rng, (2, 2, 7, 6))
+    layer.forward(x)
+    plan = layer.plan(x.shape)
+    assert layer.kept_bytes == 6 * plan.Q * (2 * 2 + 3 * 2)
+    assert plan.spectra_bytes == 6 * plan.Q * (2 * 2 + 3 * 2 + 2 * 3)
+    assert layer.weight.dtype == layer.output.dtype == np.float32
+    assert error(layer.output, convolution(x, layer.weight, layer.bias, padding=(1, 1))) > 1e-4
+
+
+def test_relu_on_the_way_through_a_chain(gpu, rng):
+    chain = nn.Sequential(FFTConvolution(2, 3, 3, padding=1), nn.ReLU())
+    x, gy = on_device(rng, (2, 2, 7, 6)), on_device(rng, (2, 3, 7, 6))
+    y = chain.forward(x)
+    gx = chain.backward(x, gy)
+    before = convolution(x, chain[0].weight, chain[0].bias, padding=(1, 1))
+    masked = np.where(before > 0, gy, 0)
+    assert error(chain[0].output, before) <= FP32_BOUND
+    assert error(y, np.maximum(before, 0)) <= FP32_BOUND
+    assert np.array_equal(chain[1].gradInput, masked.astype(np.float32))
+    assert error(gx, gradients(x, chain[0].weight, masked, padding=(1, 1))[0]) <= FP32_BOUND
+
+
+def test_arrays_that_no_kernel_can_read_are_named(gpu, rng):
+    layer = FFTConvolution(2, 3, 3)
+    with pytest.raises(
+        ValueError, match=r"planes of shape \(2, 2, 6, 5\) have strides .*, expected each sample in C order"
+    ):
+        layer.forward(on_device(rng, (2, 2, 5, 6)).swapaxes(2, 3))
+
+
+def on_device(rng, shape):
+    return rng.standard_normal(shape).astype(np.float32).view(OnDevice)
+
+
+def _poisoned_on_device(owner, shape, dtype):
+    return (np.zeros(shape, dtype) if np.dtype(dtype).kind == "u" else poisoned(shape, dtype)).view(OnDevice)
+
+
+def _for_host(argument):
+    return argument if argument is None or isinstance(argument, np.ndarray) else float(argument)
+
+
+def _by_numpy(a, b, out, transpose_a, transpose_b, precision):
+    bf16 = out.dtype == np.uint16
+    a, b = (from_bfloat16(m) if bf16 else m for m in (a, b))
+    a, b = (m.swapaxes(-1, -2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
+    out[...] = to_bfloat16(np.matmul(a, b)) if bf16 else np.matmul(a, b)

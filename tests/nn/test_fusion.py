@@ -1,0 +1,111 @@
+"""A convolution that does the ReLU behind it on its way: both modules hold what they would hold one by one."""
+
+import numpy as np
+import pytest
+from limits import least_bytes, limited
+from measure import FP32_BOUND, error
+
+import tinyfft
+from tinyfft import nn
+from tinyfft.backend import to_host
+
+KINDS = {
+    "fft": lambda **options: nn.FFTConvolution(2, 3, 3, **options),
+    "auto": lambda **options: nn.Convolution(2, 3, 3, **options),
+    "algorithm fft": lambda **options: nn.Convolution(2, 3, 3, algorithm="fft", **options),
+    "algorithm direct": lambda **options: nn.Convolution(2, 3, 3, algorithm="direct", **options),
+    "direct": lambda **options: nn.DirectConvolution(2, 3, 3, **options),
+}
+OPTIONS = {
+    "whole": {"padding": 1},
+    "stride": {"stride": 2, "padding": 1},
+    "tiles": {"tile": 3, "padding": 2},
+    "kept": {"memory": "keep"},
+    "no bias": {"bias": False},
+}
+
+
+def chain_and_pair(kind, options):
+    """A Sequential of convolution and ReLU, and the two modules apart, with the same weights."""
+    tinyfft.manual_seed(3)
+    chain = nn.Sequential(KINDS[kind](**options), nn.ReLU())
+    tinyfft.manual_seed(3)
+    return chain, (KINDS[kind](**options), nn.ReLU())
+
+
+def arrays(device, conv, rng):
+    x = device.array(rng.standard_normal((3, 2, 9, 8), dtype=np.float32))
+    plan = conv.plan(x.shape)
+    gy = rng.standard_normal((3, 3, plan.y.axis.out, plan.x.axis.out), dtype=np.float32)
+    return x, device.array(gy), plan
+
+
+def one_by_one(conv, relu, x, gy, scale):
+    relu.forward(conv.forward(x))
+    return conv.backward(x, relu.backward(conv.output, gy), scale)
+
+
+def check(chain, pair, x, gy):
+    y, gx = chain.forward(x), chain.backward(x, gy, 0.5)
+    expected = one_by_one(*pair, x, gy, 0.5)
+    assert y is chain[1].output
+    assert gx is chain[0].gradInput
+    assert error(gx, to_host(expected)) <= FP32_BOUND
+    for ours, alone in zip((chain[0], chain[1]), pair, strict=True):
+        assert error(ours.output, to_host(alone.output)) <= FP32_BOUND
+        assert error(ours.gradInput, to_host(alone.gradInput)) <= FP32_BOUND
+    for ours, alone in zip(chain.parameters()[1], pair[0].parameters()[1], strict=True):
+        assert error(ours, to_host(alone)) <= FP32_BOUND
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_modules_hold_what_they_would_alone(device, kind, options, rng):
+    chain, pair = chain_and_pair(kind, OPTIONS[options])
+    x, gy, _ = arrays(device, chain[0], rng)
+    check(chain, pair, x, gy)
+
+
+def test_in_chunks(device, rng):
+    chain, pair = chain_and_pair("fft", {"padding": 1})
+    x, gy, plan = arrays(device, chain[0], rng)
+    with limited(device, least_bytes(plan)):
+        check(chain, pair, x, gy)
+    assert chain[0].chunks == 9
+
+
+def test_the_first_layer_without_gradInput(device, rng):
+    chain, pair = chain_and_pair("fft", {"padding": 1})
+    x, gy, _ = arrays(device, chain[0], rng)
+    chain.needs_gradInput = False
+    chain.forward(x)
+    assert chain.backward(x, gy) is None
+    one_by_one(*pair, x, gy, 1)
+    assert error(chain[1].gradInput, to_host(pair[1].gradInput)) <= FP32_BOUND
+    assert error(chain[0].gradWeight, to_host(pair[0].gradWeight)) <= FP32_BOUND
+
+
+def test_in_the_midst_of_a_chain(device, rng):
+    """What comes before and behind is called as ever, and each module once."""
+
+    def build():
+        tinyfft.manual_seed(3)
+        return nn.Sequential(nn.ReLU(), *chain_and_pair("fft", {"padding": 1})[1], nn.ReLU(), nn.MaxPool(2))
+
+    chain, modules = build(), build()
+    x = device.array(rng.standard_normal((3, 2, 8, 8), dtype=np.float32))
+    y = chain.forward(x)
+    output = x
+    for index in range(len(modules)):
+        output = modules[index].forward(output)
+    assert error(y, to_host(output)) <= FP32_BOUND
+    gy = device.array(rng.standard_normal(y.shape, dtype=np.float32))
+    gx = chain.backward(x, gy)
+    assert error(gx, to_host(modules.updateGradInput(x, gy))) <= FP32_BOUND
+
+
+def test_backward_before_forward_is_named(device, rng):
+    chain, _ = chain_and_pair("fft", {"padding": 1})
+    x, gy, _ = arrays(device, chain[0], rng)
+    with pytest.raises(ValueError, match="ReLU: backward was called before forward"):
+        chain.backward(x, gy)
