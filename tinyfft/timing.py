@@ -27,7 +27,7 @@ PASSES = ("updateOutput", "updateGradInput", "accGradParameters")
 def measure(network: nn.Sequential, config: Config) -> dict[str, Any]:
     """Time the network on pictures of config.timing; returns what `train.py --time --json` writes."""
     device = network.device
-    iteration = _Iteration(network, config)
+    iteration = Iteration(network, config)
     for _ in range(WARM_UP):
         iteration.run()
     device.synchronize()
@@ -71,8 +71,8 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-class _Iteration:
-    """One training iteration that can be run again and again."""
+class Iteration:
+    """One training iteration on a random minibatch, which can be run again and again."""
 
     def __init__(self, network: nn.Sequential, config: Config) -> None:
         rng = np.random.default_rng(config.seed)
@@ -115,7 +115,7 @@ def _run_ms(device: Device, run: Callable[[], Any]) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def _time_layers(iteration: _Iteration) -> list[dict[str, Any]]:
+def _time_layers(iteration: Iteration) -> list[dict[str, Any]]:
     """A row for each module; passes run in the order of training, so that buffers hold what they do there."""
     network = iteration.network
     times: dict[tuple[int, str], list[float]] = {}
@@ -141,7 +141,7 @@ def _layer_row(index: int, module: nn.Module, times: dict[tuple[int, str], list[
     }
 
 
-def _run_layers(iteration: _Iteration, times: dict[tuple[int, str], list[float]]) -> None:
+def _run_layers(iteration: Iteration, times: dict[tuple[int, str], list[float]]) -> None:
     network, device = iteration.network, iteration.network.device
 
     def timed(index: int, name: str, *arguments: Array) -> None:
