@@ -34,7 +34,7 @@ def command(prog: str, options: argparse.Namespace) -> str:
     """The command line that measures the same again, every option written out."""
     words = [prog]
     for name, value in vars(options).items():
-        if value is not None and name not in OUTPUTS:
+        if value not in (None, []) and name not in OUTPUTS:
             values = value if isinstance(value, list) else [value]
             words += [f"--{name.replace('_', '-')}", *(str(each) for each in values)]
     return " ".join(words)
