@@ -11,9 +11,6 @@ from benchmarks.peers import gradients
 from benchmarks.shapes import Layer
 from tinyfft.backend import Array
 
-FP32_BOUND = 2.0**-18
-"""The design's bound in fp32, for each pass."""
-
 SAMPLES = 16
 """At a time: what PyTorch unfolds in float64 would not fit into memory for a whole minibatch."""
 

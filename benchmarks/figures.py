@@ -39,23 +39,25 @@ def save(path: Path, title: str, x_label: str, y_label: str, panels: Sequence[Pa
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(1.2 + 4.6 * len(panels), 4.2), sharey=True, squeeze=False, layout="constrained"
+        1, len(panels), figsize=(1.2 + 4.6 * len(panels), 4.6), sharey=True, squeeze=False, layout="constrained"
     )
     figure.suptitle(title, fontsize=10)
     for panel, ax in zip(panels, axes[0], strict=True):
         _draw(panel, ax)
         ax.set_xlabel(x_label)
     axes[0][0].set_ylabel(y_label)
-    axes[0][0].legend(fontsize=8)
+    # below the panels, where it covers no line
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=120)
     pyplot.close(figure)
 
 
 def _draw(panel: Panel, ax: object) -> None:
     for line in panel.lines:
+        colour = COLOURS[line.whose]
         marker = "o" if line.whose == "tinyfft" else "s"
-        style = "--" if line.dashed else "-"
-        ax.plot(panel.x, line.values, style, marker=marker, color=COLOURS[line.whose], label=line.label)
+        style, face = ("--", "white") if line.dashed else ("-", colour)
+        ax.plot(panel.x, line.values, style, marker=marker, color=colour, markerfacecolor=face, label=line.label)
     ax.set_title(panel.title, fontsize=10)
     ax.set_yscale("log")
     ax.set_xticks(panel.x)

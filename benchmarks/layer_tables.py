@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import report
-from benchmarks.accuracy import FP32_BOUND
 from tinyfft.nn.convolution_layer import PASSES
 
 Row = dict[str, Any]
+
+FP32_BOUND = 2.0**-18
+"""The design's bound in fp32, for each pass."""
 
 TIMES = (
     "Milliseconds of updateOutput / updateGradInput / accGradParameters, each of ours with all its own transforms, each"
@@ -25,7 +27,7 @@ ERRORS = (
 )
 
 
-def markdown(found: dict[str, Any]) -> str:
+def markdown(found: dict[str, Any], title: str = "Layers: tinyfft beside PyTorch") -> str:
     """The page for one run."""
     rows = found["rows"]
     lines = [
@@ -34,7 +36,7 @@ def markdown(found: dict[str, Any]) -> str:
         *("## Errors", "", ERRORS, "", *report.table(("layer", "precision", "tinyfft", "PyTorch"), map(_errors, rows))),
         *_fft_conv_pytorch(rows),
     ]
-    return report.document("Layers: tinyfft beside PyTorch", found, lines)
+    return report.document(title, found, lines)
 
 
 def line(row: Row) -> str:
