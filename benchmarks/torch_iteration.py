@@ -15,7 +15,6 @@ from benchmarks.peak_memory import torch_peak_bytes
 from benchmarks.peers import LAYOUTS, set_precision
 from benchmarks.twins import twin
 from tinyfft.backend import Device
-from tinyfft.optim import SGD
 from tinyfft.timing import Iteration
 
 RUNS = {"cpu": ("eager",), "cuda": ("eager", "CUDA graph")}
@@ -33,7 +32,11 @@ class TorchIteration:
         self.input = torch.as_tensor(ours.input).clone(memory_format=LAYOUTS[layout])
         self.target = torch.as_tensor(ours.target).clone()
         self.label_smoothing = ours.criterion.label_smoothing
-        self.optimizer_name, self.optimizer = _faster_sgd(list(self.model.parameters()), ours.optimizer, self.device)
+        like, parameters = ours.optimizer, list(self.model.parameters())
+        settings = {name: getattr(like, name) for name in ("momentum", "nesterov", "weight_decay")}
+        settings["lr"] = like.learning_rate
+        self.optimizer_name = _faster_sgd(parameters, settings, self.device)
+        self.optimizer = torch.optim.SGD(parameters, **settings, **{self.optimizer_name: True})
 
     def forward(self) -> torch.Tensor:
         with self._autocast():
@@ -96,16 +99,11 @@ def _capture(peer: TorchIteration, call: Callable[[], Any]) -> tuple[Callable[[]
     return graph.replay, peak
 
 
-def _faster_sgd(parameters: list[torch.nn.Parameter], like: SGD, device: Device) -> tuple[str, torch.optim.Optimizer]:
-    """(name, optimizer), with the settings of `like`."""
-    for parameter in parameters:
+def _faster_sgd(parameters: list[torch.nn.Parameter], settings: dict[str, Any], device: Device) -> str:
+    """ "fused" or "foreach": timed on copies, so that nothing is trained meanwhile."""
+    copies = [torch.nn.Parameter(parameter.detach().clone()) for parameter in parameters]
+    for parameter in copies:
         parameter.grad = torch.zeros_like(parameter)
-    settings = {"momentum": like.momentum, "nesterov": like.nesterov, "weight_decay": like.weight_decay}
-    kinds = {
-        name: torch.optim.SGD(parameters, like.learning_rate, **settings, **{name: True})
-        for name in ("fused", "foreach")
-    }
-    times = {name: milliseconds(optimizer.step, device) for name, optimizer in kinds.items()}
-    faster = min(times, key=times.get)
-    kinds[faster].zero_grad(set_to_none=True)
-    return faster, kinds[faster]
+    optimizers = {name: torch.optim.SGD(copies, **settings, **{name: True}) for name in ("fused", "foreach")}
+    times = {name: milliseconds(optimizer.step, device) for name, optimizer in optimizers.items()}
+    return min(times, key=times.get)
