@@ -30,14 +30,14 @@ def main() -> None:
     options = _options()
     device = tinyfft.use_device(options.device)
     options.precisions = options.precisions or list(PRECISIONS[device.kind])
-    found = {"machine": report.machine(device) | peers.prepare(device), "rows": []}
+    found = {"machine": report.machine(device) | peers.prepare(device)}
+    found |= {"command": report.command("python -m benchmarks.iteration", options), "rows": []}
     for name in options.configs:
         for precision in options.precisions:
             found["rows"].append(measure(name, precision, options, device))
             print(iteration_tables.line(found["rows"][-1]), flush=True)
+            report.write(options, found, iteration_tables.markdown(found))
             peers.free_memory(device)
-    found["command"] = report.command("python -m benchmarks.iteration", options)
-    report.write(options, found, iteration_tables.markdown(found))
 
 
 def measure(name: str, precision: str, options: argparse.Namespace, device: Device) -> dict[str, Any]:

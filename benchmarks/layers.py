@@ -26,7 +26,8 @@ def main() -> None:
     options = _options()
     device = tinyfft.use_device(options.device)
     options.precisions = options.precisions or list(PRECISIONS[device.kind])
-    found = {"machine": report.machine(device) | peers.prepare(device), "rows": []}
+    found = {"machine": report.machine(device) | peers.prepare(device)}
+    found |= {"command": report.command("python -m benchmarks.layers", options), "rows": []}
     for name in options.layers:
         layer = LAYERS[name]._replace(S=options.batch_size or LAYERS[name].S)
         for precision in options.precisions:
@@ -36,9 +37,8 @@ def main() -> None:
                 row["fft_conv_pytorch"] = fft_conv_pytorch.measure(layer, arrays(layer, device), device)
             found["rows"].append(row)
             print(layer_tables.line(row), flush=True)
+            report.write(options, found, layer_tables.markdown(found))  # now: a run cut off keeps what it has measured
             peers.free_memory(device)
-    found["command"] = report.command("python -m benchmarks.layers", options)
-    report.write(options, found, layer_tables.markdown(found))
 
 
 def measure(layer: Layer, precision: str, device: Device) -> dict[str, Any]:

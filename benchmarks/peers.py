@@ -25,7 +25,8 @@ def prepare(device: Device) -> dict[str, str]:
         return versions | {"cuDNN": str(torch.backends.cudnn.version()), "CUDA": str(torch.version.cuda)}
     # the number that NumPy's OpenBLAS takes; PyTorch by itself takes one thread a physical core
     asked = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS")
-    torch.set_num_threads(int(asked or len(os.sched_getaffinity(0))))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    torch.set_num_threads(int(asked or cores))
     return versions | {"threads": str(torch.get_num_threads())}
 
 

@@ -38,12 +38,13 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """All points of the sweeps asked for: rows as `benchmarks.layers` has them, with "sweep" and "value"."""
+    """All points of the sweeps asked for, each written out at once: rows of `benchmarks.layers`, "sweep" and "value"."""
     from benchmarks import layers, peers  # PyTorch, which drawing does without
 
     device = tinyfft.use_device(options.device)
     options.precisions = options.precisions or list(layers.PRECISIONS[device.kind])
-    found = {"machine": report.machine(device) | peers.prepare(device), "rows": []}
+    found = {"machine": report.machine(device) | peers.prepare(device)}
+    found |= {"command": report.command("python -m benchmarks.sweeps", options), "rows": []}
     for sweep in options.sweeps:
         size, values, _ = SWEEPS[sweep]
         for value in values:
@@ -52,8 +53,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 row = {"layer": f"{sweep} {value}", "sweep": sweep, "value": value}
                 found["rows"].append(row | layers.measure(layer, precision, device))
                 print(layer_tables.line(found["rows"][-1]), flush=True)
+                report.write(options, found, markdown(found))
                 peers.free_memory(device)
-    found["command"] = report.command("python -m benchmarks.sweeps", options)
     return found
 
 
