@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """All points of the sweeps asked for, each written out at once: rows of `benchmarks.layers`, "sweep" and "value"."""
+    """All points of the sweeps asked for, written one by one: rows of `benchmarks.layers`, "sweep" and "value"."""
     from benchmarks import layers, peers  # PyTorch, which drawing does without
 
     device = tinyfft.use_device(options.device)
