@@ -12,6 +12,7 @@ import torch
 from benchmarks.clock import milliseconds
 from benchmarks.shapes import Layer
 from tinyfft.backend import Array, Device
+from tinyfft.fourier import arena
 from tinyfft.nn.convolution_layer import PASSES
 
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -70,7 +71,11 @@ def time_passes(calls: dict[str, dict[str, Callable]], device: Device) -> tuple[
 
 
 def free_memory(device: Device) -> None:
-    """Give back what PyTorch and CuPy hold on a GPU without using it: each would leave too little to the other."""
+    """Give back what the arena, CuPy and PyTorch hold on a GPU without using it.
+
+    So none leaves too little to another, and the next network's memory is its own.
+    """
+    arena.release(device)
     gc.collect()
     if device.kind == "cuda":
         torch.cuda.empty_cache()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinyfft.backend import Device
-from tinyfft.fourier.arena import Arena, aligned, current_arena, high_water_bytes, reset_high_water
+from tinyfft.fourier.arena import Arena, aligned, current_arena, high_water_bytes, release, reset_high_water
 
 
 @pytest.fixture
@@ -114,3 +114,12 @@ def _owner(array):
     while array.base is not None:
         array = array.base
     return array
+
+
+def test_a_released_arena_takes_what_the_next_frame_needs(device):
+    with current_arena(device).frame(1 << 20):
+        pass
+    release(device)
+    assert current_arena(device).capacity == 0
+    with current_arena(device).frame(1 << 10) as frame:
+        assert frame.take((1 << 10,), "uint8").nbytes == frame.capacity == 1 << 10
