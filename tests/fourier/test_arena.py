@@ -24,6 +24,15 @@ def test_memory_is_given_back_and_used_again(arena):
     assert not np.shares_memory(second, third)
 
 
+def test_a_released_arena_takes_what_the_next_frame_needs(device):
+    with current_arena(device).frame(1 << 20):
+        pass
+    release(device)
+    assert current_arena(device).capacity == 0
+    with current_arena(device).frame(1 << 10) as frame:
+        assert frame.take((1 << 10,), "uint8").nbytes == frame.capacity == 1 << 10
+
+
 def test_all_arrays_lie_in_one_block(arena):
     with arena.frame(10_000):
         a, b = arena.take((3, 5), np.complex64), arena.take((7,), np.float64)
@@ -114,12 +123,3 @@ def _owner(array):
     while array.base is not None:
         array = array.base
     return array
-
-
-def test_a_released_arena_takes_what_the_next_frame_needs(device):
-    with current_arena(device).frame(1 << 20):
-        pass
-    release(device)
-    assert current_arena(device).capacity == 0
-    with current_arena(device).frame(1 << 10) as frame:
-        assert frame.take((1 << 10,), "uint8").nbytes == frame.capacity == 1 << 10
