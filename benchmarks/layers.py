@@ -1,189 +1,134 @@
-"""Single layers on a GPU: every pass of FFTConvolution beside PyTorch's (cuDNN), at equal precision, in one run.
+"""Single layers: every pass of FFTConvolution beside PyTorch's, at equal precision, in one run.
 
-    python -m benchmarks.layers [--layers net-L2 k15 ...] [--precisions fp32 tf32 bf16] [--json FILE] [--markdown FILE]
+    python -m benchmarks.layers [--device cpu] [--layers net-L2 k15 ...] [--precisions fp32 tf32 bf16] [--batch-size N]
+                                [--fft-conv-pytorch [NAME ...]] [--json FILE] [--markdown FILE]
 
-The peer is PyTorch in cuDNN's benchmark mode, the better of NCHW and channels_last for each pass. Before anything is
-timed both are compared with a float64 convolution: errors are max|y - reference| / max|reference|. A pass of ours is
-timed with all its own transforms; the sum is forward and backward, where backward transforms gradOutput once. Times are
-medians over groups of calls between two CUDA events, so that the host's part is hidden as in a running network.
+Before anything is timed, ours and the peer's results are compared with a float64 convolution (accuracy.py). A pass of
+ours is timed with all its own transforms. "sum" is forward and backward, where backward transforms gradOutput once and
+makes the spectra of input and weights again; "kept" is the same with memory = "keep", where both are made once.
 """
 
 import argparse
-import json
-import statistics
-import subprocess
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import cupy
-import torch
-
 import tinyfft
-from benchmarks.shapes import LAYERS, Layer
+from benchmarks import accuracy, fft_conv_pytorch, layer_tables, peers, report
+from benchmarks.clock import milliseconds
+from benchmarks.shapes import LAYERS, PAPER, Layer
 from tinyfft import nn
+from tinyfft.backend import Array, Device
+from tinyfft.nn.convolution_layer import PASSES
 
-PASSES = ("updateOutput", "updateGradInput", "accGradParameters")
-CALLS, GROUPS = 5, 9
+PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32", "bf16")}
 
 
 def main() -> None:
     options = _options()
-    tinyfft.use_device("cuda")
-    torch.backends.cudnn.benchmark = True
-    rows = []
+    device = tinyfft.use_device(options.device)
+    options.precisions = options.precisions or list(PRECISIONS[device.kind])
+    found = {"machine": report.machine(device) | peers.prepare(device)}
+    found |= {"command": report.command("python -m benchmarks.layers", options), "rows": []}
     for name in options.layers:
+        layer = LAYERS[name]._replace(S=options.batch_size or LAYERS[name].S)
         for precision in options.precisions:
-            rows.append(measure(name, LAYERS[name], precision))
-            print(_line(rows[-1]), flush=True)
-    command = ["python -m benchmarks.layers --layers", *options.layers, "--precisions", *options.precisions]
-    report = {"machine": machine(), "command": " ".join(command), "rows": rows}
-    if options.json:
-        Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    if options.markdown:
-        Path(options.markdown).write_text(markdown(report), encoding="utf-8")
+            row = {"layer": name} | measure(layer, precision, device)
+            if precision == "fp32" and name in options.fft_conv_pytorch:
+                peers.free_memory(device)
+                row["fft_conv_pytorch"] = fft_conv_pytorch.measure(layer, arrays(layer, device), device)
+            found["rows"].append(row)
+            print(layer_tables.line(row), flush=True)
+            report.write(options, found, layer_tables.markdown(found))  # now: a run cut off keeps what it has measured
+            peers.free_memory(device)
 
 
-def measure(name: str, layer: Layer, precision: str) -> dict[str, Any]:
+def measure(layer: Layer, precision: str, device: Device) -> dict[str, Any]:
     """Errors and milliseconds of one layer, ours and the peer's."""
-    rng = cupy.random.default_rng(7)
-    x = rng.standard_normal((layer.S, layer.C, layer.n, layer.n), dtype=cupy.float32)
-    ours = nn.FFTConvolution(layer.C, layer.F, layer.k, padding=layer.padding, precision=precision)
-    gy = rng.standard_normal(ours.forward(x).shape, dtype=cupy.float32)
-    reference = _reference(ours, x, gy, layer)
-    ours.zeroGradParameters()
-    gx = ours.backward(x, gy)
-    errors = [_error(a, b) for a, b in zip((ours.output, gx, ours.gradWeight), reference, strict=True)]
+    x, weight, bias, gy = given = arrays(layer, device)
+    ours, kept = (_ours(layer, precision, memory, weight, bias) for memory in ("recompute", "keep"))
+    calls = {layout: peers.passes(layer, precision, layout, *given) for layout in peers.LAYOUTS}
+    errors, peer_errors = _errors(layer, ours, calls, given)
     times = {
-        "updateOutput": milliseconds(lambda: ours.updateOutput(x)),
-        "updateGradInput": milliseconds(lambda: ours.updateGradInput(x, gy)),
-        "accGradParameters": milliseconds(lambda: ours.accGradParameters(x, gy)),
-        "sum": milliseconds(lambda: (ours.updateOutput(x), ours.backward(x, gy))),
+        "updateOutput": milliseconds(lambda: ours.updateOutput(x), device),
+        "updateGradInput": milliseconds(lambda: ours.updateGradInput(x, gy), device),
+        "accGradParameters": milliseconds(lambda: ours.accGradParameters(x, gy), device),
+        "sum": milliseconds(lambda: (ours.updateOutput(x), ours.backward(x, gy)), device),
+        "kept": milliseconds(lambda: (kept.updateOutput(x), kept.backward(x, gy)), device),
     }
-    peer_times, peer_errors = _peer(ours, x, gy, layer, precision, reference)
+    peer_times, layouts = peers.time_passes(calls, device)
+    peer_times["sum"] = sum(peer_times.values())
+    plan = ours.plan(x.shape)
     return {
-        "layer": name,
+        "shape": layer._asdict(),
         "precision": precision,
-        "lengths": ours.plan(x.shape).lengths,
-        "tiles": ours.plan(x.shape).tiles,
+        "lengths": plan.lengths,
+        "tiles": plan.tiles,
         "ours_ms": times,
         "peer_ms": peer_times,
-        "ratio": {key: peer_times[key] / times[key] for key in times},
-        "errors": dict(zip(PASSES, errors, strict=True)),
+        "peer_layouts": layouts,
+        "ratio": {name: peer_times["sum" if name == "kept" else name] / times[name] for name in times},
+        "errors": errors,
         "peer_errors": peer_errors,
     }
 
 
-def milliseconds(call: Callable[[], Any]) -> float:
-    """Of one call: the median over groups of calls, after two groups that warm up."""
-    times = []
-    for _ in range(GROUPS + 2):
-        start, end = cupy.cuda.Event(), cupy.cuda.Event()
-        start.record()
-        for _ in range(CALLS):
-            call()
-        end.record()
-        end.synchronize()
-        times.append(cupy.cuda.get_elapsed_time(start, end) / CALLS)
-    return statistics.median(times[2:])
+def arrays(layer: Layer, device: Device) -> tuple[Array, Array, Array, Array]:
+    """Input, weights, bias and gradOutput: the same numbers at every call."""
+    rng = device.xp.random.default_rng(7)
+    out = layer.n if layer.padding == "same" else layer.n + 2 * layer.padding - layer.k + 1
+    tinyfft.manual_seed(7)
+    drawn = nn.FFTConvolution(layer.C, layer.F, layer.k)
+    x, gy = (
+        rng.standard_normal((layer.S, maps, size, size), dtype=device.xp.float32)
+        for maps, size in ((layer.C, layer.n), (layer.F, out))
+    )
+    return x, drawn.weight, drawn.bias, gy
 
 
-def machine() -> dict[str, str]:
-    """What the figures depend on."""
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    gpu = subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
-    versions = {"torch": torch.__version__, "cudnn": str(torch.backends.cudnn.version()), "cupy": cupy.__version__}
-    return {"gpu": gpu, **versions, "python": sys.version.split()[0], "tinyfft": tinyfft.__version__}
+def _ours(layer: Layer, precision: str, memory: str, weight: Array, bias: Array) -> nn.FFTConvolution:
+    ours = nn.FFTConvolution(layer.C, layer.F, layer.k, padding=layer.padding, precision=precision, memory=memory)
+    ours.weight[...], ours.bias[...] = weight, bias
+    return ours
 
 
-def markdown(report: dict[str, Any]) -> str:
-    """The measurements as a table."""
-    lines = [
-        "# Layers: tinyfft beside PyTorch (cuDNN)",
-        "",
-        ", ".join(f"{key} {value}" for key, value in report["machine"].items()),
-        "",
-        "Milliseconds of updateOutput / updateGradInput / accGradParameters, each with all its own transforms, and of"
-        " the three with gradOutput transformed once; ratio = peer's time / ours, below 1 where cuDNN is faster."
-        " Errors: max|y - reference| / max|reference| against float64, the worst of the three passes.",
-        "",
-        "| layer | precision | N | PyTorch ms | tinyfft ms | sum, ratio | ratios of passes | errors, ours / peer's |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    return "\n".join(lines + [_line(row) for row in report["rows"]]) + "\n"
-
-
-def _line(row: dict[str, Any]) -> str:
-    ours, peer, ratio = row["ours_ms"], row["peer_ms"], row["ratio"]
-    tiles = f", {row['tiles']} tiles" if row["tiles"] > 1 else ""
-    cells = [
-        *(row["layer"], row["precision"], f"{row['lengths'][0]} x {row['lengths'][1]}{tiles}"),
-        " / ".join(f"{peer[name]:.3f}" for name in PASSES),
-        " / ".join(f"{ours[name]:.3f}" for name in PASSES),
-        f"{peer['sum']:.3f} / {ours['sum']:.3f} = **{ratio['sum']:.2f}**",
-        " / ".join(f"{ratio[name]:.2f}" for name in PASSES),
-        f"{max(row['errors'].values()):.1e} / {max(row['peer_errors'].values()):.1e}",
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def _reference(ours: nn.FFTConvolution, x: Any, gy: Any, layer: Layer) -> list[torch.Tensor]:
-    """The three passes in float64, a few samples at a time, by PyTorch without cuDNN."""
-    weight, bias = (torch.as_tensor(a).double() for a in (ours.weight, ours.bias))
-    outputs, inputs, of_weight = [], [], torch.zeros_like(weight)
-    with torch.backends.cudnn.flags(enabled=False):
-        for first in range(0, layer.S, 16):
-            part, gradient = (torch.as_tensor(a[first : first + 16]).double() for a in (x, gy))
-            outputs.append(torch.nn.functional.conv2d(part, weight, bias, padding=layer.padding))
-            of_x, of_w = _gradients(part, weight, gradient, layer, (True, True))
-            inputs.append(of_x)
-            of_weight += of_w
-    return [torch.cat(outputs), torch.cat(inputs), of_weight]
-
-
-def _gradients(x: Any, weight: Any, gy: Any, layer: Layer, wanted: tuple[bool, bool]) -> list[torch.Tensor]:
-    padding = [(layer.k - 1) // 2 if layer.padding == "same" else layer.padding] * 2
-    mask = (*wanted, False)
-    return torch.ops.aten.convolution_backward(
-        gy, x, weight, None, [1, 1], padding, [1, 1], False, [0, 0], 1, list(mask)
-    )[:2]
-
-
-def _peer(
-    ours: nn.FFTConvolution, x: Any, gy: Any, layer: Layer, precision: str, reference: list[torch.Tensor]
+def _errors(
+    layer: Layer, ours: nn.FFTConvolution, calls: dict[str, dict[str, Any]], given: tuple[Array, ...]
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """(milliseconds, errors) of PyTorch, the better layout for each pass."""
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    times, errors = {name: float("inf") for name in PASSES}, dict.fromkeys(PASSES, 0.0)
-    for layout in (torch.contiguous_format, torch.channels_last):
-        tensors = [torch.as_tensor(a).to(kind).contiguous(memory_format=layout) for a in (x, ours.weight, gy)]
-        bias = torch.as_tensor(ours.bias).to(kind)
-        tx, weight, gradient = tensors
-        calls = (
-            lambda tx=tx, w=weight, b=bias: torch.nn.functional.conv2d(tx, w, b, padding=layer.padding),
-            lambda tx=tx, w=weight, g=gradient: _gradients(tx, w, g, layer, (True, False))[0],
-            lambda tx=tx, w=weight, g=gradient: _gradients(tx, w, g, layer, (False, True))[1],
-        )
-        for name, call, expected in zip(PASSES, calls, reference, strict=True):
-            errors[name] = max(errors[name], _error(call(), expected))
-            times[name] = min(times[name], milliseconds(call))
-    return times | {"sum": sum(times.values())}, errors
-
-
-def _error(values: Any, reference: torch.Tensor) -> float:
-    difference = (torch.as_tensor(values).double() - reference).abs().max()
-    return float(difference / reference.abs().max())
+    """Of each pass: ours, and the peer's in its worse layout."""
+    x, _, _, gy = given
+    expected = accuracy.reference(layer, *given)
+    ours.forward(x)
+    ours.zeroGradParameters()
+    results = (ours.output, ours.backward(x, gy), ours.gradWeight)
+    errors = [accuracy.error(result, truth) for result, truth in zip(results, expected, strict=True)]
+    peer_errors = [
+        accuracy.worst([accuracy.error(of[name](), truth) for of in calls.values()])
+        for name, truth in zip(PASSES, expected, strict=True)
+    ]
+    return dict(zip(PASSES, errors, strict=True)), dict(zip(PASSES, peer_errors, strict=True))
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description=__doc__.partition("\n")[0])
-    parser.add_argument("--layers", nargs="+", choices=LAYERS, default=list(LAYERS), metavar="NAME", help="which")
-    parser.add_argument("--precisions", nargs="+", choices=("fp32", "tf32", "bf16"), default=["fp32", "tf32", "bf16"])
-    parser.add_argument("--json", metavar="FILE", help="write the measurements to FILE")
-    parser.add_argument("--markdown", metavar="FILE", help="write the table to FILE")
+    parser = report.parser("layers", __doc__)
+    report.add_device(parser)
+    names = {"nargs": "+", "choices": LAYERS, "metavar": "NAME"}
+    parser.add_argument("--layers", **names, default=list(LAYERS), help=f"which, of {', '.join(LAYERS)}")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS["cuda"], help="default: all that the device has")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="minibatch of every layer, in place of its own")
+    parser.add_argument(
+        "--fft-conv-pytorch",
+        **names | {"nargs": "*"},
+        default=[],
+        action=_PaperByDefault,
+        help=f"time fft-conv-pytorch too, in fp32, on these layers; without names on {', '.join(PAPER)}",
+    )
     return parser.parse_args()
+
+
+class _PaperByDefault(argparse.Action):
+    """Some names, or none for the paper's five."""
+
+    def __call__(self, parser: argparse.ArgumentParser, options: argparse.Namespace, names: list[str], *_: str) -> None:
+        setattr(options, self.dest, names or list(PAPER))
 
 
 if __name__ == "__main__":

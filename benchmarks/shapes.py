@@ -38,3 +38,6 @@ LAYERS = {
     "convnet-L4": Layer(128, 128, 128, 16, 7),
     "convnet-L5": Layer(128, 384, 384, 13, 3),
 }
+
+PAPER = ("net-L1", "net-L2", "net-L3", "net-L4", "net-L5")
+"""The paper's five, as they stand in its network here."""

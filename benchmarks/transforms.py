@@ -1,47 +1,43 @@
 """How close the GPU's transforms come to copying the bytes that they must move.
 
-    python -m benchmarks.transforms [--lengths 18 36 40 64 72] [--mebibytes 256] [--planes N] [--json FILE]
+    python -m benchmarks.transforms [--lengths 18 36 40 64 72] [--mebibytes 256] [--planes N] [--blocks N]
+                                    [--json FILE] [--markdown FILE]
 
 For each length N: planes of (N - 4) x (N - 4) pixels to half spectra of N x N and back, against a copy on the device of
 as many bytes as the transform reads and writes. Times are medians of CUDA events after a warm-up.
 """
 
 import argparse
-import json
-import statistics
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import tinyfft
+from benchmarks import report
+from benchmarks.clock import milliseconds
 from tinyfft.fourier import kernel
 from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.plan import Plan
 
+HEAD = ("N", "planes a block", "blocks", "spectrum ms", "signal ms", "share of copy bandwidth", "copy GB/s")
+
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.transforms", description=__doc__.partition("\n")[0])
+    parser = report.parser("transforms", __doc__)
     parser.add_argument("--lengths", type=int, nargs="+", default=[18, 36, 38, 40, 64, 72], metavar="N")
     parser.add_argument("--mebibytes", type=int, default=256, help="bytes to move, reading and writing together")
     parser.add_argument("--planes", type=int, help="planes a block, in place of the launcher's choice")
     parser.add_argument("--blocks", type=int, help="blocks a multiprocessor, in place of the launcher's choice")
-    parser.add_argument("--json", metavar="FILE", help="write the measurements to FILE")
     options = parser.parse_args()
     device = tinyfft.use_device("cuda")
-    rows = [measure(device, N, options) for N in options.lengths]
-    print("| N | planes a block | blocks | spectrum | signal | of copy bandwidth |")
-    print("| --- | --- | --- | --- | --- | --- |")
-    for row in rows:
-        print(
-            f"| {row['N']} | {row['planes']} | {row['blocks']} "
-            f"| {row['spectrum_ms']:.3f} ms | {row['signal_ms']:.3f} ms "
-            f"| {row['spectrum_share']:.2f} / {row['signal_share']:.2f} ({row['copy_gb_per_s']:.0f} GB/s) |"
-        )
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"device": device.hardware, "rows": rows}, file, indent=2)
+    found = {"machine": report.machine(device), "rows": [measure(device, N, options) for N in options.lengths]}
+    found["command"] = report.command("python -m benchmarks.transforms", options)
+    text = report.document("Transforms beside a copy", found, report.table(HEAD, map(_cells, found["rows"])))
+    print(text, end="")
+    report.write(options, found, text)
 
 
-def measure(device: tinyfft.Device, N: int, options: argparse.Namespace) -> dict:
+def measure(device: tinyfft.Device, N: int, options: argparse.Namespace) -> dict[str, Any]:
     """The times of one length."""
     xp, size = device.xp, N - 4
     axis = AxisPlan(Axis(size, 9, 1, 4, 4), N)
@@ -57,24 +53,21 @@ def measure(device: tinyfft.Device, N: int, options: argparse.Namespace) -> dict
         special = replace(special, planes=options.planes or special.planes, blocks=options.blocks or special.blocks)
         launch = kernel.launcher(special, layout, device)
         row |= {"planes": special.planes, "blocks": special.blocks}
-        row[f"{stem}_ms"] = _median_ms(xp, partial(launch, arguments))
+        row[f"{stem}_ms"] = milliseconds(partial(launch, arguments), device)
     moved = samples * maps * bytes_of_plane
     source, target = (xp.empty((moved // 8,), xp.float32) for _ in range(2))
-    copy_ms = _median_ms(xp, partial(xp.copyto, target, source))
+    copy_ms = milliseconds(partial(xp.copyto, target, source), device)
     row |= {f"{stem}_share": copy_ms / row[f"{stem}_ms"] for stem in ("spectrum", "signal")}
     return row | {"copy_gb_per_s": moved / copy_ms / 1e6}
 
 
-def _median_ms(xp, run, repeats: int = 15) -> float:
-    times = []
-    for _ in range(repeats + 3):
-        start, end = xp.cuda.Event(), xp.cuda.Event()
-        start.record()
-        run()
-        end.record()
-        end.synchronize()
-        times.append(xp.cuda.get_elapsed_time(start, end))
-    return statistics.median(times[3:])
+def _cells(row: dict[str, Any]) -> list[str]:
+    return [
+        *(str(row[key]) for key in ("N", "planes", "blocks")),
+        *(f"{row[f'{stem}_ms']:.3f}" for stem in ("spectrum", "signal")),
+        f"{row['spectrum_share']:.2f} / {row['signal_share']:.2f}",
+        f"{row['copy_gb_per_s']:.0f}",
+    ]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ def small_network(**named):
 def test_gradient_of_a_whole_network_is_pytorchs(algorithm, rng):
     import torch
 
+    from benchmarks.twins import twin
+
     network = small_network(algorithm=algorithm, dtype="float64")
     x, target = rng.standard_normal((7, 3, 16, 12)), rng.integers(5, size=7)
     criterion = nn.CrossEntropyCriterion(label_smoothing=0.1)
@@ -25,33 +27,13 @@ def test_gradient_of_a_whole_network_is_pytorchs(algorithm, rng):
     loss = criterion.forward(network.forward(x), target)
     gradient = network.backward(x, criterion.backward(network.output, target))
 
-    twin, pairs = [], []
-    for module in (network[index] for index in range(len(network))):
-        match module:
-            case nn.Convolution():
-                twin.append(torch.nn.Conv2d(module.in_channels, module.out_channels, 3, padding=1, bias=False))
-            case nn.BatchNormalization():
-                twin.append(torch.nn.BatchNorm2d(len(module.weight)))
-            case nn.ReLU():
-                twin.append(torch.nn.ReLU())
-            case nn.MaxPool():
-                twin.append(torch.nn.MaxPool2d(2))
-            case nn.Flatten():
-                twin.append(torch.nn.Flatten())
-            case nn.Linear():
-                twin.append(torch.nn.Linear(*module.weight.shape[::-1]))
-        twin[-1].double()
-        for ours, theirs in zip(module.parameters()[0], twin[-1].parameters(), strict=True):
-            theirs.data = torch.tensor(ours)
-        pairs += zip(module.parameters()[1], twin[-1].parameters(), strict=True)
-    assert len(twin) == len(network)
     tensor = torch.tensor(x, requires_grad=True)
-    theirs = torch.nn.functional.cross_entropy(
-        torch.nn.Sequential(*twin)(tensor), torch.tensor(target), label_smoothing=0.1
-    )
+    peer = twin(network)
+    theirs = torch.nn.functional.cross_entropy(peer(tensor), torch.tensor(target), label_smoothing=0.1)
     theirs.backward()
     assert loss == pytest.approx(theirs.item(), rel=1e-13)
     assert error(gradient, tensor.grad.numpy()) <= FP64_BOUND
+    pairs = list(zip(network.parameters()[1], peer.parameters(), strict=True))
     assert len(pairs) == 11
     for ours, parameter in pairs:
         assert error(ours, parameter.grad.numpy()) <= FP64_BOUND

@@ -30,7 +30,7 @@ PASSES = ("updateOutput", "updateGradInput", "accGradParameters")
 def measure(network: nn.Sequential, config: Config) -> dict[str, Any]:
     """Time the network on pictures of config.timing; returns what `train.py --time --json` writes."""
     device = network.device
-    iteration = _Iteration(network, config)
+    iteration = Iteration(network, config)
     for _ in range(WARM_UP):
         iteration.run()
     device.synchronize()
@@ -86,8 +86,8 @@ def _cells(layer: dict[str, Any]) -> tuple[str, ...]:
     return layer["name"], *times, *memory, str(layer["chunks"] or "-"), chosen
 
 
-class _Iteration:
-    """One training iteration that can be run again and again."""
+class Iteration:
+    """One training iteration on a random minibatch, which can be run again and again."""
 
     def __init__(self, network: nn.Sequential, config: Config) -> None:
         rng = np.random.default_rng(config.seed)
@@ -130,7 +130,7 @@ def _run_ms(device: Device, run: Callable[[], Any]) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def _measure_layers(iteration: _Iteration) -> list[dict[str, Any]]:
+def _measure_layers(iteration: Iteration) -> list[dict[str, Any]]:
     """A row for each module; passes run in the order of training, so that buffers hold what they do there."""
     passes: dict[tuple[int, str], _Pass] = {}
     totals: list[float] = []
@@ -175,7 +175,7 @@ def _layer_row(name: str, module: nn.Module, shape: tuple[int, ...], ran: dict[s
     return row
 
 
-def _run_layers(iteration: _Iteration, passes: dict[tuple[int, str], _Pass]) -> None:
+def _run_layers(iteration: Iteration, passes: dict[tuple[int, str], _Pass]) -> None:
     network, device = iteration.network, iteration.network.device
 
     def measured(index: int, name: str, *arguments: Array) -> None:

@@ -7,7 +7,15 @@ import pytest
 from limits import limited
 
 from tinyfft.backend import Device
-from tinyfft.fourier.arena import Arena, LimitError, aligned, current_arena, high_water_bytes, reset_high_water
+from tinyfft.fourier.arena import (
+    Arena,
+    LimitError,
+    aligned,
+    current_arena,
+    high_water_bytes,
+    release,
+    reset_high_water,
+)
 
 
 @pytest.fixture
@@ -23,6 +31,15 @@ def test_memory_is_given_back_and_used_again(arena):
         third = arena.take((16,), np.float32)
     assert np.shares_memory(first, second)
     assert not np.shares_memory(second, third)
+
+
+def test_a_released_arena_takes_what_the_next_frame_needs(device):
+    with current_arena(device).frame(1 << 20):
+        pass
+    release(device)
+    assert current_arena(device).capacity == 0
+    with current_arena(device).frame(1 << 10) as frame:
+        assert frame.take((1 << 10,), "uint8").nbytes == frame.capacity == 1 << 10
 
 
 def test_all_arrays_lie_in_one_block(arena):

@@ -106,3 +106,9 @@ def high_water_bytes(device: Device) -> int:
 def reset_high_water(device: Device) -> None:
     """Begin to measure anew."""
     current_arena(device).high_water = 0
+
+
+def release(device: Device) -> None:
+    """Give the current arena's memory back, while no frame is open; the next frame takes what it needs."""
+    arena = current_arena(device)
+    arena._block, arena.capacity = None, 0

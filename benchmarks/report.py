@@ -1,0 +1,78 @@
+"""What all benchmarks share on their way out: the machine, the command, tables in Markdown, files."""
+
+import argparse
+import json
+import platform
+import subprocess
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import tinyfft
+from tinyfft.backend import Device
+
+OUTPUTS = ("json", "markdown", "plots", "from_file")
+"""Options that say where measurements go or come from, and change none of them."""
+
+
+def parser(module: str, docstring: str) -> argparse.ArgumentParser:
+    """For `python -m benchmarks.MODULE`, with the options that every benchmark has."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}", description=docstring.partition("\n")[0])
+    parser.add_argument("--json", metavar="FILE", help="write the measurements to FILE")
+    parser.add_argument("--markdown", metavar="FILE", help="write the tables to FILE")
+    return parser
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """The option --device, as train.py has it."""
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="auto: a GPU, else the CPU")
+
+
+def command(prog: str, options: argparse.Namespace) -> str:
+    """The command line that measures the same again, every option written out."""
+    words = [prog]
+    for name, value in vars(options).items():
+        if value not in (None, []) and name not in OUTPUTS:
+            values = value if isinstance(value, list) else [value]
+            words += [f"--{name.replace('_', '-')}", *(str(each) for each in values)]
+    return " ".join(words)
+
+
+def machine(device: Device) -> dict[str, str]:
+    """What measurements depend on, without the peer's versions (peers.py)."""
+    found = {"hardware": device.hardware, "device": str(device)}
+    if device.kind == "cuda":
+        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", f"--id={device.index}"]
+        found["driver"] = subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
+        found["cupy"] = device.xp.__version__
+    return found | {"numpy": np.__version__, "python": platform.python_version(), "tinyfft": tinyfft.__version__}
+
+
+def machine_line(report: dict[str, Any]) -> str:
+    """The machine of a report in one line: its hardware, then names and versions."""
+    hardware, *rest = report["machine"].items()
+    return ", ".join([hardware[1], *(f"{name} {value}" for name, value in rest)])
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    return [table_row(head), table_row(["---"] * len(head)), *(table_row(row) for row in rows)]
+
+
+def table_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def document(title: str, report: dict[str, Any], lines: Iterable[str]) -> str:
+    """A page in Markdown: title, machine, command, then the lines."""
+    return "\n".join([f"# {title}", "", machine_line(report), "", f"`{report['command']}`", "", *lines]) + "\n"
+
+
+def write(options: argparse.Namespace, report: dict[str, Any], text: str) -> None:
+    """The files that the options ask for."""
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if options.markdown:
+        Path(options.markdown).write_text(text, encoding="utf-8")

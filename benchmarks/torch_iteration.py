@@ -1,0 +1,109 @@
+"""The peer of a whole training iteration: our network's twin, trained by PyTorch on the same minibatch.
+
+A variant is a layout (NCHW or channels_last) and a way to run: eager, or on a GPU as one CUDA graph, which leaves the
+host nothing to do. Precision is PyTorch's: TF32 by its flags, bf16 by autocast. The optimizer is torch.optim.SGD, fused
+or foreach, whichever takes less time for a step.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from benchmarks.clock import milliseconds
+from benchmarks.peak_memory import torch_peak_bytes
+from benchmarks.peers import LAYOUTS, set_precision
+from benchmarks.twins import twin
+from tinyfft.backend import Device
+from tinyfft.timing import Iteration
+
+RUNS = {"cpu": ("eager",), "cuda": ("eager", "CUDA graph")}
+WARM_UP = 3  # iterations before a capture, as PyTorch's notes on CUDA graphs ask
+
+
+class TorchIteration:
+    """One iteration with copies of what `ours` has now: weights, minibatch, criterion, settings of SGD."""
+
+    def __init__(self, ours: Iteration, precision: str, layout: str) -> None:
+        set_precision(precision)
+        self.device = ours.network.device
+        self.bf16 = precision == "bf16"
+        self.model = twin(ours.network).to(memory_format=LAYOUTS[layout])
+        self.input = torch.as_tensor(ours.input).clone(memory_format=LAYOUTS[layout])
+        self.target = torch.as_tensor(ours.target).clone()
+        self.label_smoothing = ours.criterion.label_smoothing
+        like, parameters = ours.optimizer, list(self.model.parameters())
+        settings = {name: getattr(like, name) for name in ("momentum", "nesterov", "weight_decay")}
+        settings["lr"] = like.learning_rate
+        self.optimizer_name = _faster_sgd(parameters, settings, self.device)
+        self.optimizer = torch.optim.SGD(parameters, **settings, **{self.optimizer_name: True})
+
+    def forward(self) -> torch.Tensor:
+        with self._autocast():
+            return self.model(self.input)
+
+    def loss(self) -> torch.Tensor:
+        with self._autocast():
+            return torch.nn.functional.cross_entropy(
+                self.model(self.input), self.target, label_smoothing=self.label_smoothing
+            )
+
+    def run(self) -> None:
+        # gradients set to None are written by backward, not added to: the fastest way, and the one to capture
+        self.optimizer.zero_grad(set_to_none=True)
+        self.loss().backward()
+        self.optimizer.step()
+
+    def _autocast(self) -> torch.autocast:
+        # without its cache of converted weights: each is used once, and a captured graph must convert them anew
+        return torch.autocast(self.device.kind, torch.bfloat16, enabled=self.bf16, cache_enabled=False)
+
+
+def measure(ours: Iteration, precision: str, layout: str, how: str) -> dict[str, Any]:
+    """Milliseconds of an iteration and of its forward part, and on a GPU the most bytes that PyTorch held."""
+    peer = TorchIteration(ours, precision, layout)
+    run, forward, peak = peer.run, peer.forward, None
+    if how == "CUDA graph":
+        run, peak = _capture(peer, peer.run)
+        forward, _ = _capture(peer, peer.forward)
+    iteration_ms = milliseconds(run, peer.device)
+    if peer.device.kind == "cuda" and how == "eager":
+        peak = torch_peak_bytes(run)
+    return {
+        "optimizer": peer.optimizer_name,
+        "iteration_ms": iteration_ms,
+        "forward_ms": milliseconds(forward, peer.device),
+        "peak_bytes": peak,
+    }
+
+
+def _capture(peer: TorchIteration, call: Callable[[], Any]) -> tuple[Callable[[], None], int]:
+    """(a call that replays `call` as a CUDA graph, the most bytes held while it was captured).
+
+    A replay allocates nothing: its memory is what the capture took.
+    """
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP):
+            call()
+    torch.cuda.current_stream().wait_stream(stream)
+    peer.optimizer.zero_grad(set_to_none=True)  # so that gradients too come from the graph's memory
+    graph = torch.cuda.CUDAGraph()
+
+    def capture() -> None:
+        with torch.cuda.graph(graph):
+            call()
+
+    peak = torch_peak_bytes(capture)
+    return graph.replay, peak
+
+
+def _faster_sgd(parameters: list[torch.nn.Parameter], settings: dict[str, Any], device: Device) -> str:
+    """ "fused" or "foreach": timed on copies, so that nothing is trained meanwhile."""
+    copies = [torch.nn.Parameter(parameter.detach().clone()) for parameter in parameters]
+    for parameter in copies:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizers = {name: torch.optim.SGD(copies, **settings, **{name: True}) for name in ("fused", "foreach")}
+    times = {name: milliseconds(optimizer.step, device) for name, optimizer in optimizers.items()}
+    return min(times, key=times.get)

@@ -1,0 +1,61 @@
+"""The PyTorch twin of a network: the same layers, with copies of the same weights, statistics and settings.
+
+Source  the layers' semantics are torch.nn's, so that each module has one counterpart there
+"""
+
+import torch
+
+from tinyfft import nn
+from tinyfft.nn.convolution_layer import ConvolutionLayer
+
+
+def twin(network: nn.Sequential) -> torch.nn.Sequential:
+    """A torch.nn.Sequential, on the network's device and in its mode, that computes what the network computes.
+
+    Precision is PyTorch's to choose (its flags, autocast), not the layers'. Raises TypeError for a module without
+    counterpart.
+    """
+    layers = []
+    planes = True  # whether the modules so far give planes (S, C, H, W), or vectors (S, C)
+    for module in (network[index] for index in range(len(network))):
+        planes = planes and not isinstance(module, (nn.Flatten, nn.Linear))
+        layers.append(_counterpart(module, planes))
+    return torch.nn.Sequential(*layers).train(network.train)
+
+
+def _counterpart(module: nn.Module, planes: bool) -> torch.nn.Module:
+    match module:
+        case ConvolutionLayer():
+            sizes = (module.in_channels, module.out_channels, module.kernel_size, module.stride, module.padding)
+            return _with_arrays(torch.nn.Conv2d(*sizes, bias=module.bias is not None), module)
+        case nn.Linear():
+            bias = module.bias is not None
+            return _with_arrays(torch.nn.Linear(module.in_features, module.out_features, bias=bias), module)
+        case nn.BatchNormalization():
+            kind = torch.nn.BatchNorm2d if planes else torch.nn.BatchNorm1d
+            affine = module.weight is not None
+            return _with_arrays(kind(module.num_features, module.eps, module.momentum, affine), module)
+        case nn.MaxPool():
+            return torch.nn.MaxPool2d(module.kernel_size, module.stride, module.padding)
+        case nn.AveragePool():
+            return torch.nn.AvgPool2d(module.kernel_size, module.stride, module.padding)
+        case nn.ReLU():
+            return torch.nn.ReLU()
+        case nn.Flatten():
+            return torch.nn.Flatten()
+        case nn.Dropout():
+            return torch.nn.Dropout(module.p)
+        case nn.LogSoftMax():
+            return torch.nn.LogSoftmax(dim=1)
+    raise TypeError(f"twin: {type(module).__name__} has no counterpart in torch.nn")
+
+
+def _with_arrays(layer: torch.nn.Module, module: nn.Module) -> torch.nn.Module:
+    """The layer with copies of the module's parameters and statistics, in its dtype and on its device."""
+    names = (*module.parameter_names, *module.buffer_names)
+    arrays = {name: torch.as_tensor(getattr(module, name)).clone() for name in names}
+    first = next(iter(arrays.values()))
+    layer = layer.to(device=first.device, dtype=first.dtype)
+    # the layer's own state too, as it counts minibatches, for a kind of running mean that tinyfft does not have
+    layer.load_state_dict(layer.state_dict() | arrays)
+    return layer
