@@ -1,13 +1,18 @@
 """How long a call takes: the median over groups of calls, by CUDA events on a GPU, by the wall clock on a CPU.
 
-On a GPU a group is several calls between two events, so that the host's part is hidden, as it is in a running network.
-Events are recorded on CuPy's current stream. PyTorch's is the same one, the default stream, unless somebody changes it.
+On a GPU a group is several calls between two events. With `ahead` the GPU is kept busy until the host has queued them,
+so that the host's part is hidden, as that of a layer is in a network which keeps the GPU busy; without, the host may be
+what takes the time. Events are recorded on CuPy's current stream. PyTorch's is the same one, the default stream,
+unless somebody changes it.
 """
 
 import statistics
 import time
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
+
+import numpy as np
 
 from tinyfft.backend import Device
 
@@ -17,10 +22,14 @@ GROUPS = (3, 15)  # at least and at most
 SECONDS = 2.0  # no further group after these, if the fewest are done
 
 
-def milliseconds(call: Callable[[], Any], device: Device) -> float:
+AHEAD_CYCLES = 20_000_000
+"""About 10 ms of a GPU: longer than the host takes to queue a group of calls."""
+
+
+def milliseconds(call: Callable[[], Any], device: Device, ahead: bool = False) -> float:
     """Of one call, queued on `device`."""
     calls = CALLS[device.kind]
-    group = _between_events if device.kind == "cuda" else _between_ticks
+    group = partial(_between_events, ahead=ahead) if device.kind == "cuda" else _between_ticks
     for _ in range(WARM_UP[device.kind]):
         group(call, calls, device)
     times: list[float] = []
@@ -29,15 +38,27 @@ def milliseconds(call: Callable[[], Any], device: Device) -> float:
     return statistics.median(times) / calls
 
 
-def _between_events(call: Callable[[], Any], calls: int, device: Device) -> float:
+def _between_events(call: Callable[[], Any], calls: int, device: Device, ahead: bool) -> float:
     cuda = device.xp.cuda
     start, end = cuda.Event(), cuda.Event()
+    if ahead:
+        _spin(device)((1,), (1,), (np.int64(AHEAD_CYCLES),))
     start.record()
     for _ in range(calls):
         call()
     end.record()
     end.synchronize()
     return cuda.get_elapsed_time(start, end)
+
+
+@cache
+def _spin(device: Device) -> Any:
+    """A kernel that lasts for as many cycles as it is told."""
+    source = """extern "C" __global__ void spin(long long cycles) {
+        const long long start = clock64();
+        while (clock64() - start < cycles) {}
+    }"""
+    return device.xp.RawKernel(source, "spin")
 
 
 def _between_ticks(call: Callable[[], Any], calls: int, _: Device) -> float:

@@ -37,8 +37,8 @@ def measure(layer: Layer, arrays: tuple[Array, Array, Array, Array], device: Dev
     try:
         with torch.no_grad():
             found["error"] = accuracy.error(forward(), expected)
-            found["forward_ms"] = milliseconds(forward, device)
-        found["forward_backward_ms"] = milliseconds(both, device)
+            found["forward_ms"] = milliseconds(forward, device, ahead=True)
+        found["forward_backward_ms"] = milliseconds(both, device, ahead=True)
     except RuntimeError as error:
         if not _out_of_memory(error):
             raise

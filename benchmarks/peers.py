@@ -6,6 +6,7 @@ It gets the better of NCHW and channels_last for each pass, cuDNN's benchmark mo
 import gc
 import os
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -65,7 +66,8 @@ def gradients(
 
 def time_passes(calls: dict[str, dict[str, Callable]], device: Device) -> tuple[dict[str, float], dict[str, str]]:
     """(milliseconds, layout) of each pass in its better layout; `calls` is by layout, then by pass."""
-    times = {layout: {name: milliseconds(call, device) for name, call in of.items()} for layout, of in calls.items()}
+    clock = partial(milliseconds, device=device, ahead=True)
+    times = {layout: {name: clock(call) for name, call in of.items()} for layout, of in calls.items()}
     best = {name: min(times, key=lambda layout, name=name: times[layout][name]) for name in PASSES}
     return {name: times[best[name]][name] for name in PASSES}, best
 

@@ -105,7 +105,7 @@ class Iteration:
     def run(self) -> None:
         self.network.zeroGradParameters()
         output = self.network.forward(self.input)
-        self.criterion.forward(output, self.target)
+        self.criterion.updateOutput(output, self.target)  # the loss stays on the device: nobody waits for it
         self.network.backward(self.input, self.criterion.backward(output, self.target))
         self.optimizer.step()
         self.network.weights_changed()

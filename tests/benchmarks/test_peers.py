@@ -69,8 +69,8 @@ def test_a_nan_is_never_a_small_error():
 def test_a_layer_is_measured_whole(monkeypatch):
     from benchmarks import layers
 
-    monkeypatch.setattr("benchmarks.layers.milliseconds", lambda call, device: (call(), 2.0)[1])
-    monkeypatch.setattr("benchmarks.peers.milliseconds", lambda call, device: (call(), 3.0)[1])
+    monkeypatch.setattr("benchmarks.layers.milliseconds", lambda call, device, ahead: (call(), 2.0)[1])
+    monkeypatch.setattr("benchmarks.peers.milliseconds", lambda call, device, ahead: (call(), 3.0)[1])
     row = layers.measure(LAYERS[1], "fp32", current_device())
     assert row["ratio"] == dict.fromkeys(row["ours_ms"], 1.5) | {"sum": 4.5, "kept": 4.5}
     assert max(row["errors"].values()) <= FP32_BOUND
@@ -84,7 +84,7 @@ def test_fft_conv_pytorch_that_lacks_memory_says_so(monkeypatch):
 
     from benchmarks import fft_conv_pytorch, layers
 
-    def no_memory(call, device):
+    def no_memory(call, device, ahead):
         call()
         raise torch.OutOfMemoryError("CUDA out of memory")
 

@@ -15,6 +15,7 @@ from itertools import product as pairs
 from math import ceil
 from typing import NamedTuple
 
+from tinyfft.backend import Array
 from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.plan import Plan
 
@@ -26,6 +27,10 @@ class Chunk(NamedTuple):
     maps: slice
     plan: Plan
     whole: bool  # whether it is all of the pass
+
+    def cut(self, array: Array | None, *axes: str) -> Array | None:
+        """The part of an array whose first axes are "samples" or "maps"; the array itself if that is all of it."""
+        return array if self.whole or array is None else array[tuple(getattr(self, axis) for axis in axes)]
 
 
 @lru_cache(maxsize=1024)

@@ -1,19 +1,15 @@
-"""From a plan to a kernel: the sizes and codelets with which spectrum.cu and signal.cu are compiled, and their launch.
+"""From a plan to a kernel: the sizes and codelets with which spectrum.cu and signal.cu are compiled, and their blocks.
 
-The sources in kernels/ are parametrised; `specialise` derives everything that a compiler and a launch need, once, and
+The sources in kernels/ are parametrised; `specialise` derives everything that a compiler and a launch (launch.py) need,
 the same for NVRTC on a GPU and for a C++ compiler on a machine without one (the tests').
 """
 
 import ctypes
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import product as pairs
 from math import ceil
 
-import numpy as np
-
-from tinyfft.backend import Array, Device
 from tinyfft.fourier.axis import Window
 from tinyfft.fourier.codelets import dft_source
 from tinyfft.fourier.plan import Plan
@@ -26,8 +22,8 @@ MOST_THREADS = 1024
 BLOCKS_AND_PLANES = ((2, 32), (2, 16), (2, 8), (1, 16), (1, 8), (1, 4), (1, 2))
 """Blocks a multiprocessor and planes a block, the best first: two blocks, of which one computes while the other waits
 for memory, and many planes, since a block writes runs of 8 bytes a plane. Powers of two keep a warp on whole runs."""
-BLOCKS_AND_PLANES_BF16 = ((2, 32), (1, 32), (2, 16), (1, 16), (1, 8), (1, 4), (1, 2))
-"""The same for numbers of two bytes: runs are a quarter as long, so that more planes count for more."""
+BLOCKS_AND_PLANES_BF16 = ((2, 32), (2, 16), (1, 16), (1, 8), (1, 4), (1, 2))
+"""The same for numbers of two bytes: with 8 planes a run is half a sector of memory, three times slower at N = 40."""
 
 
 class AxisLayout(ctypes.Structure):
@@ -184,70 +180,3 @@ def grid(kernel: Specialisation, layout: Layout) -> tuple[int, int]:
     """Blocks: groups of planes, and tiles times phases."""
     cells = layout.y.launched * layout.x.launched * layout.y.phases * layout.x.phases
     return ceil(layout.count / kernel.planes), cells
-
-
-def run(stem: str, plan: Plan, name: str, planes: Array, device: Device, arguments: tuple, **options: bool) -> None:
-    """Launch `stem` over all planes on the current stream. `arguments` are the kernel's but for its layout, `options`
-    those of `specialise`.
-
-    Planes may be some maps of each sample, planes = array[:, 3:7], and all arrays of their shape must lie alike. Raises
-    ValueError for any other array that is not contiguous: a kernel knows no strides.
-    """
-    aligned = True  # else pairs cannot be read and written as one
-    for array in arguments:
-        if not isinstance(array, device.xp.ndarray):
-            continue
-        if array.shape == planes.shape and array.strides == planes.strides:
-            aligned = aligned and array.data.ptr % (2 * plan.itemsize) == 0
-        elif array.shape == planes.shape or not array.flags.c_contiguous:
-            raise ValueError(
-                f"{stem}: an array of shape {array.shape} has strides {array.strides}, expected C order, or for planes "
-                f"{planes.strides}"
-            )
-    pitch = _planes_between_samples(stem, planes)
-    for launch in _prepared(stem, plan, name, planes.shape, pitch, device, aligned=aligned, **options):
-        launch(arguments)
-
-
-def _planes_between_samples(stem: str, planes: Array) -> int:
-    _, B, h, w = planes.shape
-    if planes.flags.c_contiguous:
-        return B
-    pitch, rest = divmod(planes.strides[0], h * w * planes.itemsize)
-    if rest or not planes[0].flags.c_contiguous:
-        raise ValueError(
-            f"{stem}: planes of shape {planes.shape} have strides {planes.strides}, expected each sample in C order"
-        )
-    return pitch
-
-
-@lru_cache(maxsize=1024)
-def _prepared(
-    stem: str, plan: Plan, name: str, shape: tuple, pitch: int, device: Device, **options: bool
-) -> list[Callable[[tuple], None]]:
-    """The launches of one transform, with all that can be known before the arrays are."""
-    kernel = specialise(stem, plan, name, shape[2:], shared_limit(device), **options)
-    apart = options.get("accumulate", False)
-    return [launcher(kernel, layout, device) for layout in launches(shape, plan.windows(name), apart, pitch)]
-
-
-def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:
-    """What launches the kernel with one layout, given its other arguments."""
-    function = _compiled(kernel, device)
-    by_value = np.frombuffer(layout, f"V{ctypes.sizeof(layout)}")  # one structure, which CuPy copies
-    blocks, threads, shared = grid(kernel, layout), (kernel.threads,), kernel.shared_bytes
-    return lambda arguments: function(blocks, threads, (*arguments, by_value), shared_mem=shared)
-
-
-@lru_cache(maxsize=64)
-def shared_limit(device: Device) -> int:
-    """Bytes of shared memory that one block may have."""
-    return device.xp.cuda.Device(device.index).attributes["MaxSharedMemoryPerBlockOptin"]
-
-
-@lru_cache(maxsize=1024)
-def _compiled(kernel: Specialisation, device: Device):
-    module = device.xp.RawModule(code=kernel.source(), options=("-std=c++17",))
-    function = module.get_function(kernel.stem)
-    function.max_dynamic_shared_size_bytes = kernel.shared_bytes
-    return function

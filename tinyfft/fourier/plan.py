@@ -6,9 +6,11 @@ where phases have no taps (k < s). Direct convolution does fall with s^2, and a 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import product as pairs
 from math import prod
+
+import numpy as np
 
 from tinyfft.fourier import frequencies
 from tinyfft.fourier.arena import ALIGNMENT, aligned
@@ -30,7 +32,8 @@ class Plan:
     """One convolution of S samples, C input and F output maps: everything that is decided before any arithmetic.
 
     A plan is equal to itself alone: it is looked up at every step of training, and to hash its values takes longer than
-    to launch a kernel. `plan_convolution` gives the same plan for the same arguments.
+    to launch a kernel; for the same reason it remembers what it has computed. `plan_convolution` gives the same plan
+    for the same arguments.
     """
 
     S: int
@@ -42,25 +45,25 @@ class Plan:
     kind: str = "cpu"  # of the device, which says how planes are transformed
     precision: str = "fp32"  # of the products
 
-    @property
+    @cached_property
     def lengths(self) -> tuple[int, int]:
         """(Ny, Nx), the transform lengths."""
         return self.y.N, self.x.N
 
-    @property
+    @cached_property
     def tiles(self) -> int:
         return self.y.tiles * self.x.tiles
 
-    @property
+    @cached_property
     def phases(self) -> int:
         return self.y.phases * self.x.phases
 
-    @property
+    @cached_property
     def Q(self) -> int:
         """Stored frequencies."""
         return frequencies.independent(self.y.N, self.x.N)
 
-    @property
+    @cached_property
     def covers(self) -> bool:
         return self.y.covers and self.x.covers
 
@@ -68,32 +71,36 @@ class Plan:
         """The windows of "x", "w" or "y" on both axes."""
         return self.y.windows[name], self.x.windows[name]
 
-    @property
+    @cached_property
     def bf16(self) -> bool:
         """Whether spectra are three real planes of two bytes a value in place of complex numbers (product.py)."""
         return self.precision == "bf16" and self.itemsize == 4
 
     def spectrum_shape(self, name: str) -> tuple[int, ...]:
         """Shape of x_hat, w_hat or y_hat: (Q, samples, maps), or three planes of that."""
-        samples, maps = self.S * self.tiles, self.C * self.phases
-        shapes = {"x": (samples, maps), "w": (self.F, maps), "y": (samples, self.F)}
-        return (*((3,) if self.bf16 else ()), self.Q, *shapes[name])
+        return self._spectrum_shapes[name]
 
-    @property
-    def spectrum_dtype(self) -> str:
+    @cached_property
+    def _spectrum_shapes(self) -> dict[str, tuple[int, ...]]:
+        samples, maps = self.S * self.tiles, self.C * self.phases
+        before = (3, self.Q) if self.bf16 else (self.Q,)
+        return {"x": (*before, samples, maps), "w": (*before, self.F, maps), "y": (*before, samples, self.F)}
+
+    @cached_property
+    def spectrum_dtype(self) -> np.dtype:
         """The dtype of the spectra; bfloat16 is held as the bits it is."""
-        return "uint16" if self.bf16 else f"complex{16 * self.itemsize}"
+        return np.dtype("uint16" if self.bf16 else f"complex{16 * self.itemsize}")
 
     def spectrum_bytes(self, name: str) -> int:
         """Bytes of x_hat, w_hat or y_hat."""
-        return prod(self.spectrum_shape(name)) * (2 if self.bf16 else 2 * self.itemsize)
+        return prod(self.spectrum_shape(name)) * self.spectrum_dtype.itemsize
 
     @property
     def spectra_bytes(self) -> int:
         """Bytes of the three spectra, which every pass holds at once: 2 itemsize Q (S T C P + F C P + S T F)."""
         return sum(map(self.spectrum_bytes, "xwy"))
 
-    @property
+    @cached_property
     def arena_bytes(self) -> int:
         """Bytes that a pass asks of the arena: the spectra, and on the CPU scratch for planes that are transformed."""
         spectra = sum(aligned(self.spectrum_bytes(name)) for name in "xwy")

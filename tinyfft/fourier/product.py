@@ -46,16 +46,11 @@ def product(
 
 def _cublas(a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool, precision: str) -> None:
     """Rows of ours are columns of cuBLAS: it is asked for out^T = op(b)^T op(a)^T, operands swapped, nothing moved."""
-    from cupy.cuda import device, runtime
+    from cupy.cuda import device
     from cupy_backends.cuda.libs import cublas
 
     assert all(m.flags.c_contiguous for m in (a, b, out))
-    kind, compute, scalar = {
-        "complex64": (runtime.CUDA_C_32F, _COMPUTE_TF32 if precision == "tf32" else _COMPUTE_32F, "complex64"),
-        "complex128": (runtime.CUDA_C_64F, _COMPUTE_64F, "complex128"),
-        "uint16": (runtime.CUDA_R_16BF, _COMPUTE_32F, "float32"),
-    }[out.dtype.name]
-    one, zero = np.ones((), scalar), np.zeros((), scalar)
+    kind, compute, one, zero = _NUMBERS[out.dtype]
     *_, rows, columns = out.shape
     cublas.gemmStridedBatchedEx(
         device.get_cublas_handle(),
@@ -64,9 +59,22 @@ def _cublas(a: Array, b: Array, out: Array, transpose_a: bool, transpose_b: bool
         *(b.data.ptr, kind, b.shape[-1], b.shape[-2] * b.shape[-1]),
         *(a.data.ptr, kind, a.shape[-1], a.shape[-2] * a.shape[-1], zero.ctypes.data),
         *(out.data.ptr, kind, columns, rows * columns, out.size // (rows * columns)),
-        *(compute, cublas.CUBLAS_GEMM_DEFAULT),
+        *(_TF32 if kind == _COMPLEX64 and precision == "tf32" else compute, cublas.CUBLAS_GEMM_DEFAULT),
     )
 
 
-# cublasComputeType_t: CUBLAS_COMPUTE_32F, _32F_FAST_TF32 and _64F
-_COMPUTE_32F, _COMPUTE_TF32, _COMPUTE_64F = 68, 77, 70
+# cudaDataType_t: CUDA_C_32F, CUDA_C_64F, CUDA_R_16BF; cublasComputeType_t: CUBLAS_COMPUTE_32F, _64F, _32F_FAST_TF32
+_COMPLEX64, _COMPLEX128, _BFLOAT16 = 4, 5, 14
+_FLOAT32, _FLOAT64, _TF32 = 68, 70, 77
+
+
+def _scalars(dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    return np.ones((), dtype), np.zeros((), dtype)
+
+
+_NUMBERS = {
+    np.dtype("complex64"): (_COMPLEX64, _FLOAT32, *_scalars("complex64")),
+    np.dtype("complex128"): (_COMPLEX128, _FLOAT64, *_scalars("complex128")),
+    np.dtype("uint16"): (_BFLOAT16, _FLOAT32, *_scalars("float32")),
+}
+"""How cuBLAS multiplies arrays of each dtype: their numbers, what it computes in, and the factors 1 and 0."""

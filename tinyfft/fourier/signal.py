@@ -8,7 +8,7 @@ Input     hat     complex  (Q, A T, P B), frequency first; `conjugate` if it hol
 Output    planes  real     (A, B, h, w), rectified alike; rows and columns outside the plan's windows are left alone
 Tiles are added in one fixed order, so that the same input gives the same bits.
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
-Kernel    kernels/signal.cu, launched as tinyfft/fourier/kernel.py says
+Kernel    kernels/signal.cu, launched by tinyfft/fourier/launch.py
 """
 
 from itertools import product as pairs
@@ -16,7 +16,7 @@ from itertools import product as pairs
 import numpy as np
 
 from tinyfft.backend import Array
-from tinyfft.fourier import kernel, matrix_dft
+from tinyfft.fourier import launch, matrix_dft
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.spectrum import check_arrays
@@ -39,7 +39,7 @@ def signal(
     if arena.device.kind == "cuda":
         arguments = (hat, planes, bias, planes.dtype.type(1 if scale is None else scale), rectified)
         options = {"conjugate": conjugate, "accumulate": scale is not None, "relu": rectified is not None}
-        kernel.run("signal", plan, name, planes, arena.device, arguments, **options)
+        launch.run("signal", plan, name, planes, arena.device, arguments, **options)
     else:
         _by_matrices(hat, plan, name, planes, arena, bias, scale, conjugate, rectified)
 

@@ -7,7 +7,7 @@ Output    out     complex  (Q, A T, P B), frequency first; masked as the planes
           for bf16 products (3, Q, A T, P B): bfloat16 bits of the real parts, the imaginary parts and their sums
 Windows   axis.Window says which rows and columns are a line's points; all others are zero
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
-Kernel    kernels/spectrum.cu, launched as tinyfft/fourier/kernel.py says
+Kernel    kernels/spectrum.cu, launched by tinyfft/fourier/launch.py
 """
 
 from itertools import product as pairs
@@ -15,7 +15,7 @@ from itertools import product as pairs
 import numpy as np
 
 from tinyfft.backend import Array
-from tinyfft.fourier import kernel, matrix_dft
+from tinyfft.fourier import launch, matrix_dft
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.plan import Plan
 
@@ -36,7 +36,7 @@ def spectrum(
     if arena.device.kind == "cuda":
         arguments = (planes, out, rectified, masked)
         options = {"conjugate": conjugate, "relu": rectified is not None}
-        kernel.run("spectrum", plan, name, planes, arena.device, arguments, **options)
+        launch.run("spectrum", plan, name, planes, arena.device, arguments, **options)
     else:
         _by_matrices(planes, plan, name, out, arena, conjugate, rectified, masked)
 
@@ -78,11 +78,12 @@ def _mask(gradient: Array, rectified: Array, masked: Array) -> None:
 
 def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:
     """Our own invariants, shared with `signal`: planes and spectra fit the plan and each other."""
-    heights = tuple(window.size for window in plan.windows(name))
     assert hat.shape == plan.spectrum_shape(name), (hat.shape, plan.spectrum_shape(name))
-    assert all(have >= read for have, read in zip(planes.shape[2:], heights, strict=True)), (planes.shape, heights)
     assert hat.dtype == plan.spectrum_dtype, (hat.dtype, plan.spectrum_dtype)
-    assert planes.dtype.itemsize == plan.itemsize, (planes.dtype, plan.itemsize)
+    rows, columns = plan.windows(name)
+    assert planes.shape[2] >= rows.size, (planes.shape, rows)
+    assert planes.shape[3] >= columns.size, (planes.shape, columns)
+    assert planes.itemsize == plan.itemsize, (planes.dtype, plan.itemsize)
     assert type(hat) is type(planes), (type(hat), type(planes))
     assert hat.flags.c_contiguous, hat.strides
 

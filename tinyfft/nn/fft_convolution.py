@@ -11,8 +11,6 @@ Memory  from the arena. Below its limit a pass goes in chunks of the minibatch a
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 """
 
-from typing import Any
-
 from tinyfft import backend
 from tinyfft.backend import Array
 from tinyfft.fourier.arena import Arena, LimitError, current_arena
@@ -43,14 +41,13 @@ class FFTConvolution(ConvolutionLayer):
         rectified = None if relu is None else relu._buffer("output", shape, self.dtype)
         arena = current_arena(self.device)
         for chunk in self._chunks(plan, arena, "updateOutput"):
-            part = (chunk.samples, chunk.maps)
             with arena.frame(chunk.plan.arena_bytes):
                 x_hat = self._spectrum("x", input, chunk, arena, forward=True)
                 w_hat = self._spectrum("w", self.weight, chunk, arena, forward=True)
                 y_hat = self._take("y", chunk, arena)
                 self._product(x_hat, w_hat, y_hat, transpose_b=True)
-                options = {"bias": _part(self.bias, chunk.maps), "rectified": _part(rectified, part)}
-                signal(y_hat, chunk.plan, "y", output[part], arena, **options)
+                y, of_relu = (chunk.cut(array, "samples", "maps") for array in (output, rectified))
+                signal(y_hat, chunk.plan, "y", y, arena, bias=chunk.cut(self.bias, "maps"), rectified=of_relu)
         return output if relu is None else rectified
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
@@ -98,19 +95,19 @@ class FFTConvolution(ConvolutionLayer):
         plan = self._check_backward(input, gradOutput)
         arena = current_arena(self.device)
         gradInput = self._buffer("gradInput", input.shape, self.dtype) if "updateGradInput" in passes else None
-        masked = None
+        rectified = masked = None
         if relu is not None:
             relu._check_gradOutput(gradOutput)
-            masked = relu._buffer("gradInput", gradOutput.shape, self.dtype)
+            rectified, masked = relu.output, relu._buffer("gradInput", gradOutput.shape, self.dtype)
         for chunk in self._chunks(plan, arena, *passes):
-            part = (chunk.samples, chunk.maps)
             with arena.frame(chunk.plan.arena_bytes):
                 gy_hat = self._take("y", chunk, arena)
-                options = {} if relu is None else {"rectified": relu.output[part], "masked": masked[part]}
-                spectrum(gradOutput[part], chunk.plan, "y", gy_hat, arena, conjugate=True, **options)
+                gy, output, target = (chunk.cut(array, "samples", "maps") for array in (gradOutput, rectified, masked))
+                options = {"rectified": output, "masked": target, "conjugate": True}
+                spectrum(gy, chunk.plan, "y", gy_hat, arena, **options)
                 if gradInput is not None:
                     with arena.frame(0):
-                        self._gradInput(gradInput[chunk.samples], gy_hat, chunk, arena)
+                        self._gradInput(chunk.cut(gradInput, "samples"), gy_hat, chunk, arena)
                 if "accGradParameters" in passes:
                     self._gradParameters(input, gy_hat, chunk, arena, scale)
         return gradInput
@@ -128,9 +125,10 @@ class FFTConvolution(ConvolutionLayer):
         x_hat = self._spectrum("x", input, chunk, arena)
         gw_hat = self._take("w", chunk, arena)
         self._product(gy_hat, x_hat, gw_hat, transpose_a=True)
-        signal(gw_hat, chunk.plan, "w", self.gradWeight[chunk.maps], arena, scale=scale)
+        signal(gw_hat, chunk.plan, "w", chunk.cut(self.gradWeight, "maps"), arena, scale=scale)
         if self.bias is not None:
-            self.gradBias[chunk.maps] += scale * window_sums(gy_hat).sum(axis=0)
+            gradBias, sums = chunk.cut(self.gradBias, "maps"), window_sums(gy_hat).sum(axis=0)
+            gradBias += sums if scale == 1 else scale * sums
 
     def _product(self, a: Array, b: Array, out: Array, **transposed: bool) -> None:
         product(a, b, out, self.device, precision=self.precision, **transposed)
@@ -155,8 +153,8 @@ class FFTConvolution(ConvolutionLayer):
             if forward:
                 self._kept.pop(name, None)
                 setattr(self, f"_{name}_hat", None)
-        part = array[chunk.samples if name == "x" else chunk.maps]
-        spectrum(part, chunk.plan, name, hat, arena, conjugate=name == "w")
+        planes = chunk.cut(array, "samples" if name == "x" else "maps")
+        spectrum(planes, chunk.plan, name, hat, arena, conjugate=name == "w")
         return hat
 
     def _take(self, name: str, chunk: Chunk, arena: Arena) -> Array:
@@ -171,7 +169,3 @@ class FFTConvolution(ConvolutionLayer):
         self.chunks = len(found)
         self.algorithms.update(dict.fromkeys(passes, "fft"))
         return found
-
-
-def _part(array: Array | None, index: Any) -> Array | None:
-    return None if array is None else array[index]

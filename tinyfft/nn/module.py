@@ -19,6 +19,8 @@ import numpy as np
 from tinyfft import backend
 from tinyfft.backend import Array
 
+_FLOATS = (np.dtype("float32"), np.dtype("float64"))
+
 
 class Module:
     parameter_names: tuple[str, ...] = ()  # weight -> gradWeight, bias -> gradBias
@@ -151,8 +153,8 @@ class Module:
             raise TypeError(
                 f"{type(self).__name__}: input is a {came}, expected a {self.xp.__name__}.ndarray on {self.device}"
             )
-        expected = ("float32", "float64") if self.dtype is None else (self.dtype.name,)
-        if input.dtype.name not in expected:
+        if input.dtype not in (_FLOATS if self.dtype is None else (self.dtype,)):
+            expected = ("float32", "float64") if self.dtype is None else (self.dtype.name,)
             raise ValueError(f"{type(self).__name__}: input has dtype {input.dtype}, expected {' or '.join(expected)}")
 
     def _check_gradOutput(self, gradOutput: Array) -> None:

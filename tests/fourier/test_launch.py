@@ -12,7 +12,7 @@ from reference import convolution, gradients
 from spectra import SHARED, poisoned
 
 from tinyfft import backend, nn
-from tinyfft.fourier import arena, kernel, product
+from tinyfft.fourier import arena, launch, product
 from tinyfft.nn import FFTConvolution, fft_convolution
 
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
@@ -29,9 +29,9 @@ class OnDevice(np.ndarray):
 @pytest.fixture
 def gpu(monkeypatch):
     """A device of the GPU's kind, its kernels being the host's and its products NumPy's."""
-    monkeypatch.setattr(kernel, "shared_limit", lambda device: SHARED)
+    monkeypatch.setattr(launch, "shared_limit", lambda device: SHARED)
     monkeypatch.setattr(
-        kernel,
+        launch,
         "launcher",
         lambda special, layout, device: lambda arguments: host_gpu.run(special, layout, *map(_for_host, arguments)),
     )

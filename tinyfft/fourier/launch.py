@@ -1,0 +1,78 @@
+"""Launches spectrum.cu and signal.cu on a GPU; what does not depend on the arrays is prepared once for each size."""
+
+import ctypes
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from tinyfft.backend import Array, Device
+from tinyfft.fourier.kernel import Layout, Specialisation, grid, launches, specialise
+from tinyfft.fourier.plan import Plan
+
+
+def run(stem: str, plan: Plan, name: str, planes: Array, device: Device, arguments: tuple, **options: bool) -> None:
+    """Launch `stem` over all planes on the current stream. `arguments` are the kernel's but for its layout, `options`
+    those of `specialise`.
+
+    Planes may be some maps of each sample, planes = array[:, 3:7], and all arrays of their shape must lie alike. Raises
+    ValueError for any other array that is not contiguous: a kernel knows no strides.
+    """
+    aligned = True  # else pairs cannot be read and written as one
+    for array in arguments:
+        if not isinstance(array, device.xp.ndarray):
+            continue
+        if array.shape == planes.shape and array.strides == planes.strides:
+            aligned = aligned and array.data.ptr % (2 * plan.itemsize) == 0
+        elif array.shape == planes.shape or not array.flags.c_contiguous:
+            raise ValueError(
+                f"{stem}: an array of shape {array.shape} has strides {array.strides}, expected C order, or for planes "
+                f"{planes.strides}"
+            )
+    pitch = _planes_between_samples(stem, planes)
+    for launch in _prepared(stem, plan, name, planes.shape, pitch, device, aligned=aligned, **options):
+        launch(arguments)
+
+
+def _planes_between_samples(stem: str, planes: Array) -> int:
+    _, B, h, w = planes.shape
+    if planes.flags.c_contiguous:
+        return B
+    pitch, rest = divmod(planes.strides[0], h * w * planes.itemsize)
+    if rest or not planes[0].flags.c_contiguous:
+        raise ValueError(
+            f"{stem}: planes of shape {planes.shape} have strides {planes.strides}, expected each sample in C order"
+        )
+    return pitch
+
+
+@lru_cache(maxsize=1024)
+def _prepared(
+    stem: str, plan: Plan, name: str, shape: tuple, pitch: int, device: Device, **options: bool
+) -> list[Callable[[tuple], None]]:
+    """The launches of one transform, with all that can be known before the arrays are."""
+    kernel = specialise(stem, plan, name, shape[2:], shared_limit(device), **options)
+    apart = options.get("accumulate", False)
+    return [launcher(kernel, layout, device) for layout in launches(shape, plan.windows(name), apart, pitch)]
+
+
+def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:
+    """What launches the kernel with one layout, given its other arguments."""
+    function = _compiled(kernel, device)
+    by_value = np.frombuffer(layout, f"V{ctypes.sizeof(layout)}")  # one structure, which CuPy copies
+    blocks, threads, shared = grid(kernel, layout), (kernel.threads,), kernel.shared_bytes
+    return lambda arguments: function(blocks, threads, (*arguments, by_value), shared_mem=shared)
+
+
+@lru_cache(maxsize=64)
+def shared_limit(device: Device) -> int:
+    """Bytes of shared memory that one block may have."""
+    return device.xp.cuda.Device(device.index).attributes["MaxSharedMemoryPerBlockOptin"]
+
+
+@lru_cache(maxsize=1024)
+def _compiled(kernel: Specialisation, device: Device):
+    module = device.xp.RawModule(code=kernel.source(), options=("-std=c++17",))
+    function = module.get_function(kernel.stem)
+    function.max_dynamic_shared_size_bytes = kernel.shared_bytes
+    return function
