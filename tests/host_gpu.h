@@ -7,6 +7,8 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include <utility>
+
 #define __global__ static
 #define __device__ static
 #define __forceinline__ inline
@@ -42,8 +44,19 @@ namespace host {
 static const size_t STACK = 256 * 1024;
 static char *shared, *stacks, *done;
 static void (*body)();
+static void** arguments; /* as a GPU's launch takes them: a pointer to each */
 static ucontext_t scheduler, *threads;
 static unsigned current;
+
+template <typename... Types, size_t... I>
+static void call(void (*kernel)(Types...), std::index_sequence<I...>) {
+    kernel(*static_cast<Types*>(arguments[I])...);
+}
+
+template <typename... Types>
+static void call(void (*kernel)(Types...)) {
+    call(kernel, std::index_sequence_for<Types...>{});
+}
 
 static void run_thread() {
     body();

@@ -1,8 +1,5 @@
 """The real CUDA sources, built for the host, against numpy.fft: every radix, padded and cropped, tiles and phases."""
 
-import atexit
-import shutil
-
 import host_gpu
 import numpy as np
 import pytest
@@ -15,7 +12,6 @@ from tinyfft.fourier.kernel import launches, specialise
 from tinyfft.fourier.plan import Plan
 
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
-atexit.register(lambda: shutil.rmtree(host_gpu._folder(), ignore_errors=True))
 
 LENGTHS = [
     *((N, N) for N in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 18, 36, 38)),

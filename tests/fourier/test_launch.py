@@ -33,7 +33,7 @@ def gpu(monkeypatch):
     monkeypatch.setattr(
         launch,
         "launcher",
-        lambda special, layout, device: lambda arguments: host_gpu.run(special, layout, *map(_for_host, arguments)),
+        lambda special, layout, device: lambda arguments: host_gpu.run(special, layout, *arguments),
     )
     monkeypatch.setattr(arena.Arena, "take", _poisoned_on_device)
     monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
@@ -103,10 +103,6 @@ def on_device(rng, shape):
 
 def _poisoned_on_device(owner, shape, dtype):
     return (np.zeros(shape, dtype) if np.dtype(dtype).kind == "u" else poisoned(shape, dtype)).view(OnDevice)
-
-
-def _for_host(argument):
-    return argument if argument is None or isinstance(argument, np.ndarray) else float(argument)
 
 
 def _by_numpy(a, b, out, transpose_a, transpose_b, precision):

@@ -51,7 +51,8 @@ class Linear(Module):
         self._check(input, gradOutput)
         product = self._buffer("_product", self.weight.shape, self.dtype)
         self.xp.matmul(gradOutput.T, input, out=product)
-        product *= scale
+        if scale != 1:
+            product *= scale
         self.gradWeight += product
         if self.bias is not None:
             self.gradBias += scale * gradOutput.sum(axis=0)

@@ -1,0 +1,104 @@
+"""max_pool.cu, built for the host, through MaxPool as a GPU runs it: against its definition and the CPU's passes."""
+
+import host_gpu
+import numpy as np
+import pools
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tinyfft import backend, nn
+from tinyfft.fourier.axis import Axis
+from tinyfft.spatial import max_pool
+
+pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
+WINDOWS = (Axis(4, 2, 2), Axis(6, 2, 2))
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A device of the GPU's kind, its kernels being the host's."""
+    monkeypatch.setattr(max_pool, "launch", on_host)
+    monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
+    monkeypatch.setattr(backend, "_current", backend.Device("cuda", 7))
+    return backend.current_device()
+
+
+def on_host(kernel, name, blocks, arguments, device):
+    assert device == backend.Device("cuda", 7)
+    host_gpu.launch(kernel.source(), name, (blocks, 1), max_pool.THREADS, arguments)
+
+
+def check(device, x, rng, *sizes):
+    """Against the definition, and bit for bit against the CPU."""
+    layer, peer = pools.check("MaxPool", device, x, rng, *sizes), nn.MaxPool(*sizes)
+    peer.device = backend.Device("cpu")
+    dy = rng.standard_normal(layer.output.shape).astype(x.dtype)
+    assert np.array_equal(layer.output, peer.forward(x), equal_nan=True)
+    assert np.array_equal(layer.backward(x, dy), peer.backward(x, dy))
+
+
+@pools.case
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_definition(gpu, rng, shape, kernel_size, stride, padding, dtype):
+    for values in ("any", "ties", "nan"):
+        check(gpu, pools.drawn(rng, shape, values, dtype), rng, kernel_size, stride, padding)
+
+
+@settings(deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(S=st.integers(1, 2), C=st.integers(1, 2), rows=pools.axis_sizes, columns=pools.axis_sizes)
+def test_random_sizes(gpu, S, C, rows, columns):
+    rng = np.random.default_rng(5)
+    (H, kH, sH, pH), (W, kW, sW, pW) = rows, columns
+    for values in ("any", "ties", "nan"):
+        check(gpu, pools.drawn(rng, (S, C, H, W), values), rng, (kH, kW), (sH, sW), (pH, pW))
+
+
+def test_many_blocks(gpu, rng):
+    """Planes that end within a block, the last block not full."""
+    check(gpu, pools.drawn(rng, (3, 7, 13, 9), "ties", "float32"), rng, 3, 2, 1)
+
+
+def test_indices_of_64_bits(gpu, rng, monkeypatch):
+    """As arrays of 2^31 values need them, but on small ones."""
+    launched = []
+    monkeypatch.setattr(max_pool, "LARGEST_INT", 100)
+    monkeypatch.setattr(max_pool, "launch", lambda kernel, *rest: (launched.append(kernel), on_host(kernel, *rest)))
+    check(gpu, pools.drawn(rng, (2, 3, 7, 8), "ties"), rng, 3, 2, 1)
+    assert launched
+    assert all("typedef long long integer;" in kernel.source() for kernel in launched)
+
+
+def test_infinite_values(gpu):
+    x = np.full((1, 1, 2, 4), -np.inf)
+    x[0, 0, 1, 2] = np.inf
+    layer = nn.MaxPool(2)
+    assert layer.forward(x).tolist() == [[[[-np.inf, np.inf]]]]
+    assert layer.backward(x, np.ones((1, 1, 1, 2))).tolist() == [[[[1, 0, 0, 0], [0, 0, 1, 0]]]]
+
+
+def test_strided_arrays_are_copied_first(gpu, rng):
+    """Into memory that the module keeps: the kernels know no strides."""
+    layer, copies = nn.MaxPool(2), []
+    for _ in range(2):
+        x = rng.standard_normal((6, 2, 4, 8)).transpose(1, 2, 0, 3)[..., ::2]
+        dy = rng.standard_normal((2, 4, 2, 3)).swapaxes(2, 3)
+        y, dx, _ = pools.define("MaxPool", x, 2, None, 0, dy)
+        assert np.array_equal(layer.forward(x), y)
+        assert np.array_equal(layer.backward(x, dy), dx)
+        copies.append((layer._input, layer._gradOutput))
+    assert all(first is second for first, second in zip(*copies, strict=True))
+
+
+def test_an_empty_minibatch(gpu):
+    layer, x = nn.MaxPool(2), np.ones((0, 3, 4, 4))
+    assert layer.forward(x).shape == (0, 3, 2, 2)
+    assert layer.backward(x, np.ones((0, 3, 2, 2))).shape == x.shape
+
+
+def test_errors(gpu):
+    x, y = np.ones((2, 3, 4, 6)), np.ones((2, 3, 2, 3))
+    with pytest.raises(TypeError, match=r"max_pool: input is a list, expected a numpy.ndarray on cuda:7"):
+        max_pool.run("max_pool", WINDOWS, gpu, input=x.tolist(), output=y)
+    with pytest.raises(ValueError, match=r"max_pool: output of shape \(2, 3, 2, 3\) has strides .*, expected C order"):
+        max_pool.run("max_pool", WINDOWS, gpu, input=x, output=np.asfortranarray(y))

@@ -1,0 +1,77 @@
+"""max_pool.cu on a GPU: the sizes it is compiled with, and the launches of its two kernels.
+
+max_pool           output (S, C, oH, oW) from input (S, C, H, W)
+max_pool_gradient  gradInput (S, C, H, W) from input, output and gradOutput (S, C, oH, oW)
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from tinyfft.backend import Array, Device
+from tinyfft.fourier.axis import Axis
+from tinyfft.kernel_source import kernel_source
+
+THREADS = 256
+LARGEST_INT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Specialisation:
+    """Both kernels for one size of planes and windows; `wide` where an index needs 64 bits, which are slower."""
+
+    rows: Axis
+    columns: Axis
+    itemsize: int
+    wide: bool = False
+
+    def source(self) -> str:
+        """The CUDA source: types and sizes, then the kernels."""
+        sizes = {"THREADS": THREADS}
+        for H, axis in (("H", self.rows), ("W", self.columns)):
+            own = {"": axis.size, "k": axis.kernel, "s": axis.stride, "p": axis.before, "o": axis.out}
+            sizes |= {prefix + H: value for prefix, value in own.items()}
+        lines = [f"typedef {'float' if self.itemsize == 4 else 'double'} real;"]
+        lines += [f"typedef {'long long' if self.wide else 'int'} integer;"]
+        lines += [f"constexpr integer {name} = {value};" for name, value in sizes.items()]
+        return "\n".join([*lines, kernel_source("max_pool")])
+
+
+def run(name: str, windows: tuple[Axis, Axis], device: Device, **arrays: Array) -> None:
+    """Launch kernel `name` on the current stream; `arrays` in the order of its arguments, the last is written.
+
+    Raises TypeError for an array that is not the device's, and ValueError for one that is not contiguous: a kernel
+    knows no strides.
+    """
+    written = list(arrays.values())[-1]
+    sizes = [tuple(window.size for window in windows), tuple(window.out for window in windows)]
+    for argument, array in arrays.items():
+        if not isinstance(array, device.xp.ndarray):
+            expected = f"{device.xp.__name__}.ndarray"
+            raise TypeError(f"{name}: {argument} is a {type(array).__name__}, expected a {expected} on {device}")
+        if not array.flags.c_contiguous:
+            raise ValueError(f"{name}: {argument} of shape {array.shape} has strides {array.strides}, expected C order")
+        assert array.shape[2:] in sizes, (argument, array.shape, windows)
+        assert array.dtype == written.dtype, (argument, array.dtype, written.dtype)
+    wide = max(array.size for array in arrays.values()) + THREADS > LARGEST_INT
+    kernel = Specialisation(*windows, written.itemsize, wide)
+    blocks = max(1, ceil(written.size / THREADS))  # a grid may not be empty, as a minibatch may be
+    launch(kernel, name, blocks, (*arrays.values(), np.int64(written.size)), device)
+
+
+def launch(kernel: Specialisation, name: str, blocks: int, arguments: tuple, device: Device) -> None:
+    """Launch one of the two kernels with so many blocks."""
+    _function(kernel, name, device)((blocks,), (THREADS,), arguments)
+
+
+@lru_cache(maxsize=1024)
+def _function(kernel: Specialisation, name: str, device: Device) -> Any:
+    return _compiled(kernel, device).get_function(name)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(kernel: Specialisation, device: Device) -> Any:
+    return device.xp.RawModule(code=kernel.source(), options=("-std=c++17",))
