@@ -16,22 +16,22 @@ import numpy as np
 
 from tinyfft.backend import Device
 
-CALLS = {"cpu": 1, "cuda": 5}  # in a group
-WARM_UP = {"cpu": 1, "cuda": 2}  # groups: algorithms are chosen and buffers made
+GROUP_MS = {"cpu": 0.0, "cuda": 20.0}
+"""What a group lasts, at least one call: long enough for the clock, and for the host to be ahead."""
+MOST_CALLS = 5  # in a group
+WARM_UP = {"cpu": 1, "cuda": 2}  # calls: algorithms are chosen and buffers made
 GROUPS = (3, 15)  # at least and at most
-SECONDS = 2.0  # no further group after these, if the fewest are done
-
-
+SECONDS = 1.0  # no further group after these, if the fewest are done
 AHEAD_CYCLES = 20_000_000
 """About 10 ms of a GPU: longer than the host takes to queue a group of calls."""
 
 
 def milliseconds(call: Callable[[], Any], device: Device, ahead: bool = False) -> float:
     """Of one call, queued on `device`."""
-    calls = CALLS[device.kind]
     group = partial(_between_events, ahead=ahead) if device.kind == "cuda" else _between_ticks
     for _ in range(WARM_UP[device.kind]):
-        group(call, calls, device)
+        one = group(call, 1, device)
+    calls = max(1, min(MOST_CALLS, round(GROUP_MS[device.kind] / one)))
     times: list[float] = []
     while len(times) < GROUPS[0] or (len(times) < GROUPS[1] and sum(times) < 1000 * SECONDS):
         times.append(group(call, calls, device))

@@ -9,8 +9,11 @@ makes the spectra of input and weights again; "kept" is the same with memory = "
 """
 
 import argparse
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
+
+import torch
 
 import tinyfft
 from benchmarks import accuracy, fft_conv_pytorch, layer_tables, peers, report
@@ -31,23 +34,32 @@ def main() -> None:
     found |= {"command": report.command("python -m benchmarks.layers", options), "rows": []}
     for name in options.layers:
         layer = LAYERS[name]._replace(S=options.batch_size or LAYERS[name].S)
-        for precision in options.precisions:
-            row = {"layer": name} | measure(layer, precision, device)
-            if precision == "fp32" and name in options.fft_conv_pytorch:
-                peers.free_memory(device)
+        for row in rows(layer, options.precisions, device):
+            if row["precision"] == "fp32" and name in options.fft_conv_pytorch:
                 row["fft_conv_pytorch"] = fft_conv_pytorch.measure(layer, arrays(layer, device), device)
-            found["rows"].append(row)
-            print(layer_tables.line(row), flush=True)
+            found["rows"].append({"layer": name} | row)
+            print(layer_tables.line(found["rows"][-1]), flush=True)
             report.write(options, found, layer_tables.markdown(found))  # now: a run cut off keeps what it has measured
-            peers.free_memory(device)
 
 
-def measure(layer: Layer, precision: str, device: Device) -> dict[str, Any]:
-    """Errors and milliseconds of one layer, ours and the peer's."""
-    x, weight, bias, gy = given = arrays(layer, device)
+def rows(layer: Layer, precisions: Sequence[str], device: Device) -> Iterator[dict[str, Any]]:
+    """Errors and milliseconds of one layer at each precision, ours and the peer's."""
+    given = arrays(layer, device)
+    expected = accuracy.reference(layer, *given)
+    for precision in precisions:
+        peers.free_memory(device)
+        row = _measure(layer, precision, given, expected, device)
+        peers.free_memory(device)
+        yield row
+
+
+def _measure(
+    layer: Layer, precision: str, given: tuple[Array, ...], expected: list[torch.Tensor], device: Device
+) -> dict[str, Any]:
+    x, weight, bias, gy = given
     ours, kept = (_ours(layer, precision, memory, weight, bias) for memory in ("recompute", "keep"))
     calls = {layout: peers.passes(layer, precision, layout, *given) for layout in peers.LAYOUTS}
-    errors, peer_errors = _errors(layer, ours, calls, given)
+    errors, peer_errors = _errors(ours, calls, x, gy, expected)
     clock = partial(milliseconds, device=device, ahead=True)
     times = {
         "updateOutput": clock(lambda: ours.updateOutput(x)),
@@ -93,11 +105,9 @@ def _ours(layer: Layer, precision: str, memory: str, weight: Array, bias: Array)
 
 
 def _errors(
-    layer: Layer, ours: nn.FFTConvolution, calls: dict[str, dict[str, Any]], given: tuple[Array, ...]
+    ours: nn.FFTConvolution, calls: dict[str, dict[str, Any]], x: Array, gy: Array, expected: list[torch.Tensor]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Of each pass: ours, and the peer's in its worse layout."""
-    x, _, _, gy = given
-    expected = accuracy.reference(layer, *given)
     ours.forward(x)
     ours.zeroGradParameters()
     results = (ours.output, ours.backward(x, gy), ours.gradWeight)

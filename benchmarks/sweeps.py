@@ -49,12 +49,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         size, values, _ = SWEEPS[sweep]
         for value in values:
             layer = CENTRE._replace(**{"S": options.batch_size, size: value})
-            for precision in options.precisions:
-                row = {"layer": f"{sweep} {value}", "sweep": sweep, "value": value}
-                found["rows"].append(row | layers.measure(layer, precision, device))
+            for row in layers.rows(layer, options.precisions, device):
+                found["rows"].append({"layer": f"{sweep} {value}", "sweep": sweep, "value": value} | row)
                 print(layer_tables.line(found["rows"][-1]), flush=True)
                 report.write(options, found, markdown(found))
-                peers.free_memory(device)
     return found
 
 

@@ -71,7 +71,7 @@ def test_a_layer_is_measured_whole(monkeypatch):
 
     monkeypatch.setattr("benchmarks.layers.milliseconds", lambda call, device, ahead: (call(), 2.0)[1])
     monkeypatch.setattr("benchmarks.peers.milliseconds", lambda call, device, ahead: (call(), 3.0)[1])
-    row = layers.measure(LAYERS[1], "fp32", current_device())
+    (row,) = layers.rows(LAYERS[1], ("fp32",), current_device())
     assert row["ratio"] == dict.fromkeys(row["ours_ms"], 1.5) | {"sum": 4.5, "kept": 4.5}
     assert max(row["errors"].values()) <= FP32_BOUND
     assert max(row["peer_errors"].values()) <= FP32_BOUND

@@ -16,12 +16,13 @@ from tinyfft.fourier.plan import Plan
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
 
 
+@pytest.mark.parametrize(("S", "C"), [(2, 3), (4, 10), (1, 1)])
 @pytest.mark.parametrize("lengths", [(6, 7), (18, 16), (36, 35)], ids=str)
-def test_bf16_spectra_are_three_planes_of_two_bytes(lengths, rng):
-    plan = replace(planned(lengths, lengths, (1, 1)), precision="bf16")
-    x = rng.standard_normal((2, 3, *lengths)).astype(np.float32)
+def test_bf16_spectra_are_three_planes_of_two_bytes(lengths, S, C, rng):
+    plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")
+    x = rng.standard_normal((S, C, *lengths)).astype(np.float32)
     out = np.full(plan.spectrum_shape("x"), 0xFFFF, np.uint16)
-    assert out.nbytes == 6 * plan.Q * 2 * 3 == plan.spectrum_bytes("x")
+    assert out.nbytes == 6 * plan.Q * S * C == plan.spectrum_bytes("x")
     special = specialise("spectrum", plan, "x", lengths, SHARED, conjugate=True)
     for layout in launches(x.shape, plan.windows("x"), apart=False):
         host_gpu.run(special, layout, x, out, None, None)
@@ -33,16 +34,17 @@ def test_bf16_spectra_are_three_planes_of_two_bytes(lengths, rng):
 
 
 @pytest.mark.parametrize("conjugate", [False, True])
+@pytest.mark.parametrize(("S", "C"), [(2, 3), (4, 10), (1, 1)])
 @pytest.mark.parametrize("lengths", [(6, 7), (18, 16), (36, 35)], ids=str)
-def test_signal_makes_complex_numbers_of_three_real_products(lengths, conjugate, rng):
+def test_signal_makes_complex_numbers_of_three_real_products(lengths, S, C, conjugate, rng):
     """For each number a product of two: (a + i b)(c + i d) from ac, bd and (a + b)(c + d), all rounded to two bytes."""
-    plan = replace(planned(lengths, lengths, (1, 1)), precision="bf16")
-    a, b, c, d = (rng.standard_normal((plan.Q, 2, 3)) for _ in range(4))
+    plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")
+    a, b, c, d = (rng.standard_normal((plan.Q, S, C)) for _ in range(4))
     products = [to_bfloat16(part) for part in (a * c, b * d, (a + b) * (c + d))]
     re_re, im_im, sums = (from_bfloat16(part).astype(np.float64) for part in products)
     hat = re_re - im_im + 1j * (sums - re_re - im_im)
     expected = from_stored(np.conj(hat) if conjugate else hat, lengths)
-    y = poisoned((2, 3, *lengths), np.float32)
+    y = poisoned((S, C, *lengths), np.float32)
     special = specialise("signal", plan, "x", lengths, SHARED, conjugate=conjugate)
     for layout in launches(y.shape, plan.windows("x"), apart=False):
         host_gpu.run(special, layout, np.stack(products), y, None, 1.0, None)

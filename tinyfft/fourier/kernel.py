@@ -80,13 +80,13 @@ class Specialisation:
         registers = 2 * max(self.lengths) + 24 if self.itemsize == 4 else 4 * max(self.lengths) + 32
         warps = ceil(self.blocks * self.threads / WARP / QUARTERS)
         enough = warps * WARP * min(registers, MOST_REGISTERS) <= REGISTERS // QUARTERS
-        return enough and self.shared_bytes * self.blocks <= shared_limit
+        return enough and self.threads <= MOST_THREADS and self.shared_bytes * self.blocks <= shared_limit
 
     @property
     def threads(self) -> int:
         """As many as there are lines in the larger of the two steps, in whole warps."""
         lines = self.planes * max(self.lengths[0] // 2 + 1, ceil(self.window[1] / 2))
-        return min(MOST_THREADS, ceil(lines / WARP) * WARP)
+        return ceil(lines / WARP) * WARP
 
     def source(self) -> str:
         """The CUDA source: types, sizes and codelets, then the kernel with its header in place of its include."""
