@@ -89,6 +89,20 @@ def test_relu_on_the_way_through_a_chain(gpu, rng):
     assert error(gx, gradients(x, chain[0].weight, masked, padding=(1, 1))[0]) <= FP32_BOUND
 
 
+@pytest.mark.parametrize("offset", [0, 1])
+def test_planes_that_begin_at_an_odd_number_are_not_read_in_pairs(gpu, monkeypatch, offset, rng):
+    """A GPU reads two float32 as one only where their address is a multiple of eight."""
+    specials, launcher = [], launch.launcher
+    monkeypatch.setattr(launch, "launcher", lambda special, *rest: specials.append(special) or launcher(special, *rest))
+    layer = FFTConvolution(2, 3, 3, padding=1)
+    numbers = on_device(rng, (2 * 2 * 6 * 6 + 2,))
+    begin = offset + numbers.data.ptr % 8 // 4
+    x = numbers[begin : begin + 2 * 2 * 6 * 6].reshape(2, 2, 6, 6)
+    assert error(layer.forward(x), convolution(x, layer.weight, layer.bias, padding=(1, 1))) <= FP32_BOUND
+    assert specials[0].stem == "spectrum"
+    assert specials[0].aligned == (offset == 0)
+
+
 def test_arrays_that_no_kernel_can_read_are_named(gpu, rng):
     layer = FFTConvolution(2, 3, 3)
     with pytest.raises(

@@ -1,7 +1,8 @@
 """FFTConvolution's spectra: which are kept and for how long, and what they cost."""
 
+import numpy as np
 import pytest
-from measure import FP64_BOUND, error
+from measure import FP32_BOUND, FP64_BOUND, error
 from reference import convolution, gradients
 
 from tinyfft import nn, optim
@@ -85,3 +86,11 @@ def test_arena_holds_one_layer_at_a_time(device, rng):
     plan = layers[0].plan(x.shape)
     assert peaks[0] == peaks[1]
     assert plan.spectra_bytes <= peaks[0] <= plan.arena_bytes
+
+
+def test_input_that_begins_at_an_odd_number(device, rng):
+    """As a minibatch does that is cut out of a larger array: contiguous, but one number off."""
+    layer = nn.FFTConvolution(2, 3, 3, padding=1)
+    x = device.array(rng.standard_normal(2 * 2 * 6 * 6 + 1, dtype=np.float32))[1:].reshape(2, 2, 6, 6)
+    expected = convolution(to_host(x), to_host(layer.weight), to_host(layer.bias), padding=(1, 1))
+    assert error(layer.forward(x), expected) <= FP32_BOUND
