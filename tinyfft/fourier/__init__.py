@@ -5,6 +5,8 @@ Half spectra   Planes are real, so rows ky > Ny / 2 repeat the others; y is the 
                frequencies are stored, Q of about Ny Nx / 2 (frequencies.py), in the order of ky, then kx.
 Layout         Frequency first: x_hat (Q, S T, C P), w_hat (Q, F, C P), y_hat (Q, S T, F), T the tiles of an
                image, P the phases of a stride: tiles are more samples, phases more input maps (axis.py).
+Numbers        complex, of the precision of the planes; for bf16 products three real planes of two bytes a value, re, im
+               and re + im, before the axes above (product.py).
 Conjugation    w_hat and gy_hat are stored conjugated. All three passes then multiply what is stored, as it is:
 
                    updateOutput        y_hat       = x_hat  @ w_hat^T       contracted over input maps
