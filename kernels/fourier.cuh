@@ -5,11 +5,11 @@
    and NY / 2 if NY is even) only kx <= NX / 2: (NY NX + c) / 2 frequencies, c = (2 - NY mod 2) (2 - NX mod 2). They lie
    in the order of ky, then kx.
 
-   What limits the kernels is runs: a frequency's numbers of PLANES planes lie together, and with 8 planes (N = 64, 72) the
-   L2 cache answers twice as many requests as with 16. Slower on an H100: to fetch the next block's planes into L2 ahead
-   (up to 20 % at 512 MiB), to go through groups of planes in a loop with asynchronous copies (registers spill), to take
-   rows 0 and NY / 2 as one complex line (4 %), to stage spectra in shared memory with copies of 16 bytes (15 %; for BF16
-   10 % faster). */
+   What limits N = 64 and 72 is probably the length of runs: a frequency's numbers of PLANES planes lie together, and with
+   8 planes the L2 cache gets twice as many requests as with 16; it is the busiest unit there. Compared in one run on an
+   H100, slower: to fetch the next block's planes into L2 ahead (up to 20 % at 512 MiB), and to stage spectra in shared
+   memory with copies of 16 bytes (fp32 up to 25 %, though BF16 gains 5 to 15 %). Without gain in runs of their own: rows
+   0 and NY / 2 as one complex line, and a loop over groups of planes with asynchronous copies, whose registers spill. */
 #pragma once
 #include "device.cuh"
 
