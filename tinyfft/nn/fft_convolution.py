@@ -95,16 +95,16 @@ class FFTConvolution(ConvolutionLayer):
         plan = self._check_backward(input, gradOutput)
         arena = current_arena(self.device)
         gradInput = self._buffer("gradInput", input.shape, self.dtype) if "updateGradInput" in passes else None
-        rectified = masked = None
+        of_relu = {}
         if relu is not None:
             relu._check_gradOutput(gradOutput)
-            rectified, masked = relu.output, relu._buffer("gradInput", gradOutput.shape, self.dtype)
+            of_relu = {"rectified": relu.output, "masked": relu._buffer("gradInput", gradOutput.shape, self.dtype)}
         for chunk in self._chunks(plan, arena, *passes):
             with arena.frame(chunk.plan.arena_bytes):
                 gy_hat = self._take("y", chunk, arena)
-                gy, output, target = (chunk.cut(array, "samples", "maps") for array in (gradOutput, rectified, masked))
-                options = {"rectified": output, "masked": target, "conjugate": True}
-                spectrum(gy, chunk.plan, "y", gy_hat, arena, **options)
+                gy = chunk.cut(gradOutput, "samples", "maps")
+                on_the_way = {name: chunk.cut(array, "samples", "maps") for name, array in of_relu.items()}
+                spectrum(gy, chunk.plan, "y", gy_hat, arena, conjugate=True, **on_the_way)
                 if gradInput is not None:
                     with arena.frame(0):
                         self._gradInput(chunk.cut(gradInput, "samples"), gy_hat, chunk, arena)
