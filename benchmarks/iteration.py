@@ -16,7 +16,6 @@ import models
 import tinyfft
 from benchmarks import iteration_tables, peers, report, torch_iteration
 from benchmarks.clock import milliseconds
-from benchmarks.layers import PRECISIONS
 from benchmarks.peak_memory import cupy_peak_bytes
 from tinyfft.backend import Device
 from tinyfft.config import load_config
@@ -28,8 +27,8 @@ LOSS_BOUND = {"fp32": 1e-5, "tf32": 1e-3, "bf16": 2e-2}
 
 def main() -> None:
     options = _options()
-    device = tinyfft.use_device(options.device)
-    options.precisions = options.precisions or list(PRECISIONS[device.kind])
+    device = report.use_device(options.device)
+    options.precisions = report.precisions(options.precisions, device)
     found = {"machine": report.machine(device) | peers.prepare(device)}
     found |= {"command": report.command("python -m benchmarks.iteration", options), "rows": []}
     for name in options.configs:
@@ -87,11 +86,11 @@ def _options() -> argparse.Namespace:
     parser = report.parser("iteration", __doc__)
     report.add_device(parser)
     parser.add_argument("--configs", nargs="+", default=["paper", "cifar"], metavar="NAME", help="from configs/")
-    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS["cuda"], help="default: all that the device has")
+    report.add_precisions(parser)
     parser.add_argument("--batch-size", type=int, metavar="N", help="the minibatch, in place of the config's")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="change keys of the configs")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    report.run(main)

@@ -23,13 +23,11 @@ from tinyfft import nn
 from tinyfft.backend import Array, Device
 from tinyfft.nn.convolution_layer import PASSES
 
-PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32", "bf16")}
-
 
 def main() -> None:
     options = _options()
-    device = tinyfft.use_device(options.device)
-    options.precisions = options.precisions or list(PRECISIONS[device.kind])
+    device = report.use_device(options.device)
+    options.precisions = report.precisions(options.precisions, device)
     found = {"machine": report.machine(device) | peers.prepare(device)}
     found |= {"command": report.command("python -m benchmarks.layers", options), "rows": []}
     for name in options.layers:
@@ -124,7 +122,7 @@ def _options() -> argparse.Namespace:
     report.add_device(parser)
     names = {"nargs": "+", "choices": LAYERS, "metavar": "NAME"}
     parser.add_argument("--layers", **names, default=list(LAYERS), help=f"which, of {', '.join(LAYERS)}")
-    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS["cuda"], help="default: all that the device has")
+    report.add_precisions(parser)
     parser.add_argument("--batch-size", type=int, metavar="N", help="minibatch of every layer, in place of its own")
     parser.add_argument(
         "--fft-conv-pytorch",
@@ -144,4 +142,4 @@ class _PaperByDefault(argparse.Action):
 
 
 if __name__ == "__main__":
-    main()
+    report.run(main)

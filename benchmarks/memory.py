@@ -10,7 +10,6 @@ Source  Mathieu, Henaff, LeCun 2013, section 3.2 and its table of memory
 
 from typing import Any, NamedTuple
 
-import tinyfft
 from benchmarks import report
 from tinyfft import nn
 from tinyfft.backend import Device
@@ -45,7 +44,7 @@ def main() -> None:
     parser = report.parser("memory", __doc__)
     report.add_device(parser)
     options = parser.parse_args()
-    device = tinyfft.use_device(options.device)
+    device = report.use_device(options.device)
     found = {"machine": report.machine(device), "rows": []}
     for row in TABLE:
         S = minibatch(row)
@@ -91,4 +90,4 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    report.run(main)

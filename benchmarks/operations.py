@@ -80,4 +80,4 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    report.run(main)

@@ -4,7 +4,8 @@ import argparse
 import json
 import platform
 import subprocess
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,24 @@ import numpy as np
 
 import tinyfft
 from tinyfft.backend import Device
+from tinyfft.config import ConfigError
+from tinyfft.fourier.product import PRECISIONS
 
 OUTPUTS = ("json", "markdown", "plots", "from_file")
 """Options that say where measurements go or come from, and change none of them."""
+
+
+class UsageError(ValueError):
+    """A request that cannot be met as it stands."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main` as a command: what is asked for and cannot be had is one line and exit code 2, no traceback."""
+    try:
+        main()
+    except (UsageError, ConfigError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 def parser(module: str, docstring: str) -> argparse.ArgumentParser:
@@ -28,6 +44,28 @@ def parser(module: str, docstring: str) -> argparse.ArgumentParser:
 def add_device(parser: argparse.ArgumentParser) -> None:
     """The option --device, as train.py has it."""
     parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="auto: a GPU, else the CPU")
+
+
+def add_precisions(parser: argparse.ArgumentParser) -> None:
+    """The option --precisions; `precisions` says what they are on a device."""
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS["cuda"], help="default: all that the device has")
+
+
+def use_device(name: str) -> Device:
+    """tinyfft.use_device. Raises UsageError, saying what failed, if it does not work."""
+    try:
+        return tinyfft.use_device(name)
+    except RuntimeError as error:
+        raise UsageError(str(error)) from error
+
+
+def precisions(asked: list[str] | None, device: Device) -> list[str]:
+    """Those asked for, or all that the device has. Raises UsageError for one that it has not."""
+    available = PRECISIONS[device.kind]
+    for precision in asked or ():
+        if precision not in available:
+            raise UsageError(f"--precisions: {precision} on {device}, expected {' or '.join(available)}")
+    return asked or list(available)
 
 
 def command(prog: str, options: argparse.Namespace) -> str:
@@ -71,8 +109,9 @@ def document(title: str, report: dict[str, Any], lines: Iterable[str]) -> str:
 
 
 def write(options: argparse.Namespace, report: dict[str, Any], text: str) -> None:
-    """The files that the options ask for."""
-    if options.json:
-        Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    if options.markdown:
-        Path(options.markdown).write_text(text, encoding="utf-8")
+    """The files that the options ask for, each at once: a run cut off leaves the one before it whole."""
+    for path, content in ((options.json, json.dumps(report, indent=1) + "\n"), (options.markdown, text)):
+        if path:
+            temporary = Path(f"{path}.part")
+            temporary.write_text(content, encoding="utf-8")
+            temporary.replace(path)

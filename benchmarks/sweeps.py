@@ -15,12 +15,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import tinyfft
 from benchmarks import figures, layer_tables, report
 from benchmarks.shapes import Layer
+from tinyfft.fourier.product import PRECISIONS
 
 CENTRE = Layer(128, 96, 256, 32, 7)
-PRECISIONS = ("fp32", "tf32", "bf16")
 SWEEPS = {
     "kernel": ("k", (3, 5, 7, 9, 11, 13, 15), "kernel size (pixels)"),
     "image": ("n", (16, 24, 32, 40, 48, 56, 64), "image size (pixels)"),
@@ -41,8 +40,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All points of the sweeps asked for, written one by one: rows of `benchmarks.layers`, "sweep" and "value"."""
     from benchmarks import layers, peers  # PyTorch, which drawing does without
 
-    device = tinyfft.use_device(options.device)
-    options.precisions = options.precisions or list(layers.PRECISIONS[device.kind])
+    device = report.use_device(options.device)
+    options.precisions = report.precisions(options.precisions, device)
     found = {"machine": report.machine(device) | peers.prepare(device)}
     found |= {"command": report.command("python -m benchmarks.sweeps", options), "rows": []}
     for sweep in options.sweeps:
@@ -70,7 +69,7 @@ def plot(found: dict[str, Any], folder: Path) -> None:
         if rows:
             panels = [
                 _panel(precision, [row for row in rows if row["precision"] == precision])
-                for precision in PRECISIONS
+                for precision in PRECISIONS["cuda"]
                 if any(row["precision"] == precision for row in rows)
             ]
             title = f"{_fixed(sweep, rows[0]['shape'])}\n{hardware}, PyTorch {peer}"
@@ -106,7 +105,7 @@ def _options() -> argparse.Namespace:
     parser = report.parser("sweeps", __doc__)
     report.add_device(parser)
     parser.add_argument("--sweeps", nargs="+", choices=SWEEPS, default=list(SWEEPS), help="which")
-    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, help="default: all that the device has")
+    report.add_precisions(parser)
     parser.add_argument(
         "--batch-size", type=int, default=CENTRE.S, metavar="N", help="minibatch of the kernel and image sweeps"
     )
@@ -116,4 +115,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    report.run(main)

@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--planes", type=int, help="planes a block, in place of the launcher's choice")
     parser.add_argument("--blocks", type=int, help="blocks a multiprocessor, in place of the launcher's choice")
     options = parser.parse_args()
-    device = tinyfft.use_device("cuda")
+    device = report.use_device("cuda")
     found = {"machine": report.machine(device), "rows": [measure(device, N, options) for N in options.lengths]}
     found["command"] = report.command("python -m benchmarks.transforms", options)
     text = report.document("Transforms beside a copy", found, report.table(HEAD, map(_cells, found["rows"])))
@@ -71,4 +71,4 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    report.run(main)

@@ -3,7 +3,10 @@
 import argparse
 import json
 
+import pytest
+
 from benchmarks import report
+from tinyfft.backend import Device
 
 
 def test_the_command_has_every_option_but_files():
@@ -28,3 +31,24 @@ def test_a_document_names_machine_and_command():
     found = {"machine": {"hardware": "a GPU", "PyTorch": "2.0"}, "command": "python -m it"}
     text = report.document("Title", found, report.table(("a", "b"), [("1", "2")]))
     assert text == "# Title\n\na GPU, PyTorch 2.0\n\n`python -m it`\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+
+
+def test_what_a_device_cannot_compute_is_named():
+    device = Device("cpu")
+    assert report.precisions(None, device) == ["fp32"]
+    assert report.precisions(["fp32"], device) == ["fp32"]
+    with pytest.raises(report.UsageError, match="--precisions: tf32 on cpu, expected fp32"):
+        report.precisions(["fp32", "tf32"], device)
+
+
+@pytest.mark.parametrize(
+    "error", [report.UsageError("no such thing"), FileNotFoundError(2, "No such file", "a.json")], ids=["usage", "file"]
+)
+def test_a_wrong_request_is_one_line(error, capsys):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        report.run(main)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == f"error: {error}\n"
