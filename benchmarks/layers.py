@@ -1,7 +1,7 @@
 """Single layers: every pass of FFTConvolution beside PyTorch's, at equal precision, in one run.
 
     python -m benchmarks.layers [--device cpu] [--layers net-L2 k15 ...] [--precisions fp32 tf32 bf16] [--batch-size N]
-                                [--fft-conv-pytorch [NAME ...]] [--json FILE] [--markdown FILE]
+                                [--fft-conv-pytorch [NAME ...]] [--json FILE] [--markdown FILE] [--resume]
 
 Before anything is timed, ours and the peer's results are compared with a float64 convolution (accuracy.py). A pass of
 ours is timed with all its own transforms. "sum" is forward and backward, where backward transforms gradOutput once and
@@ -30,9 +30,10 @@ def main() -> None:
     options.precisions = report.precisions(options.precisions, device)
     found = {"machine": report.machine(device) | peers.prepare(device)}
     found |= {"command": report.command("python -m benchmarks.layers", options), "rows": []}
+    done = report.resume(options, found)
     for name in options.layers:
         layer = LAYERS[name]._replace(S=options.batch_size or LAYERS[name].S)
-        for row in rows(layer, options.precisions, device):
+        for row in rows(layer, [each for each in options.precisions if (name, each) not in done], device):
             if row["precision"] == "fp32" and name in options.fft_conv_pytorch:
                 row["fft_conv_pytorch"] = fft_conv_pytorch.measure(layer, arrays(layer, device), device)
             found["rows"].append({"layer": name} | row)
@@ -42,6 +43,8 @@ def main() -> None:
 
 def rows(layer: Layer, precisions: Sequence[str], device: Device) -> Iterator[dict[str, Any]]:
     """Errors and milliseconds of one layer at each precision, ours and the peer's."""
+    if not precisions:
+        return
     given = arrays(layer, device)
     expected = accuracy.reference(layer, *given)
     for precision in precisions:
@@ -123,6 +126,7 @@ def _options() -> argparse.Namespace:
     names = {"nargs": "+", "choices": LAYERS, "metavar": "NAME"}
     parser.add_argument("--layers", **names, default=list(LAYERS), help=f"which, of {', '.join(LAYERS)}")
     report.add_precisions(parser)
+    report.add_resume(parser)
     parser.add_argument("--batch-size", type=int, metavar="N", help="minibatch of every layer, in place of its own")
     parser.add_argument(
         "--fft-conv-pytorch",

@@ -16,7 +16,7 @@ from tinyfft.backend import Device
 from tinyfft.config import ConfigError
 from tinyfft.fourier.product import PRECISIONS
 
-OUTPUTS = ("json", "markdown", "plots", "from_file")
+OUTPUTS = ("json", "markdown", "plots", "from_file", "resume")
 """Options that say where measurements go or come from, and change none of them."""
 
 
@@ -51,6 +51,11 @@ def add_precisions(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS["cuda"], help="default: all that the device has")
 
 
+def add_resume(parser: argparse.ArgumentParser) -> None:
+    """The option --resume; `resume` says what it does."""
+    parser.add_argument("--resume", action="store_true", help="go on with what the FILE of --json holds already")
+
+
 def use_device(name: str) -> Device:
     """tinyfft.use_device. Raises UsageError, saying what failed, if it does not work."""
     try:
@@ -76,6 +81,23 @@ def command(prog: str, options: argparse.Namespace) -> str:
             values = value if isinstance(value, list) else [value]
             words += [f"--{name.replace('_', '-')}", *(str(each) for each in values)]
     return " ".join(words)
+
+
+def resume(options: argparse.Namespace, found: dict[str, Any]) -> set[tuple[str, str]]:
+    """With --resume, take over the rows of the file that --json names. Returns (layer, precision) of each.
+
+    Raises UsageError if no file is named, or if another machine or another command measured them.
+    """
+    if not options.resume:
+        return set()
+    if not options.json:
+        raise UsageError("--resume: no --json FILE to go on with")
+    earlier = json.loads(Path(options.json).read_text(encoding="utf-8"))
+    for name in ("command", "machine"):
+        if earlier[name] != found[name]:
+            raise UsageError(f"--resume: the {name} of {options.json} is {earlier[name]}, expected {found[name]}")
+    found["rows"] += earlier["rows"]
+    return {(row["layer"], row["precision"]) for row in earlier["rows"]}
 
 
 def machine(device: Device) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The paper's figures of time: against the kernel's size, the image's size and the minibatch, beside PyTorch.
 
     python -m benchmarks.sweeps [--device cpu] [--sweeps kernel image minibatch] [--precisions fp32 tf32 bf16]
-                                [--batch-size N] [--json FILE] [--markdown FILE] [--plots DIR]
+                                [--batch-size N] [--json FILE] [--markdown FILE] [--resume] [--plots DIR]
     python -m benchmarks.sweeps --from FILE [--markdown FILE] [--plots DIR]
 
 f = 96 input and f' = 256 output maps, valid convolutions; around S = 128, 32 x 32 pixels and kernels of 7 x 7, one
@@ -44,12 +44,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     options.precisions = report.precisions(options.precisions, device)
     found = {"machine": report.machine(device) | peers.prepare(device)}
     found |= {"command": report.command("python -m benchmarks.sweeps", options), "rows": []}
+    done = report.resume(options, found)
     for sweep in options.sweeps:
         size, values, _ = SWEEPS[sweep]
         for value in values:
-            layer = CENTRE._replace(**{"S": options.batch_size, size: value})
-            for row in layers.rows(layer, options.precisions, device):
-                found["rows"].append({"layer": f"{sweep} {value}", "sweep": sweep, "value": value} | row)
+            layer, name = CENTRE._replace(**{"S": options.batch_size, size: value}), f"{sweep} {value}"
+            for row in layers.rows(layer, [each for each in options.precisions if (name, each) not in done], device):
+                found["rows"].append({"layer": name, "sweep": sweep, "value": value} | row)
                 print(layer_tables.line(found["rows"][-1]), flush=True)
                 report.write(options, found, markdown(found))
     return found
@@ -106,6 +107,7 @@ def _options() -> argparse.Namespace:
     report.add_device(parser)
     parser.add_argument("--sweeps", nargs="+", choices=SWEEPS, default=list(SWEEPS), help="which")
     report.add_precisions(parser)
+    report.add_resume(parser)
     parser.add_argument(
         "--batch-size", type=int, default=CENTRE.S, metavar="N", help="minibatch of the kernel and image sweeps"
     )

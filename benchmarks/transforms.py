@@ -48,7 +48,10 @@ def measure(device: tinyfft.Device, N: int, options: argparse.Namespace) -> dict
     hat = xp.empty(plan.spectrum_shape("x"), xp.complex64)
     (layout,) = kernel.launches(planes.shape, plan.windows("x"), apart=False)
     limit, row = launch.shared_limit(device), {"N": N}
-    for stem, arguments in (("spectrum", (planes, hat)), ("signal", (hat, planes, None, xp.float32(1)))):
+    for stem, arguments in (
+        ("spectrum", (planes, hat, None, None)),  # without ReLU's mask
+        ("signal", (hat, planes, None, xp.float32(1), None)),  # without bias and ReLU
+    ):
         special = kernel.specialise(stem, plan, "x", (size, size), limit, conjugate=False)
         special = replace(special, planes=options.planes or special.planes, blocks=options.blocks or special.blocks)
         transform = launch.launcher(special, layout, device)

@@ -41,6 +41,40 @@ def test_what_a_device_cannot_compute_is_named():
         report.precisions(["fp32", "tf32"], device)
 
 
+def resumed(tmp_path, **changed):
+    """What `resume` makes of a file with one row, and the rows it took over."""
+    earlier = {
+        "machine": {"hardware": "a GPU"},
+        "command": "python -m it",
+        "rows": [{"layer": "a", "precision": "fp32"}],
+    }
+    (tmp_path / "a.json").write_text(json.dumps(earlier))
+    found = earlier | {"rows": []} | changed
+    return report.resume(argparse.Namespace(resume=True, json=str(tmp_path / "a.json")), found), found["rows"]
+
+
+def test_a_run_goes_on_with_the_rows_it_has(tmp_path):
+    assert resumed(tmp_path) == ({("a", "fp32")}, [{"layer": "a", "precision": "fp32"}])
+
+
+@pytest.mark.parametrize("changed", [{"machine": {"hardware": "another"}}, {"command": "python -m other"}], ids=str)
+def test_no_rows_of_another_machine_or_command(tmp_path, changed):
+    (name,) = changed
+    with pytest.raises(report.UsageError, match=f"--resume: the {name} of .*a.json is "):
+        resumed(tmp_path, **changed)
+
+
+def test_nothing_is_taken_over_unasked(tmp_path):
+    found = {"rows": []}
+    assert report.resume(argparse.Namespace(resume=False, json=str(tmp_path / "none.json")), found) == set()
+    assert found == {"rows": []}
+
+
+def test_resume_needs_a_file():
+    with pytest.raises(report.UsageError, match="--resume: no --json FILE"):
+        report.resume(argparse.Namespace(resume=True, json=None), {})
+
+
 @pytest.mark.parametrize(
     "error", [report.UsageError("no such thing"), FileNotFoundError(2, "No such file", "a.json")], ids=["usage", "file"]
 )
