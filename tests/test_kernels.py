@@ -44,9 +44,9 @@ def sources(stem):
         return
     for N, tile, stride, itemsize in ((36, None, 1, 4), (18, 6, 1, 4), (15, None, 2, 8)):
         axis = AxisPlan(Axis(2 * N - 9, 5, stride, 2, 2) if stride > 1 else Axis(N - 4, 5, 1, 2, 2), N, tile)
-        plan = Plan(4, 3, 2, axis, axis, itemsize)
+        plan = Plan(4, 3, 2, axis, axis, itemsize, "cuda")
         plane = (axis.axis.size, axis.axis.size)
         yield specialise(stem, plan, "x", plane, 99 << 10, conjugate=True, accumulate=tile is not None).source()
     axis = AxisPlan(Axis(32, 5, 1, 2, 2), 36)
-    plan = Plan(4, 3, 2, axis, axis, precision="bf16")
+    plan = Plan(4, 3, 2, axis, axis, kind="cuda", precision="bf16")
     yield specialise(stem, plan, "y", (32, 32), 99 << 10, conjugate=False, relu=True).source()

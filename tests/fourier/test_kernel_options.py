@@ -56,7 +56,7 @@ def test_signal_makes_complex_numbers_of_three_real_products(lengths, S, C, conj
 def test_relu_and_its_mask_on_the_way(tile, width, rng):
     """Columns in pairs and one by one, whole and in tiles: what ReLU would write is written, and goes on."""
     axes = (AxisPlan(Axis(n, 3, 1, 1, 1), n + 2 if tile is None else 6, tile) for n in (6, width))
-    plan = Plan(2, 3, 3, *axes)
+    plan = Plan(2, 3, 3, *axes, kind="cuda")
     shape = (2, 3, 6, width)
     gy, hat = rng.standard_normal(shape).astype(np.float32), poisoned(plan.spectrum_shape("y"), np.complex64)
     rectified = np.maximum(rng.standard_normal(shape), 0).astype(np.float32)

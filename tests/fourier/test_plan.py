@@ -6,9 +6,9 @@ from tinyfft.fourier.axis import Axis, candidates
 from tinyfft.fourier.plan import plan_convolution
 
 
-def plan(S=2, C=3, F=4, size=32, kernel=7, stride=1, padding=0, tile=None, itemsize=4):
+def plan(S=2, C=3, F=4, size=32, kernel=7, stride=1, padding=0, tile=None, itemsize=4, kind="cpu"):
     axis = Axis(size, kernel, stride, padding, padding)
-    return plan_convolution(S, C, F, axis, axis, itemsize, tile)
+    return plan_convolution(S, C, F, axis, axis, itemsize, tile, kind)
 
 
 def test_each_phase_of_a_stride_costs_its_square_less():
@@ -38,7 +38,7 @@ def test_direct_operations_fall_with_the_square_of_the_stride():
 
 
 def test_operations_and_bytes_of_one_layer_by_hand():
-    layer = plan(S=128, C=96, F=256, size=32, kernel=7, padding=3)
+    layer = plan(S=128, C=96, F=256, size=32, kernel=7, padding=3, kind="cuda")
     assert layer.lengths == (35, 35)
     assert layer.Q == (35 * 35 + 1) // 2 == 613
     assert layer.product_operations == 8 * 613 * 128 * 96 * 256
@@ -47,6 +47,14 @@ def test_operations_and_bytes_of_one_layer_by_hand():
     assert layer.spectrum_shape("x") == (613, 128, 96)
     assert layer.spectrum_shape("w") == (613, 256, 96)
     assert layer.spectrum_shape("y") == (613, 128, 256)
+
+
+def test_numbers_are_three_reals_on_the_cpu():
+    sizes = {"S": 128, "C": 96, "F": 256, "size": 32, "kernel": 7, "padding": 3}
+    layer, complex_ = plan(**sizes), plan(**sizes, kind="cuda")
+    assert layer.spectrum_shape("x") == (3 * 613, 128, 96)
+    assert layer.spectrum_dtype == "float32"
+    assert layer.spectra_bytes == 1.5 * complex_.spectra_bytes
 
 
 @pytest.mark.parametrize(
@@ -70,20 +78,21 @@ def test_the_papers_memory_table(S, n, f, out, megabytes):
 @pytest.mark.parametrize("itemsize", [4, 8])
 def test_one_sample_and_one_map_need_no_cacheful_of_scratch(itemsize):
     one = plan(S=1, C=2, F=1, size=16, kernel=3, itemsize=itemsize)
-    planes = 2 * itemsize * (3 * 16 + 4 * 9) * 16  # of the two input maps: points, rows, parts
+    planes = 2 * itemsize * (16 * 16 + 2 * 9 * 16 + 3 * 130)  # of two input maps: points, half way, spectrum
     assert one.lengths == (16, 16)
     assert one.spectra_bytes + planes <= one.arena_bytes <= one.spectra_bytes + planes + 8 * 256
 
 
 def test_bytes_double_in_float64():
     assert plan(itemsize=8).spectra_bytes == 2 * plan(itemsize=4).spectra_bytes
-    assert plan(itemsize=8).spectrum_dtype == "complex128"
+    assert plan(itemsize=8).spectrum_dtype == "float64"
+    assert plan(itemsize=8, kind="cuda").spectrum_dtype == "complex128"
 
 
 def test_forced_tiles():
     tiled = plan(size=40, kernel=5, padding=2, tile=16)
     assert (tiled.y.tile, tiled.y.tiles, tiled.lengths) == (16, 3, (20, 20))
-    assert tiled.spectrum_shape("y") == (tiled.Q, 2 * 9, 4)
+    assert tiled.spectrum_shape("y") == (3 * tiled.Q, 2 * 9, 4)
 
 
 def test_large_images_are_tiled_and_small_ones_are_not():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from bfloat16 import from_bfloat16, three_planes
 from measure import FP32_BOUND, error
+from spectra import in_three_planes, in_three_products
 
 import tinyfft
 from tinyfft.backend import to_host
@@ -29,7 +30,7 @@ AXES = [
 def layer(device, axes, S=3, C=2, F=4):
     """A plan without tiles, and an arena."""
     whole = (next(c for c in candidates(axis) if c.tile is None) for axis in axes)
-    return Plan(S, C, F, *whole), Arena(device)
+    return Plan(S, C, F, *whole, kind=device.kind), Arena(device)
 
 
 def independent(half, lengths):
@@ -44,6 +45,18 @@ def independent(half, lengths):
     return np.stack(stored)
 
 
+def half_spectra(planes, plan):
+    """The stored frequencies (Q, A, B) of planes (A, B, Ny, Nx); on the CPU, where x is halved, kx by kx."""
+    if plan.kind == "cuda":
+        return independent(textbook.half_spectrum(planes), plan.lengths)
+    return independent(textbook.half_spectrum(planes.swapaxes(2, 3)), plan.lengths[::-1])
+
+
+def products(hat, plan, rng):
+    """Those frequencies as products that `signal` takes."""
+    return hat.astype(np.complex64) if plan.kind == "cuda" else in_three_products(hat, plan.lengths, rng).astype("f")
+
+
 def padded(planes, plan):
     """The planes with zeros behind them, as large as the transform."""
     full = np.zeros((*planes.shape[:2], *plan.lengths))
@@ -56,11 +69,12 @@ def padded(planes, plan):
 def test_spectrum_of_padded_planes(device, axes, conjugate, rng):
     plan, arena = layer(device, axes)
     planes = rng.standard_normal((3, 2, axes[0].size, axes[1].size)).astype(np.float32)
-    out = device.empty(plan.spectrum_shape("x"), np.complex64)
+    out = device.empty(plan.spectrum_shape("x"), plan.spectrum_dtype)
     with arena.frame(plan.arena_bytes):
         spectrum(device.array(planes), plan, "x", out, arena, conjugate=conjugate)
-    expected = independent(textbook.half_spectrum(padded(planes, plan)), plan.lengths)
+    expected = half_spectra(padded(planes, plan), plan)
     expected = np.conj(expected) if conjugate else expected
+    expected = in_three_planes(expected, plan.lengths) if plan.kind == "cpu" else expected
     scale = np.max(np.abs(planes).sum(axis=(2, 3)))
     for part in ("real", "imag"):
         assert error(getattr(to_host(out), part), getattr(expected, part), scale) <= FP32_BOUND
@@ -71,8 +85,8 @@ def test_spectrum_of_padded_planes(device, axes, conjugate, rng):
 def test_signal_is_the_cropped_inverse_around_the_circle(device, axes, conjugate, rng):
     plan, arena = layer(device, axes)
     circle = rng.standard_normal((3, 4, *plan.lengths))
-    hat = independent(textbook.half_spectrum(circle), plan.lengths)
-    hat = (np.conj(hat) if conjugate else hat).astype(np.complex64)
+    hat = half_spectra(circle, plan)
+    hat = products(np.conj(hat) if conjugate else hat, plan, rng)
     bias = rng.standard_normal(4).astype(np.float32)
     planes = device.empty((3, 4, axes[0].out, axes[1].out), np.float32)
     with arena.frame(plan.arena_bytes):
@@ -86,7 +100,7 @@ def test_signal_adds_scaled_planes(device, rng):
     axes = (Axis(6, 3), Axis(5, 2))
     plan, arena = layer(device, axes)
     circle = rng.standard_normal((4, 2, *plan.lengths))
-    hat = independent(textbook.half_spectrum(circle), plan.lengths).astype(np.complex64)
+    hat = products(half_spectra(circle, plan), plan, rng)
     before = rng.standard_normal((4, 2, 3, 2)).astype(np.float32)
     planes = device.array(before.copy())
     with arena.frame(plan.arena_bytes):
@@ -94,19 +108,21 @@ def test_signal_adds_scaled_planes(device, rng):
     assert error(planes, before - 0.5 * circle[:, :, :3, :2]) <= FP32_BOUND
 
 
-@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+@pytest.mark.parametrize(("itemsize", "bound"), [(4, FP32_BOUND), (8, 1e-14)])
 @pytest.mark.parametrize(("transpose_a", "transpose_b"), [(False, False), (False, True), (True, False), (True, True)])
-def test_product_of_every_frequency(device, transpose_a, transpose_b, dtype, rng):
+def test_product_of_every_frequency(device, transpose_a, transpose_b, itemsize, bound, rng):
+    dtype = f"float{8 * itemsize}" if device.kind == "cpu" else f"complex{16 * itemsize}"
+
     def matrices(rows, columns, transposed):
         shape = (5, columns, rows) if transposed else (5, rows, columns)
-        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
+        parts = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+        return (parts.real if device.kind == "cpu" else parts).astype(dtype)
 
     a, b = matrices(3, 7, transpose_a), matrices(7, 4, transpose_b)
     out = device.empty((5, 3, 4), dtype)
     product(device.array(a), device.array(b), out, device, transpose_a=transpose_a, transpose_b=transpose_b)
     left, right = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
     expected = np.einsum("qik,qkj->qij", left.astype(np.complex128), right.astype(np.complex128))
-    bound = FP32_BOUND if dtype == np.complex64 else 1e-14
     for part in ("real", "imag"):
         assert error(getattr(to_host(out), part), getattr(expected, part)) <= bound
 

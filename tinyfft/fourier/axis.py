@@ -56,15 +56,15 @@ class Window:
     lead: int = 0
     shift: int = 0
 
-    def cuts(self, tile: int, phase: int) -> list[tuple[slice, slice]]:
-        """(rows of the plane, points of the line) that belong together: one pair, or none if all lie outside."""
+    def cut(self, tile: int, phase: int) -> tuple[slice, range]:
+        """(rows of the plane, points of the line) that belong together: both empty if all lie outside."""
         first = self.stride * (self.start + tile * self.step) + phase - self.lead
         begin = max(0, -(first // self.stride))
         end = min(self.length, ceil((self.size - first) / self.stride))
         if begin >= end:
-            return []
+            return slice(0, 0), range(0)
         rows = slice(first + self.stride * begin, first + self.stride * (end - 1) + 1, self.stride)
-        return [(rows, slice(begin, end))]
+        return rows, range(begin, end)
 
 
 @dataclass(frozen=True)

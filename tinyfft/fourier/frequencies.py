@@ -1,11 +1,12 @@
 """Which frequencies of a real plane are stored, and in which order.
 
-X[Ny - ky, Nx - kx] = conj X[ky, kx], so rows ky <= Ny / 2 say everything. Rows that are their own mirror image (ky = 0
-and, for even Ny, ky = Ny / 2) say half of it twice: of these only kx <= Nx / 2 is kept. What is left is independent:
+X[Ny - ky, Nx - kx] = conj X[ky, kx], so one axis can be halved: on a GPU rows ky <= Ny / 2 say everything, and on the
+CPU, where x is the halved axis, columns kx <= Nx / 2. Of a row that is its own mirror image (ky = 0 and, for even Ny,
+ky = Ny / 2) half says the other: only kx <= Nx / 2 is kept; likewise of such a column. What is left is independent:
 
     Q = (Ny Nx + c) / 2        c = (2 - Ny mod 2) (2 - Nx mod 2)
 
-They lie in the order of ky, then kx. The kernels state the same in kernels/fourier.cuh.
+They lie in the order of ky, then kx, on the CPU of kx, then ky. The kernels state the same in kernels/fourier.cuh.
 """
 
 from typing import NamedTuple
@@ -17,20 +18,20 @@ def independent(Ny: int, Nx: int) -> int:
 
 
 class Rows(NamedTuple):
-    """Rows of the half spectrum that are stored alike: kx < `kept` of each, as the frequencies `stored`."""
+    """Rows of the half spectrum that are stored alike: `kept` frequencies of each, as the frequencies `stored`."""
 
-    ky: slice
+    halved: slice  # which rows: frequencies of the halved axis
     kept: int
     stored: slice
     mirrored: bool
 
 
-def rows(Ny: int, Nx: int) -> list[Rows]:
-    """All rows of the half spectrum, in their order."""
-    half = Nx // 2 + 1
-    inner = (Ny - 1) // 2
-    end = half + inner * Nx
-    found = [Rows(slice(0, 1), half, slice(0, half), True), Rows(slice(1, 1 + inner), Nx, slice(half, end), False)]
-    if Ny % 2 == 0:
-        found.append(Rows(slice(Ny // 2, Ny // 2 + 1), half, slice(end, end + half), True))
-    return [part for part in found if part.ky.start < part.ky.stop]
+def rows(halved: int, other: int) -> list[Rows]:
+    """All rows of the half spectrum in their order, for the lengths of the halved axis and of the other one."""
+    half = other // 2 + 1
+    inner = (halved - 1) // 2
+    end = half + inner * other
+    found = [Rows(slice(0, 1), half, slice(0, half), True), Rows(slice(1, 1 + inner), other, slice(half, end), False)]
+    if halved % 2 == 0:
+        found.append(Rows(slice(halved // 2, halved // 2 + 1), half, slice(end, end + half), True))
+    return [part for part in found if part.halved.start < part.halved.stop]

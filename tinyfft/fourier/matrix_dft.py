@@ -1,17 +1,21 @@
 """The CPU's transforms: a short DFT is a matrix product, and BLAS is the fastest thing that NumPy owns.
 
-Rows and columns are transformed by real matrix products with cosines and sines. Zeros on the way in and crops on the
-way out are columns and rows that the matrices do not have, so padding costs less, not more. A matrix product also
-transposes for nothing: M @ x.reshape(-1, w).T writes the frequency first.
+Columns and rows are transformed by real matrix products with cosines and sines. Zeros on the way in and crops on the
+way out are points that the matrices do not have, so padding costs less, not more. Planes are innermost from the first
+product to the last, so that each is one large product, whose operands lie as they are needed:
 
-    forward  X[kx, (p, y)]  = E[kx, x] x[(p, y), x]^T        real x; X as two planes, real and imaginary
-             out[q, p]      = E[ky, y] X[kx, p, y]^T         four real products, added up into complex numbers
-    inverse  Z[kx, p, y]    = c_ky conj E[ky, y] hat[ky, kx, p]    two real products over stacked planes
-             x[(p, y), x]   = Re conj E[kx, x] Z[kx, (p, y)]       one real product
+    forward  X[(kx, c), y, p]    = E[(kx, c), x] x[p, y, x]^T         for each y; c is the real or the imaginary part
+             out[kx, (j, ky), p] = F[(j, ky), (c, y)] X[kx, (c, y), p]            for each kx <= Nx / 2
+    inverse  Z[kx, (c, y), p]    = G[(c, y), (j, ky)] hat[kx, (j, ky), p]         for each kx
+             x[p, y, x]          = Z[(kx, c), y, p]^T H[(kx, c), x]               for each y
 
-E[k, n] = exp(-2 pi i k n / N). The frequencies that are stored are those of frequencies.py. As the plane is real, each
-that stands for its mirror image too counts twice on the way back: rows between 0 and Ny / 2 (c_ky) and, within the rows
-that are their own mirror image, kx between 0 and Nx / 2.
+A spectrum is stored as three real planes j: re, im, and re + im. Then three real products make a complex one: from
+a = re re', b = im im' and s = (re + im)(re' + im') follow re = a - b and im = s - a - b (product.py). F writes all
+three planes and G takes the three products apart; both are matrices anyway, so neither costs a pass over memory.
+
+x is halved here: rows of kx > Nx / 2 are the conjugates of others. So every kx between 0 and Nx / 2 counts twice on the
+way back; where kx is its own mirror image, the same holds of ky (frequencies.py), and Z is real.
+Source  three products in place of four: Karatsuba, Ofman 1962
 """
 
 from functools import lru_cache
@@ -20,77 +24,105 @@ import numpy as np
 
 from tinyfft.backend import Array
 from tinyfft.fourier import frequencies
-from tinyfft.fourier.arena import Arena
+
+PLANES = 3  # of a spectrum: re, im, re + im
 
 
-def forward(lines: Array, lengths: tuple[int, int], out: Array, conjugate: bool, arena: Arena) -> None:
-    """Real lines (n, B, h, w), zeros behind them up to (Ny, Nx) -> out (Q, n, B), perhaps conjugated."""
-    n, B, h, w = lines.shape
-    (Ny, Nx), half, dtype = lengths, lengths[0] // 2 + 1, lines.dtype
-    sign = 1 if conjugate else -1
-    with arena.frame(0):
-        rows = arena.take((2 * Nx, n * B * h), dtype)
-        np.matmul(_exponentials(Nx, Nx, w, 0, sign, dtype.name), lines.reshape(-1, w).T, out=rows)
-        parts = arena.take((2, half, 2, Nx, n, B), dtype)
-        columns = _exponentials(Ny, half, h, 0, sign, dtype.name)
-        np.matmul(columns, rows.reshape(-1, h).T, out=parts.reshape(2 * half, -1))
-        (cos_re, cos_im), (sin_re, sin_im) = parts.swapaxes(1, 2)
-        for ky, kept, stored, _ in frequencies.rows(Ny, Nx):
-            target = out[stored].reshape(-1, kept, n, B)
-            np.subtract(cos_re[ky, :kept], sin_im[ky, :kept], out=target.real)
-            np.add(cos_im[ky, :kept], sin_re[ky, :kept], out=target.imag)
+class Room:
+    """Scratch of one thread: arrays are taken from it one behind the other, and all given back at once."""
+
+    def __init__(self, memory: Array) -> None:
+        self._memory, self._top = memory, 0
+
+    def clear(self) -> None:
+        self._top = 0
+
+    def take(self, *shape: int) -> Array:
+        """An uninitialised array."""
+        size = int(np.prod(shape))
+        assert self._top + size <= self._memory.size, (shape, self._top, self._memory.size)
+        self._top += size
+        return self._memory[self._top - size : self._top].reshape(shape)
+
+
+def scratch_numbers(Ny: int, Nx: int) -> int:
+    """Real numbers of scratch for one plane on its way: as points, with one axis transformed, and as a spectrum."""
+    return Ny * Nx + 2 * (Nx // 2 + 1) * Ny + PLANES * frequencies.independent(Ny, Nx)
+
+
+def forward(
+    planes: Array, points: tuple[range, range], lengths: tuple[int, int], conjugate: bool, room: Room, out: Array
+) -> None:
+    """Real planes (n, h, w), the points of lines that are zero elsewhere -> out (3 Q, n), perhaps conjugated."""
+    (Ny, Nx), (n, h, _), half = lengths, planes.shape, lengths[1] // 2 + 1
+    sign, dtype = 1 if conjugate else -1, planes.dtype.name
+    halved = room.take(2 * half, h, n)
+    np.matmul(_rows_forward(Nx, points[1], sign, dtype), planes.transpose(1, 2, 0), out=halved.swapaxes(0, 1))
+    halved = halved.reshape(half, 2 * h, n)
+    for kx, stored, target in _by_kx(out, lengths):
+        np.matmul(_columns_forward(Ny, stored, points[0], sign, dtype), halved[kx], out=target)
 
 
 def inverse(
-    hat: Array, lengths: tuple[int, int], shape: tuple[int, int], shifts: tuple[int, int], conjugate: bool, arena: Arena
-) -> Array:
-    """hat (Q, n, B) -> real (n, B, *shape): `shape` points from `shifts` on around each circle."""
-    (Ny, Nx), (h, w), (shift_y, shift_x) = lengths, shape, shifts
-    half, (_, n, B) = Ny // 2 + 1, hat.shape
-    dtype, sign = hat.real.dtype, -1 if conjugate else 1
-    values = arena.take((n * B * h, w), dtype)
-    with arena.frame(0):
-        planes = arena.take((2, half, Nx, n, B), dtype)
-        for ky, kept, stored, mirrored in frequencies.rows(Ny, Nx):
-            part, source = planes[:, ky], hat[stored].reshape(-1, kept, n, B)
-            part[0, :, :kept], part[1, :, :kept] = source.real, source.imag
-            if mirrored:
-                part[:, :, 1 : (Nx + 1) // 2] *= 2
-                part[:, :, kept:] = 0
-        columns = arena.take((2, Nx * n * B, h), dtype)
-        stacked = planes.reshape(2 * half, -1).T
-        for part, matrix in zip(columns, _column_inverse(Ny, h, shift_y, sign, dtype.name), strict=True):
-            np.matmul(stacked, matrix, out=part)
-        rows = _row_inverse(Nx, w, shift_x, sign, Ny * Nx, dtype.name)
-        np.matmul(columns.reshape(2 * Nx, -1).T, rows, out=values)
-    return values.reshape(n, B, h, w)
+    hat: Array, points: tuple[range, range], lengths: tuple[int, int], conjugate: bool, room: Room, planes: Array
+) -> None:
+    """hat (3 Q, n), products of spectra -> those points of real planes (n, h, w), counted around the circle."""
+    (Ny, Nx), (n, h, _), half = lengths, planes.shape, lengths[1] // 2 + 1
+    sign, dtype = -1 if conjugate else 1, planes.dtype.name
+    halved = room.take(half, 2 * h, n)
+    for kx, stored, source in _by_kx(hat, lengths):
+        np.matmul(_columns_inverse(Ny, stored, points[0], sign, dtype), source, out=halved[kx])
+    halved = halved.reshape(2 * half, h, n).transpose(1, 2, 0)
+    np.matmul(halved, _rows_inverse(Nx, points[1], sign, Ny * Nx, dtype), out=planes.swapaxes(0, 1))
+
+
+def _by_kx(hat: Array, lengths: tuple[int, int]):
+    """(kx, stored ky, view (kx, 3 ky, n)) of the parts of hat (3 Q, n)."""
+    Ny, Nx = lengths
+    for part in frequencies.rows(Nx, Ny):
+        numbers = hat[PLANES * part.stored.start : PLANES * part.stored.stop]
+        yield part.halved, part.kept, numbers.reshape(-1, PLANES * part.kept, hat.shape[1])
 
 
 @lru_cache(maxsize=256)
-def _exponentials(N: int, frequencies: int, points: int, shift: int, sign: int, dtype: str) -> Array:
-    """(2 frequencies, points): cos and, below it, sign * sin of 2 pi k (n + shift) / N."""
-    angles = _angles(N, frequencies, points, shift)
-    return np.concatenate([np.cos(angles), sign * np.sin(angles)]).astype(dtype)
+def _rows_forward(N: int, points: range, sign: int, dtype: str) -> Array:
+    """E (2 half, points): cos and sign * sin of each kx."""
+    cos, sin = _cos_sin(N, N // 2 + 1, points)
+    return np.stack([cos, sign * sin], axis=1).reshape(-1, len(points)).astype(dtype)
 
 
 @lru_cache(maxsize=256)
-def _column_inverse(N: int, points: int, shift: int, sign: int, dtype: str) -> Array:
-    """(2, 2 half, points): what makes the real and the imaginary part of Z from the stacked parts of hat."""
+def _columns_forward(N: int, stored: int, points: range, sign: int, dtype: str) -> Array:
+    """F (3 stored, 2 points): re, im and re + im of each ky from the real and the imaginary part of each point."""
+    cos, sin = _cos_sin(N, stored, points)
+    re, im = np.hstack([cos, -sign * sin]), np.hstack([sign * sin, cos])
+    return np.concatenate([re, im, re + im]).astype(dtype)
+
+
+@lru_cache(maxsize=256)
+def _columns_inverse(N: int, stored: int, points: range, sign: int, dtype: str) -> Array:
+    """G (2 points, 3 stored): both parts of each point from three products of each ky."""
+    cos, sin = (matrix.T for matrix in _cos_sin(N, stored, points))
+    zero = np.zeros_like(cos)
+    if stored == N:
+        real, imaginary = (cos, -sign * sin), (sign * sin, cos)  # of re, of im
+    else:
+        twice = np.where((np.arange(stored) == 0) | (2 * np.arange(stored) == N), 1.0, 2.0)
+        real, imaginary = (twice * cos, twice * -sign * sin), (zero, zero)
+    rows = [np.hstack([of_re - of_im, -of_re - of_im, of_im]) for of_re, of_im in (real, imaginary)]
+    return np.concatenate(rows).astype(dtype)
+
+
+@lru_cache(maxsize=256)
+def _rows_inverse(N: int, points: range, sign: int, size: int, dtype: str) -> Array:
+    """H (2 half, points): real rows from both parts of each kx; the inverse's 1 / (Ny Nx) is in it."""
     half = N // 2 + 1
-    angles = _angles(N, half, points, shift)
-    twice = np.where((np.arange(half) == 0) | (2 * np.arange(half) == N), 1.0, 2.0)[:, None]
-    cos, sin = twice * np.cos(angles), twice * sign * np.sin(angles)
-    return np.stack([np.concatenate([cos, -sin]), np.concatenate([sin, cos])]).astype(dtype)
+    twice = np.where((np.arange(half) == 0) | (2 * np.arange(half) == N), 1.0, 2.0)[:, None] / size
+    cos, sin = _cos_sin(N, half, points)
+    return np.stack([twice * cos, -sign * twice * sin], axis=1).reshape(-1, len(points)).astype(dtype)
 
 
-@lru_cache(maxsize=256)
-def _row_inverse(N: int, points: int, shift: int, sign: int, size: int, dtype: str) -> Array:
-    """(2 N, points): what makes real rows from the two parts of Z; the inverse's 1 / (Ny Nx) is in it."""
-    angles = _angles(N, N, points, shift)
-    return (np.concatenate([np.cos(angles), -sign * np.sin(angles)]) / size).astype(dtype)
-
-
-def _angles(N: int, frequencies: int, points: int, shift: int) -> Array:
-    """(frequencies, points): 2 pi k (n + shift) / N, reduced first so that the sines are exact to the last bit."""
-    turns = np.outer(np.arange(frequencies), np.arange(points) + shift) % N
-    return 2 * np.pi * turns / N
+def _cos_sin(N: int, frequencies: int, points: range) -> tuple[Array, Array]:
+    """(frequencies, points) each, of 2 pi k n / N, reduced first so that the sines are exact to the last bit."""
+    angles = 2 * np.pi * (np.outer(np.arange(frequencies), np.array(points)) % N) / N
+    return np.cos(angles), np.sin(angles)

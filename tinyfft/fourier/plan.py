@@ -16,9 +16,10 @@ from tinyfft.fourier import frequencies
 from tinyfft.fourier.arena import ALIGNMENT, aligned
 from tinyfft.fourier.axis import Axis, AxisPlan, Window, candidates
 from tinyfft.fourier.lengths import fft_operations
+from tinyfft.fourier.matrix_dft import scratch_numbers
 
 SCRATCH_BYTES = 1 << 22
-"""Scratch for planes that are transformed together on the CPU: 4 MiB stay in its caches."""
+"""Scratch for planes that are transformed at the same time on the CPU, of all threads: it stays in their caches."""
 
 LONGEST = {"cpu": 1 << 16, "cuda": 128}
 """The longest transform to plan for: on a GPU a line must fit into a thread's registers, a plane into shared memory."""
@@ -71,24 +72,31 @@ class Plan:
         """The windows of "x", "w" or "y" on both axes."""
         return self.y.windows[name], self.x.windows[name]
 
+    def cells(self, name: str) -> int:
+        """Tiles times phases of "x", "w" or "y"."""
+        rows, columns = self.windows(name)
+        return rows.tiles * columns.tiles * rows.phases * columns.phases
+
     @cached_property
     def bf16(self) -> bool:
         """Whether spectra are three real planes of two bytes a value in place of complex numbers (product.py)."""
         return self.precision == "bf16" and self.itemsize == 4
 
     def spectrum_shape(self, name: str) -> tuple[int, ...]:
-        """Shape of x_hat, w_hat or y_hat: (Q, samples, maps), or three planes of that."""
+        """Shape of x_hat, w_hat or y_hat: (Q, samples, maps); (3, Q, ...) for bf16, and (3 Q, ...) on the CPU."""
         return self._spectrum_shapes[name]
 
     @cached_property
     def _spectrum_shapes(self) -> dict[str, tuple[int, ...]]:
         samples, maps = self.S * self.tiles, self.C * self.phases
-        before = (3, self.Q) if self.bf16 else (self.Q,)
+        before = (3 * self.Q,) if self.kind == "cpu" else (3, self.Q) if self.bf16 else (self.Q,)
         return {"x": (*before, samples, maps), "w": (*before, self.F, maps), "y": (*before, samples, self.F)}
 
     @cached_property
     def spectrum_dtype(self) -> np.dtype:
         """The dtype of the spectra; bfloat16 is held as the bits it is."""
+        if self.kind == "cpu":
+            return np.dtype(f"float{8 * self.itemsize}")
         return np.dtype("uint16" if self.bf16 else f"complex{16 * self.itemsize}")
 
     def spectrum_bytes(self, name: str) -> int:
@@ -97,7 +105,8 @@ class Plan:
 
     @property
     def spectra_bytes(self) -> int:
-        """Bytes of the three spectra, which every pass holds at once: 2 itemsize Q (S T C P + F C P + S T F)."""
+        """Bytes of the three spectra, which every pass holds at once: 2 itemsize Q (S T C P + F C P + S T F), where
+        a number is three reals (on the CPU) half as much again."""
         return sum(map(self.spectrum_bytes, "xwy"))
 
     @cached_property
@@ -107,18 +116,19 @@ class Plan:
         if self.kind == "cuda":
             return spectra
         arrays = ((self.S, self.C), (self.F, self.C), (self.S, self.F))  # x, w and y
-        scratch = max(self.samples_at_once(*sizes) * sizes[1] for sizes in arrays) * self._plane_scratch
-        return spectra + aligned(scratch) + 4 * ALIGNMENT  # scratch is taken as up to four arrays, each aligned
+        # planes of all samples may be taken as one sample's (cachefuls.py)
+        together = ((samples * maps, 1) for samples, maps in arrays)
+        planes = max(self.samples_at_once(*sizes) * sizes[1] for sizes in (*arrays, *together))
+        return spectra + aligned(planes * self.plane_scratch * self.itemsize) + ALIGNMENT
 
     def samples_at_once(self, samples: int, maps: int) -> int:
-        """How many of `samples`, each of `maps` planes, are transformed together: a cacheful, at least one."""
-        return min(samples, max(1, SCRATCH_BYTES // (maps * self._plane_scratch)))
+        """How many of `samples`, each of `maps` planes, are transformed at the same time: a cacheful, at least one."""
+        return min(samples, max(1, SCRATCH_BYTES // (maps * self.plane_scratch * self.itemsize)))
 
-    @property
-    def _plane_scratch(self) -> int:
-        """Bytes of one plane on its way: as points, with one axis transformed, and as parts of its spectrum."""
-        Ny, Nx = self.lengths
-        return self.itemsize * (3 * Ny + 4 * (Ny // 2 + 1)) * Nx
+    @cached_property
+    def plane_scratch(self) -> int:
+        """Numbers of scratch that one plane takes on its way."""
+        return scratch_numbers(*self.lengths)
 
     @property
     def paper_bytes(self) -> int:

@@ -4,20 +4,21 @@ Computes  planes[a, b] = (inverse DFT of hat[:, (a, tile), (phase, b)])[wanted r
           with `scale`, planes += scale * that instead: gradients add up, and so do overlapping tiles
           with `rectified`, rectified = max(planes, 0) as well: ReLU's output on the way
 Input     hat     complex  (Q, A T, P B), frequency first; `conjugate` if it holds the conjugate spectra; after bf16
-          products (3, Q, A T, P B), as product.py writes them
+          products (3, Q, A T, P B), as product.py writes them, and on the CPU (3 Q, A T, P B), where the bias is added
+          to hat's own zero frequency
 Output    planes  real     (A, B, h, w), rectified alike; rows and columns outside the plan's windows are left alone
 Tiles are added in one fixed order, so that the same input gives the same bits.
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
 Kernel    kernels/signal.cu, launched by tinyfft/fourier/launch.py
 """
 
-from itertools import product as pairs
-
 import numpy as np
 
 from tinyfft.backend import Array
-from tinyfft.fourier import launch, matrix_dft
+from tinyfft.fourier import cachefuls, launch, matrix_dft
 from tinyfft.fourier.arena import Arena
+from tinyfft.fourier.axis import Window
+from tinyfft.fourier.matrix_dft import Room
 from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.spectrum import check_arrays
 
@@ -55,31 +56,43 @@ def _by_matrices(
     conjugate: bool,
     rectified: Array | None,
 ) -> None:
-    A, B = planes.shape[:2]
-    rows, columns = plan.windows(name)
-    at_once = plan.samples_at_once(A, B)
-    hat = hat.reshape(plan.Q, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
-    shape, shifts = (rows.length, columns.length), (rows.shift, columns.shift)
-    for ty, tx, ry, rx in pairs(*map(range, hat.shape[2:6])):
-        cuts = list(pairs(rows.cuts(ty, ry), columns.cuts(tx, rx)))
-        for first in range(0, A, at_once):
-            samples = slice(first, first + at_once)
-            with arena.frame(0):
-                source = hat[:, samples, ty, tx, ry, rx]
-                values = matrix_dft.inverse(source, plan.lengths, shape, shifts, conjugate, arena)
-                for (plane_rows, line_rows), (plane_columns, line_columns) in cuts:
-                    pixels = (samples, slice(None), plane_rows, plane_columns)
-                    _write(planes[pixels], values[:, :, line_rows, line_columns], bias, scale)
-                    if rectified is not None:
-                        np.maximum(planes[pixels], 0, out=rectified[pixels])
-
-
-def _write(target: Array, values: Array, bias: Array | None, scale: float | None) -> None:
+    rows, columns = windows = plan.windows(name)
     if bias is not None:
-        values += bias[:, None, None]
-    if scale is None:
-        target[...] = values
-    else:
+        constant = hat[0].reshape(-1, len(bias))  # the zero frequency
+        constant += plan.lengths[0] * plan.lengths[1] * bias
+    planes, rectified = cachefuls.in_lines(plan, name, planes, rectified)
+    A, B = planes.shape[:2]
+    hat = hat.reshape(-1, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
+
+    def transform(samples: slice, room: Room) -> None:
+        for cell in cachefuls.cells(windows):
+            room.clear()
+            source, pixels = hat[:, samples, *cell.index], (samples, slice(None), *cell.pixels)
+            target = planes[pixels]
+            if not target.size:
+                continue
+            if (numbers := cachefuls.joined(source, 2)) is None:
+                numbers = room.take(len(hat), target.shape[0] * B)
+                numbers.reshape(source.shape)[...] = source
+            if (values := cachefuls.joined(target, 1) if scale is None else None) is None:
+                values = room.take(target.shape[0] * B, *target.shape[2:])
+            points = tuple(_shifted(*of_axis) for of_axis in zip(cell.points, windows, strict=True))
+            matrix_dft.inverse(numbers, points, plan.lengths, conjugate, room, values)
+            _write(target, values.reshape(target.shape), scale)
+            if rectified is not None:
+                np.maximum(target, 0, out=rectified[pixels])
+
+    cachefuls.each(planes, plan, arena, transform)
+
+
+def _shifted(points: range, window: Window) -> range:
+    return range(points.start + window.shift, points.stop + window.shift)
+
+
+def _write(target: Array, values: Array, scale: float | None) -> None:
+    if scale is not None:
         if scale != 1:
             values *= scale
         target += values
+    elif not np.may_share_memory(target, values):
+        target[...] = values

@@ -5,18 +5,18 @@ Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b), at 
 Input     planes  real     (A, B, h, w); rectified alike
 Output    out     complex  (Q, A T, P B), frequency first; masked as the planes
           for bf16 products (3, Q, A T, P B): bfloat16 bits of the real parts, the imaginary parts and their sums
+          on the CPU (3 Q, A T, P B): the same three as real numbers, in the order of matrix_dft.py
 Windows   axis.Window says which rows and columns are a line's points; all others are zero
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
 Kernel    kernels/spectrum.cu, launched by tinyfft/fourier/launch.py
 """
 
-from itertools import product as pairs
-
 import numpy as np
 
 from tinyfft.backend import Array
-from tinyfft.fourier import launch, matrix_dft
+from tinyfft.fourier import cachefuls, launch, matrix_dft
 from tinyfft.fourier.arena import Arena
+from tinyfft.fourier.matrix_dft import Room
 from tinyfft.fourier.plan import Plan
 
 
@@ -51,24 +51,32 @@ def _by_matrices(
     rectified: Array | None,
     masked: Array | None,
 ) -> None:
+    rows, columns = windows = plan.windows(name)
+    planes, rectified, masked = cachefuls.in_lines(plan, name, planes, rectified, masked)
     A, B = planes.shape[:2]
-    rows, columns = plan.windows(name)
-    at_once = plan.samples_at_once(A, B)
-    out = out.reshape(plan.Q, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
-    with arena.frame(0):
-        lines = arena.take((at_once, B, rows.length, columns.length), planes.dtype)
-        for ty, tx, ry, rx in pairs(*map(range, out.shape[2:6])):
-            lines.fill(0)
-            cuts = list(pairs(rows.cuts(ty, ry), columns.cuts(tx, rx)))
-            for first in range(0, A, at_once):
-                samples = slice(first, min(A, first + at_once))
-                block = lines[: samples.stop - first]
-                for (plane_rows, line_rows), (plane_columns, line_columns) in cuts:
-                    pixels = (samples, slice(None), plane_rows, plane_columns)
-                    if rectified is not None:
-                        _mask(planes[pixels], rectified[pixels], masked[pixels])
-                    block[:, :, line_rows, line_columns] = (planes if rectified is None else masked)[pixels]
-                matrix_dft.forward(block, plan.lengths, out[:, samples, ty, tx, ry, rx], conjugate, arena)
+    out = out.reshape(-1, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
+
+    def transform(samples: slice, room: Room) -> None:
+        for cell in cachefuls.cells(windows):
+            room.clear()
+            target, pixels = out[:, samples, *cell.index], (samples, slice(None), *cell.pixels)
+            if rectified is not None:
+                _mask(planes[pixels], rectified[pixels], masked[pixels])
+            source = (planes if rectified is None else masked)[pixels]
+            if not source.size:
+                target.fill(0)
+                continue
+            if (lines := cachefuls.joined(source, 1)) is None:
+                lines = room.take(source.shape[0] * B, *source.shape[2:])
+                lines.reshape(source.shape)[...] = source
+            if (direct := cachefuls.joined(target, 2)) is not None:
+                matrix_dft.forward(lines, cell.points, plan.lengths, conjugate, room, direct)
+            else:
+                numbers = room.take(len(out), len(lines))
+                matrix_dft.forward(lines, cell.points, plan.lengths, conjugate, room, numbers)
+                target[...] = numbers.reshape(target.shape)
+
+    cachefuls.each(planes, plan, arena, transform)
 
 
 def _mask(gradient: Array, rectified: Array, masked: Array) -> None:
@@ -91,5 +99,5 @@ def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:
 def window_sums(hat: Array) -> Array:
     """The sum of the pixels of each window, real (A T, P B): what a spectrum holds as its zero frequency."""
     if hat.ndim == 3:
-        return hat[0].real
+        return hat[0].real  # of the CPU's three planes the first one holds the real parts
     return (hat[0, 0].astype("uint32") << 16).view("float32")  # bfloat16 is float32's upper half
