@@ -3,8 +3,8 @@
     python -m benchmarks.operations [--json FILE] [--markdown FILE] [--plots DIR]
 
 Counted are real additions and multiplications by the plan's own figures: of the direct sums, 2 S f' f k k a pixel of
-output; of the FFT method the three transforms of a pass and one complex product a frequency and pair of maps. Nothing
-is timed and no device is needed.
+output; of the FFT method, as a GPU does it, the three transforms of a pass and one complex product a frequency and pair
+of maps. Nothing is timed and no device is needed.
 Source  Mathieu, Henaff, LeCun 2013, section 2 (f = 96, f' = 256)
 """
 
@@ -36,7 +36,7 @@ def count(k: int, padding: str) -> dict[str, Any]:
     """Operations of one pass with kernels of k x k; the three passes do not differ."""
     margin = (k - 1) // 2 if padding == "same" else 0
     axis = Axis(PIXELS, k, 1, margin, margin)
-    plan = plan_convolution(S, C, F, axis, axis)
+    plan = plan_convolution(S, C, F, axis, axis, kind="cuda")
     return {
         "kernel_size": k,
         "padding": padding,

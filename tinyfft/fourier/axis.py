@@ -21,6 +21,9 @@ from math import ceil
 
 from tinyfft.fourier.lengths import fft_operations, is_fast, next_fast_length
 
+LONGEST = {"cpu": 1 << 16, "cuda": 128}
+"""The longest transform to plan for: on a GPU a line must fit into a thread's registers, a plane into shared memory."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -110,21 +113,37 @@ class AxisPlan:
         }
 
 
-def candidates(axis: Axis, tile: int | None = None, longest: int = 1 << 16, most: int = 8) -> list[AxisPlan]:
-    """Ways to cut an axis: whole, or tiled by each fast length, the `most` that transform the fewest points.
+def candidates(axis: Axis, tile: int | None = None, kind: str = "cuda", most: int = 8) -> list[AxisPlan]:
+    """Ways to cut an axis on a kind of device: whole, or in tiles, the `most` that transform the fewest points.
 
-    Lengths beyond `longest` are left out, unless nothing shorter holds the kernel.
+    On a GPU lengths are fast ones, and none is beyond what its kernels hold, unless nothing shorter holds the kernel.
+    On the CPU, whose transforms are matrix products, one length is as good as the next.
     """
     taps = _taps(axis)
+    length = next_fast_length if kind == "cuda" else int
     if tile is not None:
-        return [AxisPlan(axis, next_fast_length(tile + taps - 1), tile)]
+        return [AxisPlan(axis, length(tile + taps - 1), tile)]
     base = axis.before // axis.stride
-    whole = next_fast_length(max(_phase_rows(axis) + base, axis.out + taps - 1 - base, axis.out, taps))
-    lengths = [N for N in range(taps, min(whole, longest + 1)) if is_fast(N)]
-    tiled = [AxisPlan(axis, N, N - taps + 1) for N in lengths if N - taps + 1 < axis.out]
-    tiled.sort(key=lambda plan: plan.tiles * fft_operations(plan.N))
+    whole = length(max(_phase_rows(axis) + base, axis.out + taps - 1 - base, axis.out, taps))
+    tiled = _tiled_fast(axis, whole) if kind == "cuda" else _tiled_evenly(axis, whole)
     found = [AxisPlan(axis, whole), *tiled[:most]]
-    return [plan for plan in found if longest >= plan.N] or [AxisPlan(axis, whole)]
+    return [plan for plan in found if LONGEST[kind] >= plan.N] or [AxisPlan(axis, whole)]
+
+
+def _tiled_fast(axis: Axis, whole: int) -> list[AxisPlan]:
+    """A tiling for each fast length, the fewest operations first."""
+    taps = _taps(axis)
+    lengths = [N for N in range(taps, min(whole, LONGEST["cuda"] + 1)) if is_fast(N)]
+    tiled = [AxisPlan(axis, N, N - taps + 1) for N in lengths if N - taps + 1 < axis.out]
+    return sorted(tiled, key=lambda plan: plan.tiles * fft_operations(plan.N))
+
+
+def _tiled_evenly(axis: Axis, whole: int) -> list[AxisPlan]:
+    """Two tiles, three and so on, as equal as can be: a line of N points costs N squared operations."""
+    taps = _taps(axis)
+    tiles = {ceil(axis.out / count) for count in range(2, axis.out + 1)}
+    tiled = [AxisPlan(axis, tile + taps - 1, tile) for tile in tiles if tile + taps - 1 < whole]
+    return sorted(tiled, key=lambda plan: plan.tiles * plan.N**2)
 
 
 def _taps(axis: Axis) -> int:

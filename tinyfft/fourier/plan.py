@@ -21,11 +21,11 @@ from tinyfft.fourier.matrix_dft import scratch_numbers
 SCRATCH_BYTES = 1 << 22
 """Scratch for planes that are transformed at the same time on the CPU, of all threads: it stays in their caches."""
 
-LONGEST = {"cpu": 1 << 16, "cuda": 128}
-"""The longest transform to plan for: on a GPU a line must fit into a thread's registers, a plane into shared memory."""
-
 TILING_OVERHEAD = 1.25
 """Tiles are many short transforms and sums in place of a few long ones; they must save more than this factor."""
+
+MOVING = {"cpu": 100, "cuda": 0}
+"""Operations of a matrix product that take as long as to write and read a number of a spectrum."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,19 +141,28 @@ class Plan:
         """Real operations of transforming all planes of "x", "w" or "y", once, either way."""
         *_, samples, maps = self.spectrum_shape(name)
         Ny, Nx = self.lengths
+        if self.kind == "cpu":  # of the matrix products: first 2 half x w for each row, then 3 ky x 2 h for each kx
+            h, w = (window.length for window in self.windows(name))
+            return samples * maps * (4 * (Nx // 2 + 1) * w * h + 12 * self.Q * h)
         columns = Nx * fft_operations(Ny) / 2  # a real line costs half a complex one
         rows = (Ny // 2 + 1) * fft_operations(Nx)
         return samples * maps * (columns + rows)
 
     @property
     def product_operations(self) -> int:
-        """Real operations of one pass's products: 8 a complex multiplication and addition."""
-        return 8 * self.Q * self.S * self.tiles * self.C * self.phases * self.F
+        """Real operations of one pass's products: 8 a complex multiplication and addition, 6 as three real ones."""
+        return (6 if self.kind == "cpu" else 8) * self.Q * self.S * self.tiles * self.C * self.phases * self.F
 
     @property
     def pass_operations(self) -> float:
         """Real operations of one pass with its three transforms; the three passes differ only in their order."""
         return sum(self.transform_operations(name) for name in "xwy") + self.product_operations
+
+    @property
+    def cost(self) -> float:
+        """What plans are compared by: operations of a pass, and those that would take as long as what else it does."""
+        numbers = sum(prod(self.spectrum_shape(name)) for name in "xwy")
+        return (self.pass_operations + MOVING[self.kind] * numbers) * (1 if self.tiles == 1 else TILING_OVERHEAD)
 
     @property
     def direct_operations(self) -> int:
@@ -174,7 +183,7 @@ def plan_convolution(
     kind: str = "cpu",
     precision: str = "fp32",
 ) -> Plan:
-    """The plan with the fewest operations a pass; `tile` forces tiles of that many output rows and columns."""
-    choices = (candidates(axis, tile, LONGEST[kind]) for axis in (y, x))
+    """The plan that costs least; `tile` forces tiles of that many output rows and columns."""
+    choices = (candidates(axis, tile, kind) for axis in (y, x))
     plans = [Plan(S, C, F, of_y, of_x, itemsize, kind, precision) for of_y, of_x in pairs(*choices)]
-    return min(plans, key=lambda plan: plan.pass_operations * (1 if plan.tiles == 1 else TILING_OVERHEAD))
+    return min(plans, key=lambda plan: plan.cost)
