@@ -13,4 +13,10 @@ def limited(device, nbytes):
 
 def least_bytes(plan):
     """What one sample and one output map need."""
-    return replace(plan, S=1, F=1).arena_bytes
+    kx = range(1, 2) if plan.kind == "cpu" and plan.x.N > 1 else None  # the CPU can do a column at a time
+    return replace(plan, S=1, F=1, kx=kx).arena_bytes
+
+
+def most_chunks(plan):
+    """Chunks of one sample, one output map and, on the CPU, one column."""
+    return plan.S * plan.F * (plan.x.N // 2 + 1 if plan.kind == "cpu" else 1)

@@ -1,18 +1,18 @@
 """Chunks: they cover a pass once, stay within the limit, and cost least."""
 
 from dataclasses import replace
-from itertools import product as pairs
+from itertools import pairwise, product
 from math import ceil, inf
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from limits import least_bytes
+from limits import least_bytes, most_chunks
 
 from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.axis import Axis
-from tinyfft.fourier.chunks import chunks
-from tinyfft.fourier.plan import plan_convolution
+from tinyfft.fourier.chunks import PART_BYTES, chunks
+from tinyfft.fourier.plan import MOVING, plan_convolution
 
 SMALL = st.integers(1, 12)
 
@@ -28,42 +28,85 @@ def limits(draw):
     return whole, draw(st.integers(least_bytes(whole), whole.arena_bytes + 1))
 
 
+def columns(plan):
+    """The kx that a plan computes; on a GPU all of them."""
+    return range(plan.x.N // 2 + 1) if plan.kx is None else plan.kx
+
+
 @given(limits())
-def test_every_sample_and_map_is_in_one_chunk_that_fits(case):
+def test_every_sample_map_and_column_is_in_one_chunk_that_fits(case):
     whole, limit = case
     found = chunks(whole, limit)
-    met = [pair for c in found for pair in pairs(range(*c.samples.indices(99)), range(*c.maps.indices(99)))]
-    assert sorted(met) == list(pairs(range(whole.S), range(whole.F)))
+    met = [
+        point
+        for c in found
+        for point in product(range(*c.samples.indices(99)), range(*c.maps.indices(99)), columns(c.plan))
+    ]
+    assert sorted(met) == list(product(range(whole.S), range(whole.F), columns(whole)))
     for chunk in found:
         assert (len(range(12)[chunk.samples]), len(range(12)[chunk.maps])) == (chunk.plan.S, chunk.plan.F)
         assert chunk.plan.arena_bytes <= limit
         assert (chunk.plan.lengths, chunk.plan.C, chunk.plan.kind) == (whole.lengths, whole.C, whole.kind)
+        assert (chunk.first, chunk.last) == (0 in columns(chunk.plan), whole.x.N // 2 in columns(chunk.plan))
 
 
 @given(limits())
-def test_sizes_differ_by_one_so_that_there_are_four_plans_at_most(case):
+def test_parts_of_the_frequencies_follow_each_other_for_the_same_samples_and_maps(case):
     found = chunks(*case)
-    for sizes in ({c.plan.S for c in found}, {c.plan.F for c in found}):
-        assert max(sizes) - min(sizes) <= 1
-    assert len({c.plan for c in found}) == len({(c.plan.S, c.plan.F) for c in found}) <= 4
+    parts = sum(chunk.first for chunk in found)
+    assert [chunk.first for chunk in found] == ([True] + [False] * (len(found) // parts - 1)) * parts
 
 
 @given(limits())
-def test_no_other_way_that_fits_transforms_less(case):
+def test_sizes_differ_by_one_so_that_there_are_few_plans(case):
+    found = chunks(*case)
+    for sizes in ({c.plan.S for c in found}, {c.plan.F for c in found}, {len(columns(c.plan)) for c in found}):
+        assert max(sizes) - min(sizes) <= 1
+    parts = {columns(c.plan).start for c in found}
+    assert len({c.plan for c in found}) == len({(c.plan.S, c.plan.F, columns(c.plan)) for c in found}) <= 4 * len(parts)
+
+
+@settings(deadline=None, max_examples=30)
+@given(limits())
+def test_no_other_way_that_fits_costs_less(case):
     whole, limit = case
     of_x, of_w = whole.transform_operations("x"), whole.transform_operations("w")
+
+    def cost(n, m, parts):
+        return m * of_x + n * of_w + parts * MOVING[whole.kind] * whole.points
+
     costs = [
-        m * of_x + n * of_w
-        for n, m in pairs(range(1, whole.S + 1), range(1, whole.F + 1))
-        if all(
-            replace(whole, S=S, F=F).arena_bytes <= limit
-            for S, F in pairs({whole.S // n, ceil(whole.S / n)}, {whole.F // m, ceil(whole.F / m)})
-        )
+        cost(n, m, parts)
+        for n, m, parts in product(*(range(1, size + 1) for size in (whole.S, whole.F, len(columns(whole)))))
+        if (parts == 1 or whole.kind == "cpu") and fits(whole, n, m, parts, limit)
     ]
     found = chunks(whole, limit)
     n, m = (len({getattr(c, axis).start for c in found}) for axis in ("samples", "maps"))
-    assert n * m == len(found)
-    assert m * of_x + n * of_w == min(costs)
+    assert cost(n, m, len(found) // (n * m)) == pytest.approx(min(costs))
+
+
+def fits(whole, n, m, parts, limit):
+    """Whether all of n x m x parts chunks, as equal as can be, stay within the limit."""
+    half = whole.x.N // 2 + 1
+    edges = [i * half // parts for i in range(parts + 1)]
+    ranges = [None] if parts == 1 else [range(a, b) for a, b in pairwise(edges)]
+    sizes = product({whole.S // n, ceil(whole.S / n)}, {whole.F // m, ceil(whole.F / m)}, ranges)
+    return all(replace(whole, S=S, F=F, kx=kx).arena_bytes <= limit for S, F, kx in sizes)
+
+
+def test_without_a_limit_the_cpu_cuts_the_frequencies_of_large_spectra(monkeypatch):
+    whole = plan(4, 3, 5)
+    monkeypatch.setitem(PART_BYTES, "cpu", whole.arena_bytes // 2)
+    chunks.cache_clear()
+    found = chunks(whole)
+    assert len(found) > 1
+    assert {(c.plan.S, c.plan.F) for c in found} == {(4, 5)}
+    assert max(c.plan.arena_bytes for c in found) <= whole.arena_bytes // 2
+    assert len(chunks(whole, keeps=True)) == 1
+    monkeypatch.setitem(PART_BYTES, "cpu", 1)
+    chunks.cache_clear()
+    assert [len(columns(c.plan)) for c in chunks(whole)] == [1] * (whole.x.N // 2 + 1)
+    chunks.cache_clear()
 
 
 def test_what_fits_is_one_chunk_with_the_plan_itself():
@@ -78,7 +121,7 @@ def test_what_fits_is_one_chunk_with_the_plan_itself():
 def test_a_step_finds_the_plans_of_the_one_before():
     whole = plan(5, 3, 5)
     first, second = (chunks(whole, least_bytes(whole)) for _ in range(2))
-    assert len(first) == 25
+    assert len(first) == most_chunks(whole)
     assert all(a.plan is b.plan for a, b in zip(first, second, strict=True))
 
 

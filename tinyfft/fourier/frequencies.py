@@ -17,6 +17,11 @@ def independent(Ny: int, Nx: int) -> int:
     return (Ny * Nx + (2 - Ny % 2) * (2 - Nx % 2)) // 2
 
 
+def stored_before(row: int, halved: int, other: int) -> int:
+    """How many frequencies are stored before this row of the half spectrum, for the lengths of its axes."""
+    return sum(part.kept * max(0, min(row, part.halved.stop) - part.halved.start) for part in rows(halved, other))
+
+
 class Rows(NamedTuple):
     """Rows of the half spectrum that are stored alike: `kept` frequencies of each, as the frequencies `stored`."""
 

@@ -18,7 +18,9 @@ way back; where kx is its own mirror image, the same holds of ky (frequencies.py
 Source  three products in place of four: Karatsuba, Ofman 1962
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,43 +47,66 @@ class Room:
         return self._memory[self._top - size : self._top].reshape(shape)
 
 
-def scratch_numbers(Ny: int, Nx: int) -> int:
-    """Real numbers of scratch for one plane on its way: as points, with one axis transformed, and as a spectrum."""
-    return Ny * Nx + 2 * (Nx // 2 + 1) * Ny + PLANES * frequencies.independent(Ny, Nx)
+class Frequencies(NamedTuple):
+    """The frequencies that are computed: those of the columns `kx` of an Ny x Nx plane's half spectrum, Q of them."""
+
+    Ny: int
+    Nx: int
+    kx: range
+
+    @property
+    def Q(self) -> int:
+        first, last = (frequencies.stored_before(kx, self.Nx, self.Ny) for kx in (self.kx.start, self.kx.stop))
+        return last - first
+
+    @property
+    def scratch(self) -> int:
+        """Real numbers for one plane on its way: as points, with one axis transformed, and as a spectrum."""
+        return self.Ny * self.Nx + 2 * len(self.kx) * self.Ny + PLANES * self.Q
+
+    def columns(self, hat: Array) -> Iterator[tuple[slice, int, Array]]:
+        """(which of kx, stored ky, view (kx, 3 ky, n)) of the parts of hat (3 Q, n)."""
+        top = 0
+        for part in frequencies.rows(self.Nx, self.Ny):
+            first, last = max(part.halved.start, self.kx.start), min(part.halved.stop, self.kx.stop)
+            if first < last:
+                rows = PLANES * part.kept * (last - first)
+                view = hat[top : top + rows].reshape(last - first, PLANES * part.kept, hat.shape[1])
+                yield slice(first - self.kx.start, last - self.kx.start), part.kept, view
+                top += rows
 
 
 def forward(
-    planes: Array, points: tuple[range, range], lengths: tuple[int, int], conjugate: bool, room: Room, out: Array
+    planes: Array, points: tuple[range, range], wanted: Frequencies, conjugate: bool, room: Room, out: Array
 ) -> None:
     """Real planes (n, h, w), the points of lines that are zero elsewhere -> out (3 Q, n), perhaps conjugated."""
-    (Ny, Nx), (n, h, _), half = lengths, planes.shape, lengths[1] // 2 + 1
+    Ny, Nx, kx = wanted
+    n, h, _ = planes.shape
     sign, dtype = 1 if conjugate else -1, planes.dtype.name
-    halved = room.take(2 * half, h, n)
-    np.matmul(_rows_forward(Nx, points[1], sign, dtype), planes.transpose(1, 2, 0), out=halved.swapaxes(0, 1))
-    halved = halved.reshape(half, 2 * h, n)
-    for kx, stored, target in _by_kx(out, lengths):
-        np.matmul(_columns_forward(Ny, stored, points[0], sign, dtype), halved[kx], out=target)
+    halved = room.take(2 * len(kx), h, n)
+    rows = _rows_forward(Nx, points[1], sign, dtype)[2 * kx.start : 2 * kx.stop]
+    np.matmul(rows, planes.transpose(1, 2, 0), out=halved.swapaxes(0, 1))
+    halved = halved.reshape(len(kx), 2 * h, n)
+    for of_kx, stored, target in wanted.columns(out):
+        np.matmul(_columns_forward(Ny, stored, points[0], sign, dtype), halved[of_kx], out=target)
 
 
 def inverse(
-    hat: Array, points: tuple[range, range], lengths: tuple[int, int], conjugate: bool, room: Room, planes: Array
+    hat: Array, points: tuple[range, range], given: Frequencies, conjugate: bool, room: Room, planes: Array
 ) -> None:
-    """hat (3 Q, n), products of spectra -> those points of real planes (n, h, w), counted around the circle."""
-    (Ny, Nx), (n, h, _), half = lengths, planes.shape, lengths[1] // 2 + 1
+    """hat (3 Q, n), products of spectra -> those points of real planes (n, h, w), counted around the circle.
+
+    If not all frequencies are given, the planes that they stand for: the sum over all parts is the inverse.
+    """
+    Ny, Nx, kx = given
+    n, h, _ = planes.shape
     sign, dtype = -1 if conjugate else 1, planes.dtype.name
-    halved = room.take(half, 2 * h, n)
-    for kx, stored, source in _by_kx(hat, lengths):
-        np.matmul(_columns_inverse(Ny, stored, points[0], sign, dtype), source, out=halved[kx])
-    halved = halved.reshape(2 * half, h, n).transpose(1, 2, 0)
-    np.matmul(halved, _rows_inverse(Nx, points[1], sign, Ny * Nx, dtype), out=planes.swapaxes(0, 1))
-
-
-def _by_kx(hat: Array, lengths: tuple[int, int]):
-    """(kx, stored ky, view (kx, 3 ky, n)) of the parts of hat (3 Q, n)."""
-    Ny, Nx = lengths
-    for part in frequencies.rows(Nx, Ny):
-        numbers = hat[PLANES * part.stored.start : PLANES * part.stored.stop]
-        yield part.halved, part.kept, numbers.reshape(-1, PLANES * part.kept, hat.shape[1])
+    halved = room.take(len(kx), 2 * h, n)
+    for of_kx, stored, source in given.columns(hat):
+        np.matmul(_columns_inverse(Ny, stored, points[0], sign, dtype), source, out=halved[of_kx])
+    halved = halved.reshape(2 * len(kx), h, n).transpose(1, 2, 0)
+    rows = _rows_inverse(Nx, points[1], sign, Ny * Nx, dtype)[2 * kx.start : 2 * kx.stop]
+    np.matmul(halved, rows, out=planes.swapaxes(0, 1))
 
 
 @lru_cache(maxsize=256)

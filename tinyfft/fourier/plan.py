@@ -16,7 +16,7 @@ from tinyfft.fourier import frequencies
 from tinyfft.fourier.arena import ALIGNMENT, aligned
 from tinyfft.fourier.axis import Axis, AxisPlan, Window, candidates
 from tinyfft.fourier.lengths import fft_operations
-from tinyfft.fourier.matrix_dft import scratch_numbers
+from tinyfft.fourier.matrix_dft import PLANES, Frequencies
 
 SCRATCH_BYTES = 1 << 22
 """Scratch for planes that are transformed at the same time on the CPU, of all threads: it stays in their caches."""
@@ -45,6 +45,7 @@ class Plan:
     itemsize: int = 4
     kind: str = "cpu"  # of the device, which says how planes are transformed
     precision: str = "fp32"  # of the products
+    kx: range | None = None  # the columns of the half spectrum that are computed, on the CPU; None: all
 
     @cached_property
     def lengths(self) -> tuple[int, int]:
@@ -61,8 +62,13 @@ class Plan:
 
     @cached_property
     def Q(self) -> int:
-        """Stored frequencies."""
-        return frequencies.independent(self.y.N, self.x.N)
+        """Stored frequencies, of those that are computed."""
+        return self.frequencies.Q if self.kx else frequencies.independent(self.y.N, self.x.N)
+
+    @cached_property
+    def frequencies(self) -> Frequencies:
+        """Those that are computed, as the CPU's transforms take them."""
+        return Frequencies(*self.lengths, range(self.x.N // 2 + 1) if self.kx is None else self.kx)
 
     @cached_property
     def covers(self) -> bool:
@@ -89,7 +95,7 @@ class Plan:
     @cached_property
     def _spectrum_shapes(self) -> dict[str, tuple[int, ...]]:
         samples, maps = self.S * self.tiles, self.C * self.phases
-        before = (3 * self.Q,) if self.kind == "cpu" else (3, self.Q) if self.bf16 else (self.Q,)
+        before = (PLANES * self.Q,) if self.kind == "cpu" else (3, self.Q) if self.bf16 else (self.Q,)
         return {"x": (*before, samples, maps), "w": (*before, self.F, maps), "y": (*before, samples, self.F)}
 
     @cached_property
@@ -128,7 +134,7 @@ class Plan:
     @cached_property
     def plane_scratch(self) -> int:
         """Numbers of scratch that one plane takes on its way."""
-        return scratch_numbers(*self.lengths)
+        return self.frequencies.scratch
 
     @property
     def paper_bytes(self) -> int:
@@ -157,6 +163,12 @@ class Plan:
     def pass_operations(self) -> float:
         """Real operations of one pass with its three transforms; the three passes differ only in their order."""
         return sum(self.transform_operations(name) for name in "xwy") + self.product_operations
+
+    @property
+    def points(self) -> int:
+        """Numbers of x, w and y in space."""
+        sizes = {"x": (self.S, self.C), "w": (self.F, self.C), "y": (self.S, self.F)}
+        return sum(prod(sizes[name]) * prod(window.size for window in self.windows(name)) for name in sizes)
 
     @property
     def cost(self) -> float:

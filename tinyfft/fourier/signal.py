@@ -77,7 +77,7 @@ def _by_matrices(
             if (values := cachefuls.joined(target, 1) if scale is None else None) is None:
                 values = room.take(target.shape[0] * B, *target.shape[2:])
             points = tuple(_shifted(*of_axis) for of_axis in zip(cell.points, windows, strict=True))
-            matrix_dft.inverse(numbers, points, plan.lengths, conjugate, room, values)
+            matrix_dft.inverse(numbers, points, plan.frequencies, conjugate, room, values)
             _write(target, values.reshape(target.shape), scale)
             if rectified is not None:
                 np.maximum(target, 0, out=rectified[pixels])

@@ -70,10 +70,10 @@ def _by_matrices(
                 lines = room.take(source.shape[0] * B, *source.shape[2:])
                 lines.reshape(source.shape)[...] = source
             if (direct := cachefuls.joined(target, 2)) is not None:
-                matrix_dft.forward(lines, cell.points, plan.lengths, conjugate, room, direct)
+                matrix_dft.forward(lines, cell.points, plan.frequencies, conjugate, room, direct)
             else:
                 numbers = room.take(len(out), len(lines))
-                matrix_dft.forward(lines, cell.points, plan.lengths, conjugate, room, numbers)
+                matrix_dft.forward(lines, cell.points, plan.frequencies, conjugate, room, numbers)
                 target[...] = numbers.reshape(target.shape)
 
     cachefuls.each(planes, plan, arena, transform)

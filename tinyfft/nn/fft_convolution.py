@@ -6,8 +6,9 @@
 
 Shapes, dtypes, errors  as in convolution_layer.py; the products and what is stored conjugated: tinyfft/fourier
 ReLU    that follows in a Sequential is done on the way: its output when y is written, its gradInput when gy is read
-Memory  from the arena. Below its limit a pass goes in chunks of the minibatch and of the output maps, `chunks` of them
-        the last time; raises LimitError, a MemoryError, if one sample and one map do not fit
+Memory  from the arena. A pass goes in chunks of the minibatch, of the output maps and of the frequencies, `chunks` of
+        them the last time, so that they stay below its limit; raises LimitError, a MemoryError, if one sample and one
+        map do not fit
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 """
 
@@ -47,7 +48,9 @@ class FFTConvolution(ConvolutionLayer):
                 y_hat = self._take("y", chunk, arena)
                 self._product(x_hat, w_hat, y_hat, transpose_b=True)
                 y, of_relu = (chunk.cut(array, "samples", "maps") for array in (output, rectified))
-                signal(y_hat, chunk.plan, "y", y, arena, bias=chunk.cut(self.bias, "maps"), rectified=of_relu)
+                bias, scale = (chunk.cut(self.bias, "maps"), None) if chunk.first else (None, 1)
+                of_relu = of_relu if chunk.last else None
+                signal(y_hat, chunk.plan, "y", y, arena, bias=bias, scale=scale, rectified=of_relu)
         return output if relu is None else rectified
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
@@ -102,8 +105,10 @@ class FFTConvolution(ConvolutionLayer):
         for chunk in self._chunks(plan, arena, *passes):
             with arena.frame(chunk.plan.arena_bytes):
                 gy_hat = self._take("y", chunk, arena)
-                gy = chunk.cut(gradOutput, "samples", "maps")
                 on_the_way = {name: chunk.cut(array, "samples", "maps") for name, array in of_relu.items()}
+                gy = chunk.cut(gradOutput, "samples", "maps")
+                if not chunk.first:
+                    gy, on_the_way = on_the_way.get("masked", gy), {}
                 spectrum(gy, chunk.plan, "y", gy_hat, arena, conjugate=True, **on_the_way)
                 if gradInput is not None:
                     with arena.frame(0):
@@ -113,7 +118,7 @@ class FFTConvolution(ConvolutionLayer):
         return gradInput
 
     def _gradInput(self, gradInput: Array, gy_hat: Array, chunk: Chunk, arena: Arena) -> None:
-        plan, first = chunk.plan, chunk.maps.start == 0
+        plan, first = chunk.plan, chunk.first and chunk.maps.start == 0
         w_hat = self._spectrum("w", self.weight, chunk, arena)
         gx_hat = self._take("x", chunk, arena)
         self._product(gy_hat, w_hat, gx_hat)
@@ -126,7 +131,7 @@ class FFTConvolution(ConvolutionLayer):
         gw_hat = self._take("w", chunk, arena)
         self._product(gy_hat, x_hat, gw_hat, transpose_a=True)
         signal(gw_hat, chunk.plan, "w", chunk.cut(self.gradWeight, "maps"), arena, scale=scale)
-        if self.bias is not None:
+        if self.bias is not None and chunk.first:  # which has the zero frequency
             gradBias, sums = chunk.cut(self.gradBias, "maps"), window_sums(gy_hat).sum(axis=0)
             gradBias += sums if scale == 1 else scale * sums
 
@@ -163,7 +168,7 @@ class FFTConvolution(ConvolutionLayer):
 
     def _chunks(self, plan: Plan, arena: Arena, *passes: str) -> tuple[Chunk, ...]:
         try:
-            found = chunks(plan, arena.limit)
+            found = chunks(plan, arena.limit, self.memory == "keep" or not self.train)
         except LimitError as error:
             raise LimitError(f"{self!r}: {error}: raise it") from error
         self.chunks = len(found)
