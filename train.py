@@ -202,21 +202,20 @@ def _loaders(config: Any, device: Any, data: Any) -> tuple[Any, Any]:
     import datasets
 
     mean, std = datasets.channel_statistics(data.train_images)
+    workers = config.data.workers
+    shared = {"batch_size": config.batch_size, "device": device, "mean": mean, "std": std, "workers": workers}
     train_loader = datasets.Loader(
         data.train_images,
         data.train_labels,
-        config.batch_size,
-        device,
         shuffle=True,
         crop=config.data.crop,
         flip=config.data.flip,
         seed=config.seed,
-        mean=mean,
-        std=std,
         # a last minibatch of another size would have algorithms chosen for it too, and weigh as much as a whole one
         drop_last=len(data.train_images) >= config.batch_size,
+        **shared,
     )
-    test_loader = datasets.Loader(data.test_images, data.test_labels, config.batch_size, device, mean=mean, std=std)
+    test_loader = datasets.Loader(data.test_images, data.test_labels, **shared)
     return train_loader, test_loader
 
 

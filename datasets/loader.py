@@ -6,15 +6,17 @@
 
 Shapes  input (S, C, H, W), target (S,); S is batch_size, but for a last batch that is smaller
 Dtypes  images uint8, labels int64 on the host; input `dtype`, target int64 on the device
-Order and augmentation follow from (seed, number of the epoch) alone: neither from the batch size nor from the device.
+Order and augmentation follow from (seed, number of the epoch) alone: not from the batch size, the device or `workers`.
 Raises ValueError for arguments that do not fit.
 """
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
+from datasets.ahead import ahead
 from tinyfft.backend import Array, Device
 
 _HOST = Device("cpu")
@@ -27,6 +29,7 @@ class Loader:
     crop        the largest shift, in pixels; 0 for none
     mean, std   per channel, of values from 0 to 1; those of the training set also when testing. Default: of `images`.
                 A channel whose std is 0 is only centred
+    workers     threads that make up to workers + 1 batches ahead; 0: each is made when it is asked for
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Loader:
         mean: Sequence[float] | np.ndarray | None = None,
         std: Sequence[float] | np.ndarray | None = None,
         drop_last: bool = False,
+        workers: int = 1,
     ) -> None:
         if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
             raise ValueError(
@@ -50,7 +54,8 @@ class Loader:
             )
         if labels.shape != images.shape[:1]:
             raise ValueError(f"Loader: labels have the shape {labels.shape}, expected {images.shape[:1]}")
-        for name, value, least in (("batch_size", batch_size, 1), ("crop", crop, 0), ("seed", seed, 0)):
+        limits = (("batch_size", batch_size, 1), ("crop", crop, 0), ("seed", seed, 0), ("workers", workers, 0))
+        for name, value, least in limits:
             if value < least:
                 raise ValueError(f"Loader: {name} is {value}, expected at least {least}")
         if drop_last and len(images) < batch_size:
@@ -64,7 +69,7 @@ class Loader:
         self.images, self.labels = images, labels
         self.batch_size, self.device, self.dtype = batch_size, device, np.dtype(dtype)
         self.shuffle, self.crop, self.flip = shuffle, crop, flip
-        self.seed, self.drop_last = seed, drop_last
+        self.seed, self.drop_last, self.workers = seed, drop_last, workers
 
     def __len__(self) -> int:
         """The number of batches of an epoch."""
@@ -72,38 +77,37 @@ class Loader:
         return whole + (rest > 0 and not self.drop_last)
 
     def epoch(self, number: int) -> Iterator[tuple[Array, Array]]:
-        """The batches of epoch `number`, each made when it is asked for. The arrays belong to the caller."""
+        """The batches of epoch `number`, made a little ahead from the first one on. The arrays belong to the caller."""
         if number < 0:
             raise ValueError(f"Loader: the epoch's number is {number}, expected at least 0")
         return self._batches(np.random.default_rng([self.seed, number]))
 
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-        n, C, H, W = self.images.shape
+        n = len(self.images)
         order = rng.permutation(n) if self.shuffle else np.arange(n)
         shifts = rng.integers(0, 2 * self.crop + 1, size=(n, 2))
         mirrored = rng.random(n) < 0.5
-        framed = self._frame(min(self.batch_size, n), C, H, W)
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            positions = slice(start, start + self.batch_size)
-            batch = self.images[order[positions]]
-            if self.flip:
-                chosen = mirrored[positions]
-                batch[chosen] = batch[chosen, :, :, ::-1]
-            input = self._shifted(batch, shifts[positions], framed) if self.crop else self._normalised(batch)
-            target = self.labels[order[positions]].astype(np.int64)
+        starts = range(0, len(self) * self.batch_size, self.batch_size)
+        parts = (slice(start, start + self.batch_size) for start in starts)
+        calls = (partial(self._batch, order[part], shifts[part], mirrored[part]) for part in parts)
+        for input, target in ahead(calls, self.workers):
+            # Here, not in a worker: which GPU and which stream are current, every thread says for itself.
             yield self.device.array(input), self.device.array(target)
 
-    def _frame(self, S: int, C: int, H: int, W: int) -> np.ndarray:
-        """Room for a batch with `crop` zeros on all sides. Only the middle is ever written, so the zeros stay."""
-        framed = _HOST.empty((S, C, H + 2 * self.crop, W + 2 * self.crop), self.dtype)
-        framed.fill(0)
-        return framed
+    def _batch(self, chosen: np.ndarray, shifts: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(input, target) on the host of the pictures with the numbers `chosen`; nothing of it is shared."""
+        images = self.images[chosen]
+        if self.flip:
+            images[mirrored] = images[mirrored, :, :, ::-1]
+        input = self._normalised(images)
+        return self._shifted(input, shifts) if self.crop else input, self.labels[chosen].astype(np.int64)
 
-    def _shifted(self, batch: np.ndarray, shifts: np.ndarray, framed: np.ndarray) -> np.ndarray:
-        S, _, H, W = batch.shape
-        framed = framed[:S]
+    def _shifted(self, input: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+        """Windows of the batch with `crop` zeros on all sides, shifts (S, 2) from the upper left corner."""
+        S, C, H, W = input.shape
+        framed = np.zeros((S, C, H + 2 * self.crop, W + 2 * self.crop), self.dtype)
         # Normalising straight into the frame, a row at a time, takes twice as long as this second copy.
-        framed[:, :, self.crop : self.crop + H, self.crop : self.crop + W] = self._normalised(batch)
+        framed[:, :, self.crop : self.crop + H, self.crop : self.crop + W] = input
         windows = np.lib.stride_tricks.sliding_window_view(framed, (H, W), axis=(2, 3))
         return windows[np.arange(S), :, shifts[:, 0], shifts[:, 1]]
 

@@ -25,7 +25,7 @@ def test_cifar_is_the_network_and_the_training_it_promises():
     assert (config.epochs, config.batch_size, config.algorithm, config.precision) == (10, 128, "auto", "fp32")
     assert dataclasses.astuple(config.optimizer) == (0.1, 0.9, True, 5e-4)
     assert (config.schedule.kind, config.loss.label_smoothing) == ("one_cycle", 0.1)
-    assert (config.data.name, config.data.crop, config.data.flip) == ("cifar10", 4, True)
+    assert dataclasses.astuple(config.data) == ("cifar10", 4, True, 1)
 
 
 def test_paper_is_timed_as_in_the_paper():
@@ -81,6 +81,9 @@ def test_an_override_reaches_a_table_that_the_file_leaves_out(tmp_path):
         ("batch_size=0", "batch_size is 0, expected at least 1"),
         ("epochs=0", "epochs is 0, expected at least 1"),
         ("seed=-1", "seed is -1, expected at least 0"),
+        ("data.workers=-1", "data.workers is -1, expected at least 0"),
+        ("data.workers=1.5", "data.workers is 1.5 (a number), expected an integer"),
+        ("workers=2", "unknown key workers, did you mean data.workers?"),
         ("arena.limit_bytes=-1", "arena.limit_bytes is -1, expected at least 0"),
         ("arena.limit_bytes=1e6", "arena.limit_bytes is 1000000.0 (a number), expected an integer"),
         ("limit_bytes=1", "unknown key limit_bytes, did you mean arena.limit_bytes?"),

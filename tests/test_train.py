@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import datasets
 import tinyfft
+import train as train_program
 from tinyfft import checkpoint
 from tinyfft.config import load_config
 
@@ -114,6 +116,25 @@ def test_the_resolved_configuration_runs_again_with_the_same_result(train, pictu
     weights = [checkpoint.read(tmp_path / name / "checkpoint.safetensors")[0]["0.weight"] for name in "abc"]
     assert np.array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
+
+
+def test_workers_change_no_result(train, pictures, tmp_path):
+    for count in (0, 3):
+        options = ("--set", "deterministic=true", f"data.workers={count}", "--out", count)
+        process = train("--config", "cifar", "--data", pictures, "--device", "cpu", *TINY, *options)
+        assert process.returncode == 0, process.stderr
+    alone, helped = (checkpoint.read(tmp_path / name / "checkpoint.safetensors")[0] for name in ("0", "3"))
+    assert {name: a.tobytes() for name, a in alone.items()} == {name: a.tobytes() for name, a in helped.items()}
+    losses = [[metrics(tmp_path / name)[0][key] for key in ("train_loss", "test_loss")] for name in ("0", "3")]
+    assert losses[0] == losses[1]
+
+
+def test_both_loaders_have_the_workers_of_the_configuration(rng):
+    images, labels = rng.integers(256, size=(6, 3, 4, 4), dtype=np.uint8), np.arange(6) % 2
+    data = datasets.Dataset("made up", ("a", "b"), images, labels, images, labels)
+    config = load_config("cifar", ["data.workers=3"])
+    loaders = train_program._loaders(config, tinyfft.current_device(), data)
+    assert [loader.workers for loader in loaders] == [3, 3]
 
 
 def test_without_out_a_run_gets_a_new_folder(train, pictures, tmp_path):

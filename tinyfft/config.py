@@ -25,6 +25,7 @@ class Data:
     name: str = key("cifar10", choices=("cifar10", "cifar10-sample"))
     crop: int = key(0, at_least=0)  # pixels
     flip: bool = False
+    workers: int = key(1, at_least=0)  # threads
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """datasets/loader.py against a plain loop over pictures, in float64, that shares only the random numbers."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -193,6 +195,53 @@ def test_epoch_follows_from_seed_and_number_alone(rng):
     assert whole_epoch(Loader(images, labels, 8, CPU, seed=6, **options), 1)[1].tolist() != second[1].tolist()
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("options", [{}, {"shuffle": True, "crop": 2, "flip": True}, {"crop": 3, "drop_last": True}])
+def test_workers_change_no_bit(rng, workers, options):
+    images, labels = pictures(rng, n=300, H=48, W=64)  # large enough for threads to meet in one batch's work
+    alone, helped = (Loader(images, labels, 32, CPU, seed=5, workers=count, **options) for count in (0, workers))
+    for number in (0, 1):
+        for (x, target), (expected_x, expected_target) in zip(helped.epoch(number), alone.epoch(number), strict=True):
+            assert x.tobytes() == expected_x.tobytes()
+            assert target.tobytes() == expected_target.tobytes()
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("crop", [0, 2])
+def test_a_batch_belongs_to_whom_it_was_given(rng, workers, crop):
+    """What is written into one batch shows up in no other one, and later batches leave it alone."""
+    images, labels = pictures(rng, n=40)
+    loader = Loader(images, labels, 4, CPU, crop=crop, workers=workers)
+    expected = [(x.copy(), target.copy()) for x, target in loader.epoch(0)]
+    kept = []
+    for (x, target), (expected_x, expected_target) in zip(loader.epoch(0), expected, strict=True):
+        np.testing.assert_array_equal(x, expected_x)
+        np.testing.assert_array_equal(target, expected_target)
+        x.fill(len(kept))
+        target.fill(len(kept))
+        kept.append((x, target))
+    assert [(np.unique(x).tolist(), np.unique(t).tolist()) for x, t in kept] == [([i], [i]) for i in range(10)]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_failure_is_raised_at_its_batch(rng, workers):
+    images, labels = pictures(rng)
+    loader = Loader(images, labels, 2, CPU, workers=workers)
+    loader.labels = labels[:5]  # too few from the third batch on
+    batches = loader.epoch(0)
+    assert [next(batches)[1].tolist() for _ in range(2)] == [[0, 1], [2, 3]]
+    with pytest.raises(IndexError, match="out of bounds"):
+        next(batches)
+
+
+def test_an_epoch_left_early_leaves_no_thread(rng):
+    threads = set(threading.enumerate())
+    for _ in Loader(*pictures(rng), 1, CPU, workers=2).epoch(0):
+        assert set(threading.enumerate()) > threads
+        break
+    assert set(threading.enumerate()) == threads
+
+
 def test_two_epochs_at_once_do_not_disturb_each_other(rng):
     images, labels = pictures(rng, n=12)
     loader = Loader(images, labels, 4, CPU, shuffle=True, crop=2, flip=True)
@@ -238,6 +287,7 @@ def test_any_sizes(sizes, batch_size, crop, flip, seed):
         ({"batch_size": 0}, "Loader: batch_size is 0, expected at least 1"),
         ({"crop": -1}, "Loader: crop is -1, expected at least 0"),
         ({"seed": -1}, "Loader: seed is -1, expected at least 0"),
+        ({"workers": -1}, "Loader: workers is -1, expected at least 0"),
         ({"batch_size": 11, "drop_last": True}, "batch_size is 11, expected at most 10 with drop_last"),
         ({"images": np.zeros((10, 3, 6, 5))}, r"images are float64 \(10, 3, 6, 5\), expected uint8"),
         ({"images": np.zeros((10, 6, 5), np.uint8)}, r"images are uint8 \(10, 6, 5\)"),
