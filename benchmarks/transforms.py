@@ -50,7 +50,7 @@ def measure(device: tinyfft.Device, N: int, options: argparse.Namespace) -> dict
     limit, row = launch.shared_limit(device), {"N": N}
     for stem, arguments in (
         ("spectrum", (planes, hat, None, None)),  # without ReLU's mask
-        ("signal", (hat, planes, None, xp.float32(1), None)),  # without bias and ReLU
+        ("signal", (hat, planes, None, xp.float32(1))),  # without bias
     ):
         special = kernel.specialise(stem, plan, "x", (size, size), limit, conjugate=False)
         special = replace(special, planes=options.planes or special.planes, blocks=options.blocks or special.blocks)

@@ -1,9 +1,8 @@
 /* signal: half spectra -> real planes, cropped to what is wanted, with the bias on the way out.
    Computes  planes[a][b] = (inverse DFT of hat[:][(a, tile)][(phase, b)]), ROWS x COLUMNS of it from SHIFT_Y, SHIFT_X on
-             around the circle, + bias[b]; with ACCUMULATE planes += scale * that instead; with RELU rectified =
-             max(planes, 0) as well
+             around the circle, + bias[b]; with ACCUMULATE planes += scale * that instead; with RELU max(that, 0)
    Input     hat     number  [Q][A T][P B], frequency first, the independent frequencies alone; conjugated if CONJUGATE
-   Output    planes  real    [A][B][h][w], each sample contiguous, rectified alike; pixels outside the windows are left alone
+   Output    planes  real    [A][B][h][w], each sample contiguous; pixels outside the windows are left alone
    Grid      x: groups of PLANES planes, y: tile and phase     Block  THREADS, each one line in registers
    Shared    HALF * (2 * PAIRS + 1) * PLANES * sizeof(real2): the lines of the half spectrum, planes innermost
    Requires  the macros of fourier.cuh, SHIFT_Y, SHIFT_X, ACCUMULATE, and PAIRED: two columns can be written as one
@@ -12,7 +11,7 @@
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __restrict__ bias, const real scale,
-       real* __restrict__ rectified, const Layout layout) {
+       const Layout layout) {
     SHARED(real2, half);
     const Cell cell = cell_of_block(layout, blockIdx.y);
     const int first = blockIdx.x * PLANES;
@@ -76,11 +75,8 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
             } else {
                 z = make_real2(z.x + add, z.y + add);
             }
+            if (RELU) z = make_real2(z.x < 0 ? real(0) : z.x, z.y < 0 ? real(0) : z.y);  // so that NaN stays NaN
             store_pair(planes, pixel, left && in_row, right && in_row, z);
-            // written so that NaN stays NaN
-            if (RELU)
-                store_pair(rectified, pixel, left && in_row, right && in_row,
-                           make_real2(z.x < 0 ? real(0) : z.x, z.y < 0 ? real(0) : z.y));
         }
     }
 }

@@ -1,7 +1,8 @@
 /* spectrum: real planes -> half spectra, zero padding on the way in.
    Computes  out[q][(a, tile)][(phase, b)] = sum_{y,x} window of plane (a, b) [y][x] exp(-2 pi i (ky y / NY + kx x / NX)),
              conjugated if CONJUGATE; two columns at a time as one complex line along y, then rows of the half spectrum.
-             With RELU the planes are first multiplied by the mask [rectified > 0], and written to `masked` as well
+             With RELU the planes are first multiplied by the mask [rectified > 0], and written to `masked` as well,
+             which may be the planes themselves
    Input     planes  real    [A][B][h][w], each sample contiguous; rectified alike
    Output    out     number  [Q][A T][P B], frequency first, the independent frequencies alone (fourier.cuh); masked as
              the planes
@@ -10,9 +11,15 @@
    Requires  the macros of fourier.cuh, and PAIRED: two columns can be read as one real2; with RELU no two windows meet */
 #include "fourier.cuh"
 
+#if RELU
+#define ALONE /* planes and masked may be one */
+#else
+#define ALONE __restrict__
+#endif
+
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
-spectrum(const real* __restrict__ planes, number* __restrict__ out, const real* __restrict__ rectified,
-         real* __restrict__ masked, const Layout layout) {
+spectrum(const real* ALONE planes, number* __restrict__ out, const real* __restrict__ rectified, real* ALONE masked,
+         const Layout layout) {
     SHARED(real2, half);
     const Cell cell = cell_of_block(layout, blockIdx.y);
     const int first = blockIdx.x * PLANES;
@@ -28,9 +35,13 @@ spectrum(const real* __restrict__ planes, number* __restrict__ out, const real* 
 #pragma unroll
         for (int n = 0; n < ROWS; ++n) {
             const bool in_row = inside(cell.row, STRIDE_Y, n, layout.y.size);
-            const long long pixel = start + STRIDE_Y * n * WIDTH;
-            v[n] = load_pair(planes, pixel, left && in_row, right && in_row);
-            if (RELU) {
+            v[n] = load_pair(planes, start + STRIDE_Y * n * WIDTH, left && in_row, right && in_row);
+        }
+        if (RELU) {  // when all is read: a store that might hit what is read next would be waited for
+#pragma unroll
+            for (int n = 0; n < ROWS; ++n) {
+                const bool in_row = inside(cell.row, STRIDE_Y, n, layout.y.size);
+                const long long pixel = start + STRIDE_Y * n * WIDTH;
                 const real2 mask = load_pair(rectified, pixel, left && in_row, right && in_row);
                 v[n] = make_real2(mask.x > 0 ? v[n].x : real(0), mask.y > 0 ? v[n].y : real(0));
                 store_pair(masked, pixel, left && in_row, right && in_row, v[n]);

@@ -49,7 +49,7 @@ def test_signal_is_cropped_around_the_circle(lengths, conjugate, rng):
     y = poisoned((2, 3, *sizes), np.float32)
     special = specialise("signal", plan, "x", sizes, SHARED, conjugate=conjugate)
     for layout in launches(y.shape, plan.windows("x"), apart=False):
-        host_gpu.run(special, layout, hat, y, bias, 1.0, None)
+        host_gpu.run(special, layout, hat, y, bias, 1.0)
     rows, columns = (
         (np.arange(n) + window.shift) % N for n, N, window in zip(sizes, lengths, plan.windows("x"), strict=True)
     )
@@ -78,7 +78,7 @@ def test_tiles_and_phases_there_and_back(tile, stride, kind, bound, rng):
         shifts = tuple(window.shift for window in windows)
         hat = np.stack([_turned(hat[q], q, plan.lengths, shifts) for q in range(plan.Q)]).astype(hat.dtype)
     for layout in launches(x.shape, windows, apart=True):
-        host_gpu.run(inverse, layout, hat, back, None, -0.5, None)
+        host_gpu.run(inverse, layout, hat, back, None, -0.5)
     readings = np.zeros(11)
     for t in range(windows[0].tiles):
         for r in range(windows[0].phases):
@@ -95,7 +95,7 @@ def test_some_maps_of_each_sample(rng):
     options = {"conjugate": False, "aligned": False}
     (layout,) = launches((2, 2, 6, 5), plan.windows("x"), apart=False, pitch=5)
     host_gpu.run(specialise("spectrum", plan, "x", (6, 5), SHARED, **options), layout, every[:, 1:3], hat, None, None)
-    host_gpu.run(specialise("signal", plan, "x", (6, 5), SHARED, **options), layout, hat, back[:, 1:3], None, 1.0, None)
+    host_gpu.run(specialise("signal", plan, "x", (6, 5), SHARED, **options), layout, hat, back[:, 1:3], None, 1.0)
     assert error(hat.real, stored(np.fft.fft2(every[:, 1:3].astype(np.float64)), (6, 5)).real) <= FP32_BOUND
     assert error(back[:, 1:3], every[:, 1:3]) <= FP32_BOUND
     assert np.isnan(back[:, [0, 3, 4]]).all()
@@ -127,7 +127,7 @@ def test_a_missing_barrier_is_seen(stem, rng):
     planes = rng.standard_normal((2, 3, 6, 6)).astype(np.float32)
     hat = rng.standard_normal((*plan.spectrum_shape("x"), 2)).astype(np.float32).view(np.complex64)[..., 0].copy()
     (layout,) = launches(planes.shape, plan.windows("x"), apart=False)
-    arguments = (planes, hat, None, None) if stem == "spectrum" else (hat, planes, None, np.float32(1), None)
+    arguments = (planes, hat, None, None) if stem == "spectrum" else (hat, planes, None, np.float32(1))
 
     def without_barrier(source):
         assert source.count("__syncthreads();") == 1

@@ -81,7 +81,7 @@ def test_the_papers_memory_table(S, n, f, out, megabytes):
 def test_one_sample_and_one_map_need_no_cacheful_of_scratch(itemsize):
     axis = next(c for c in candidates(Axis(16, 3), kind="cpu") if c.tile is None)
     one = Plan(1, 2, 1, axis, axis, itemsize)
-    planes = 2 * itemsize * (16 * 16 + 2 * 9 * 16 + 3 * 130)  # of two input maps: points, half way, spectrum
+    planes = 2 * itemsize * (2 * 16 * 16 + 2 * 9 * 16 + 3 * 130)  # of two maps: mask, points, half way, spectrum
     assert one.lengths == (16, 16)
     assert one.spectra_bytes + planes <= one.arena_bytes <= one.spectra_bytes + planes + 8 * 256
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from measure import FP64_BOUND, error
+from measure import FP32_BOUND, FP64_BOUND, error
 
 from tinyfft import nn
 from tinyfft.backend import to_host
@@ -137,6 +137,64 @@ def test_buffers_are_written_again_while_shapes_stay(device, rng):
         y, dx = chain.forward(x), chain.backward(x, dy)
         results.append([y, dx, *(m.output for _, m in chain.modules() if not isinstance(m, nn.Flatten))])
     assert [a is b for a, b in zip(*results, strict=True)] == [True] * len(results[0])
+
+
+def deep(device, rng):
+    """Six modules that keep their input's shape, an input and a gradient."""
+    maps = {"in_channels": 3, "out_channels": 3, "kernel_size": 3, "padding": 1}
+    chain = nn.Sequential(
+        nn.FFTConvolution(**maps),
+        nn.ReLU(),
+        nn.BatchNormalization(3),
+        nn.ReLU(),
+        nn.DirectConvolution(**maps),
+        nn.ReLU(),
+    )
+    return chain, *(device.array(rng.standard_normal((2, 3, 6, 5), dtype=np.float32)) for _ in range(2))
+
+
+def test_backward_lends_two_arrays_in_turn(device, rng):
+    chain, x, dy = deep(device, rng)
+    before = to_host(dy).copy()
+    chain.forward(x)
+    chain.backward(x, dy)
+    assert len({id(chain[i].gradInput.base) for i in range(len(chain))}) == 2
+    assert np.array_equal(to_host(dy), before)
+
+
+def test_halves_after_a_whole_backward_have_gradients_of_their_own(device, rng):
+    chain, x, dy = deep(device, rng)
+    results = []
+    for halves in (False, True):
+        chain.zeroGradParameters()
+        chain.forward(x)
+        if halves:
+            chain.updateGradInput(x, dy)
+            chain.accGradParameters(x, dy)
+        else:
+            chain.backward(x, dy)
+        results.append([to_host(a).copy() for a in (chain.gradInput, *chain.parameters()[1])])
+    for whole, half in zip(*results, strict=True):
+        assert error(half, whole) <= FP32_BOUND
+    assert len({id(chain[i].gradInput) for i in range(len(chain))}) == len(chain)
+
+
+def test_relu_writes_over_what_nobody_reads_again(device, rng):
+    chain, x, _ = deep(device, rng)
+    chain.forward(x)
+    assert [chain[i].output is chain[i + 1].output for i in range(5)] == [True, False, True, False, True]
+
+
+def test_relu_leaves_alone_what_is_read_again(device, rng):
+    chain = nn.Sequential(nn.MaxPool(2), nn.ReLU(), nn.ReLU())
+    x = device.array(rng.standard_normal((2, 3, 4, 4)))
+    chain.forward(x)
+    assert np.array_equal(to_host(chain[0].output), to_host(nn.MaxPool(2).forward(x)))
+    assert to_host(chain[0].output).min() < 0
+    first = nn.Sequential(nn.ReLU())
+    kept = to_host(x).copy()
+    first.forward(x)
+    assert np.array_equal(to_host(x), kept)
 
 
 def test_add_and_len():

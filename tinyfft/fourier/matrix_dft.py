@@ -61,8 +61,8 @@ class Frequencies(NamedTuple):
 
     @property
     def scratch(self) -> int:
-        """Real numbers for one plane on its way: as points, with one axis transformed, and as a spectrum."""
-        return self.Ny * self.Nx + 2 * len(self.kx) * self.Ny + PLANES * self.Q
+        """Real numbers for one plane on its way: a mask, points, with one axis transformed, and as a spectrum."""
+        return 2 * self.Ny * self.Nx + 2 * len(self.kx) * self.Ny + PLANES * self.Q
 
     def columns(self, hat: Array) -> Iterator[tuple[slice, int, Array]]:
         """(which of kx, stored ky, view (kx, 3 ky, n)) of the parts of hat (3 Q, n)."""

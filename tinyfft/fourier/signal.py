@@ -2,11 +2,11 @@
 
 Computes  planes[a, b] = (inverse DFT of hat[:, (a, tile), (phase, b)])[wanted rows, wanted columns] + bias[b]
           with `scale`, planes += scale * that instead: gradients add up, and so do overlapping tiles
-          with `rectified`, rectified = max(planes, 0) as well: ReLU's output on the way
+          with `relu`, planes = max(that, 0): ReLU's output on the way
 Input     hat     complex  (Q, A T, P B), frequency first; `conjugate` if it holds the conjugate spectra; after bf16
           products (3, Q, A T, P B), as product.py writes them, and on the CPU (3 Q, A T, P B), where the bias is added
           to hat's own zero frequency
-Output    planes  real     (A, B, h, w), rectified alike; rows and columns outside the plan's windows are left alone
+Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left alone
 Tiles are added in one fixed order, so that the same input gives the same bits.
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
 Kernel    kernels/signal.cu, launched by tinyfft/fourier/launch.py
@@ -33,16 +33,16 @@ def signal(
     bias: Array | None = None,
     scale: float | None = None,
     conjugate: bool = False,
-    rectified: Array | None = None,
+    relu: bool = False,
 ) -> None:
     """Write (`scale` None) or add the planes whose half spectra are `hat`, the plan's "x", "w" or "y"."""
     check_arrays(planes, plan, name, hat)
     if arena.device.kind == "cuda":
-        arguments = (hat, planes, bias, planes.dtype.type(1 if scale is None else scale), rectified)
-        options = {"conjugate": conjugate, "accumulate": scale is not None, "relu": rectified is not None}
+        arguments = (hat, planes, bias, planes.dtype.type(1 if scale is None else scale))
+        options = {"conjugate": conjugate, "accumulate": scale is not None, "relu": relu}
         launch.run("signal", plan, name, planes, arena.device, arguments, **options)
     else:
-        _by_matrices(hat, plan, name, planes, arena, bias, scale, conjugate, rectified)
+        _by_matrices(hat, plan, name, planes, arena, bias, scale, conjugate, relu)
 
 
 def _by_matrices(
@@ -54,21 +54,20 @@ def _by_matrices(
     bias: Array | None,
     scale: float | None,
     conjugate: bool,
-    rectified: Array | None,
+    relu: bool,
 ) -> None:
     rows, columns = windows = plan.windows(name)
     if bias is not None:
         constant = hat[0].reshape(-1, len(bias))  # the zero frequency
         constant += plan.lengths[0] * plan.lengths[1] * bias
-    planes, rectified = cachefuls.in_lines(plan, name, planes, rectified)
+    (planes,) = cachefuls.in_lines(plan, name, planes)
     A, B = planes.shape[:2]
     hat = hat.reshape(-1, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
 
     def transform(samples: slice, room: Room) -> None:
         for cell in cachefuls.cells(windows):
             room.clear()
-            source, pixels = hat[:, samples, *cell.index], (samples, slice(None), *cell.pixels)
-            target = planes[pixels]
+            source, target = hat[:, samples, *cell.index], planes[samples, :, *cell.pixels]
             if not target.size:
                 continue
             if (numbers := cachefuls.joined(source, 2)) is None:
@@ -79,8 +78,8 @@ def _by_matrices(
             points = tuple(_shifted(*of_axis) for of_axis in zip(cell.points, windows, strict=True))
             matrix_dft.inverse(numbers, points, plan.frequencies, conjugate, room, values)
             _write(target, values.reshape(target.shape), scale)
-            if rectified is not None:
-                np.maximum(target, 0, out=rectified[pixels])
+            if relu:
+                np.maximum(target, 0, out=target)
 
     cachefuls.each(planes, plan, arena, transform)
 

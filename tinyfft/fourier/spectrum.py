@@ -1,7 +1,8 @@
 """spectrum: real planes -> half spectra, zeros added on the way in.
 
 Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b), at frequency q; conjugated on request
-          with `rectified`, ReLU's output, of masked = planes where rectified > 0, else 0: ReLU's gradInput on the way
+          with `rectified`, ReLU's output, of masked = planes where rectified > 0, else 0: ReLU's gradInput on the way;
+          `masked` may be the planes
 Input     planes  real     (A, B, h, w); rectified alike
 Output    out     complex  (Q, A T, P B), frequency first; masked as the planes
           for bf16 products (3, Q, A T, P B): bfloat16 bits of the real parts, the imaginary parts and their sums
@@ -61,7 +62,7 @@ def _by_matrices(
             room.clear()
             target, pixels = out[:, samples, *cell.index], (samples, slice(None), *cell.pixels)
             if rectified is not None:
-                _mask(planes[pixels], rectified[pixels], masked[pixels])
+                _mask(planes[pixels], rectified[pixels], masked[pixels], room)
             source = (planes if rectified is None else masked)[pixels]
             if not source.size:
                 target.fill(0)
@@ -79,9 +80,10 @@ def _by_matrices(
     cachefuls.each(planes, plan, arena, transform)
 
 
-def _mask(gradient: Array, rectified: Array, masked: Array) -> None:
-    np.greater(rectified, 0, out=masked)  # as nn/activation.py does, and why
-    masked *= gradient
+def _mask(gradient: Array, rectified: Array, masked: Array, room: Room) -> None:
+    ones = room.take(*gradient.shape)
+    np.greater(rectified, 0, out=ones)  # as nn/activation.py does, and why
+    np.multiply(gradient, ones, out=masked)
 
 
 def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:

@@ -15,6 +15,8 @@ from tinyfft.nn.module import Module
 
 
 class ReLU(Module):
+    in_place = True
+
     def updateOutput(self, input: Array) -> Array:
         self._check(input)
         return self.xp.maximum(input, 0, out=self._buffer("output", input.shape, input.dtype))
@@ -22,11 +24,8 @@ class ReLU(Module):
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         self._check(input, gradOutput)
         gradInput = self._buffer("gradInput", input.shape, input.dtype)
-        # The comparison writes 0.0 and 1.0 straight into the result: no mask, and no copy under one, which NumPy does
-        # seven times slower than a product.
-        self.xp.greater(self.output, 0, out=gradInput)
-        gradInput *= gradOutput
-        return gradInput
+        # a product, as NumPy copies under a mask seven times slower
+        return self.xp.multiply(gradOutput, self.xp.greater(self.output, 0), out=gradInput)
 
     def _check(self, input: Array, gradOutput: Array | None = None) -> None:
         self._check_array(input)

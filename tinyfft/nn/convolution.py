@@ -39,12 +39,15 @@ class Convolution(FFTConvolution, DirectConvolution):
     __init__.__doc__ = FFTConvolution.__init__.__doc__
 
     def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
-        """y, by its own method; with `relu`, the module that follows, its output, on the way if the method can."""
+        """y, by its own method; with `relu`, the module that follows, its output in place of y."""
         method = self._method("updateOutput", input)
         if method is FFTConvolution:
             return method.updateOutput(self, input, relu)
         output = method.updateOutput(self, input)
-        return output if relu is None else relu.updateOutput(output)
+        if relu is not None:
+            relu.output = output
+            relu.updateOutput(output)
+        return output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         return self._method("updateGradInput", input, gradOutput).updateGradInput(self, input, gradOutput)

@@ -23,6 +23,7 @@ from tinyfft.nn.module import Module
 class ConvolutionLayer(Module):
     precisions = {"cpu": ("fp32",), "cuda": ("fp32",)}
     """What the method can compute on each kind of device."""
+    rereads_output = False
     chunks: int = 0
     """In how many chunks the last Fourier pass went; 0 before the first one."""
     kept_bytes: int = 0

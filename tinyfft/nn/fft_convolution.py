@@ -5,7 +5,7 @@
     accGradParameters  gw = signal( spectrum(x)  . conj spectrum(gy) )    summed over the minibatch
 
 Shapes, dtypes, errors  as in convolution_layer.py; the products and what is stored conjugated: tinyfft/fourier
-ReLU    that follows in a Sequential is done on the way: its output when y is written, its gradInput when gy is read
+ReLU    that follows in a Sequential is done on the way: y is its output at once, its gradInput is written as gy is read
 Memory  from the arena. A pass goes in chunks of the minibatch, of the output maps and of the frequencies, `chunks` of
         them the last time, so that they stay below its limit; raises LimitError, a MemoryError, if one sample and one
         map do not fit
@@ -35,11 +35,10 @@ class FFTConvolution(ConvolutionLayer):
     __init__.__doc__ = ConvolutionLayer.__init__.__doc__
 
     def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
-        """y; with `relu`, the module that follows, its output too, which is returned."""
+        """y; with `relu`, the module that follows, its output in place of y."""
         plan = self._check_input(input)
         shape = (plan.S, plan.F, plan.y.axis.out, plan.x.axis.out)
         output = self._buffer("output", shape, self.dtype)
-        rectified = None if relu is None else relu._buffer("output", shape, self.dtype)
         arena = current_arena(self.device)
         for chunk in self._chunks(plan, arena, "updateOutput"):
             with arena.frame(chunk.plan.arena_bytes):
@@ -47,11 +46,13 @@ class FFTConvolution(ConvolutionLayer):
                 w_hat = self._spectrum("w", self.weight, chunk, arena, forward=True)
                 y_hat = self._take("y", chunk, arena)
                 self._product(x_hat, w_hat, y_hat, transpose_b=True)
-                y, of_relu = (chunk.cut(array, "samples", "maps") for array in (output, rectified))
                 bias, scale = (chunk.cut(self.bias, "maps"), None) if chunk.first else (None, 1)
-                of_relu = of_relu if chunk.last else None
-                signal(y_hat, chunk.plan, "y", y, arena, bias=bias, scale=scale, rectified=of_relu)
-        return output if relu is None else rectified
+                of_relu = relu is not None and chunk.last
+                y = chunk.cut(output, "samples", "maps")
+                signal(y_hat, chunk.plan, "y", y, arena, bias=bias, scale=scale, relu=of_relu)
+        if relu is not None:
+            relu.output = output
+        return output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         return self._backward(input, gradOutput, 1, ("updateGradInput",))

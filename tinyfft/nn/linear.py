@@ -20,6 +20,8 @@ from tinyfft.nn.module import Module
 
 
 class Linear(Module):
+    rereads_output = False
+
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, dtype: Any = "float32", init: str = "torch7"
     ) -> None:

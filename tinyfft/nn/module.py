@@ -26,6 +26,8 @@ class Module:
     parameter_names: tuple[str, ...] = ()  # weight -> gradWeight, bias -> gradBias
     buffer_names: tuple[str, ...] = ()
     fuses: tuple[type, ...] = ()  # kinds of modules that this one does on its way, where one follows in a Sequential
+    in_place = False  # whether output may be the input's array, and gradInput that of gradOutput, as the caller likes
+    rereads_output = True  # whether `backward` reads `output`; if not, a module behind this one may write over it
     dtype: np.dtype | None = None  # a layer with parameters has one, and takes no other input
 
     def __init__(self) -> None:

@@ -23,6 +23,7 @@ from tinyfft.nn.module import Module
 
 
 class BatchNormalization(Module):
+    rereads_output = False
     buffer_names = ("running_mean", "running_var")
 
     def __init__(

@@ -6,6 +6,10 @@
 
 A module that `fuses` the one behind it gets it as a last argument of updateOutput and backward, and fills its output
 and gradInput on the way. updateGradInput and accGradParameters go through the modules one by one.
+
+Memory  A module that works `in_place` gets its input as its output, if the module before does not read it again: then
+        both hold what the later one has made. In `backward` two arrays are lent to the modules in turn, as their
+        gradInput, and one that works `in_place` gets its gradOutput: each is right until the next module has run.
 An error inside the chain is raised again with the module's index (from 0) and kind before it.
 Source  torch/nn, Sequential.lua
 """
@@ -20,6 +24,7 @@ from tinyfft.nn.module import Module
 class Sequential(Module):
     def __init__(self, *modules: Module) -> None:
         self._modules: list[Module] = []
+        self._lent: list[Array | None] = [None, None]
         super().__init__()
         for module in modules:
             self.add(module)
@@ -48,13 +53,19 @@ class Sequential(Module):
             self._modules[0].needs_gradInput = needed
 
     def updateOutput(self, input: Array) -> Array:
+        spare = False  # whether nobody reads `input` again
         for index, module, fused in self._steps():
+            if module.in_place and spare:
+                module.output = input
             input = self._call(index, module.updateOutput, input, *fused)
+            spare = not (fused or (module,))[-1].rereads_output
         self.output = input
         return input
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         for index, module, module_input in self._backwards(input):
+            if self._is_lent(module.gradInput):  # accGradParameters will need those of all modules
+                module.gradInput = None
             gradOutput = self._call(index, module.updateGradInput, module_input, gradOutput)
         self.gradInput = gradOutput
         return gradOutput
@@ -67,6 +78,9 @@ class Sequential(Module):
     def backward(self, input: Array, gradOutput: Array, scale: float = 1) -> Array | None:
         """Each module's own `backward`, from the end: a convolution transforms its gradOutput once for both halves."""
         for index, module, fused in reversed(self._steps()):
+            gradient = gradOutput
+            for behind in reversed(range(index, index + 1 + len(fused))):
+                gradient = self._lend_gradInput(behind, self._input_of(behind, input), gradient)
             gradOutput = self._call(index, module.backward, self._input_of(index, input), gradOutput, scale, *fused)
         self.gradInput = gradOutput
         return gradOutput
@@ -92,9 +106,34 @@ class Sequential(Module):
             module.weights_changed()
 
     def clearState(self) -> Self:
+        self._lent = [None, None]
         for module in self._modules:
             module.clearState()
         return super().clearState()
+
+    def _lend_gradInput(self, index: int, input: Array, gradOutput: Array) -> Array:
+        """Give a module the array to write its gradInput in; returns it, or gradOutput if it needs none."""
+        module = self._modules[index]
+        if not module.needs_gradInput or not isinstance(input, self.xp.ndarray):
+            return gradOutput
+        if module.in_place and self._is_lent(gradOutput):
+            module.gradInput = gradOutput
+        else:
+            module.gradInput = self._lend(module.gradInput, input, gradOutput)
+        return module.gradInput
+
+    def _lend(self, held: Array | None, input: Array, gradOutput: Array) -> Array:
+        """An array like `input`: `held`, if it is that, in the one of two buffers where gradOutput does not lie."""
+        free = 1 if self._lent[0] is not None and gradOutput.base is self._lent[0] else 0
+        if self._lent[free] is None or self._lent[free].nbytes < input.nbytes:
+            self._lent[free] = self.device.empty((input.nbytes,), "uint8")
+        buffer = self._lent[free]
+        if held is not None and held.base is buffer and (held.shape, held.dtype) == (input.shape, input.dtype):
+            return held
+        return buffer[: input.nbytes].view(input.dtype).reshape(input.shape)
+
+    def _is_lent(self, array: Array | None) -> bool:
+        return array is not None and any(array.base is lent for lent in self._lent if lent is not None)
 
     def _steps(self) -> list[tuple[int, Module, tuple[Module, ...]]]:
         """(index, module, the module behind it if it does that on its way), each module in one step alone."""
