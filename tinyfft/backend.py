@@ -9,6 +9,7 @@ have the same names in both.
 import ctypes
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyfft.blockwise import blockwise
 from tinyfft.kernel_source import kernel_source
 
 Array = Any  # numpy.ndarray or cupy.ndarray
@@ -50,6 +52,16 @@ class Device:
     def array(self, values: Any, dtype: Any = None) -> Array:
         """`values` (host or device) as an array of this device; no copy if it is one already."""
         return self.xp.asarray(values, dtype)
+
+    def blockwise(self, work: Callable[..., None], *arrays: Array) -> None:
+        """Call work(*blocks) for the same rows of all arrays until all are done, as blockwise.py says.
+
+        On a GPU one block is all: its cores share one memory, and each call is a launch.
+        """
+        if self.kind == "cpu":
+            blockwise(work, *arrays)
+        else:
+            work(*arrays)
 
     def synchronize(self) -> None:
         """Wait until all work queued on this device is done."""

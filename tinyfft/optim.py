@@ -40,7 +40,6 @@ class SGD:
         self.learning_rate = learning_rate
         self.momentum, self.weight_decay = float(momentum), float(weight_decay)
         self.nesterov = bool(nesterov)
-        self._step = self.device.empty(weights.shape, weights.dtype)
         self.velocity: Array | None = None
         if momentum:
             self.velocity = self.device.empty(weights.shape, weights.dtype)
@@ -59,19 +58,8 @@ class SGD:
 
     def step(self) -> None:
         """One step down the gradients that are there now."""
-        g, step = self.gradients, self._step
-        if self.weight_decay:
-            self.xp.multiply(self.weights, self.weight_decay, out=step)
-            step += g
-            g = step
-        if self.velocity is not None:
-            self.velocity *= self.momentum
-            self.velocity += g
-        if self.velocity is None or self.nesterov:
-            self._descend(g, self.learning_rate)
-        if self.velocity is not None:
-            # Nesterov's d is a sum: its two halves are subtracted one by one, which spares a third array.
-            self._descend(self.velocity, self.learning_rate * (self.momentum if self.nesterov else 1.0))
+        arrays = [array for array in (self.weights, self.gradients, self.velocity) if array is not None]
+        self.device.blockwise(self._update, *arrays)
         backend.count_step()
 
     def state(self) -> dict[str, Array]:
@@ -84,9 +72,21 @@ class SGD:
             f"weight_decay={self.weight_decay:g})"
         )
 
-    def _descend(self, direction: Array, rate: float) -> None:
-        self.xp.multiply(direction, rate, out=self._step)
-        self.weights -= self._step
+    def _update(self, weights: Array, g: Array, velocity: Array | None = None) -> None:
+        step = self.device.empty(g.shape, g.dtype)
+        if self.weight_decay:
+            self.xp.multiply(weights, self.weight_decay, out=step)
+            step += g
+            g = step
+        if velocity is not None:
+            velocity *= self.momentum
+            velocity += g
+        if velocity is None or self.nesterov:
+            weights -= self.xp.multiply(g, self.learning_rate, out=step)
+        if velocity is not None:
+            # Nesterov's d is a sum: its two halves are subtracted one by one, which spares a third array.
+            rate = self.learning_rate * (self.momentum if self.nesterov else 1.0)
+            weights -= self.xp.multiply(velocity, rate, out=step)
 
 
 @dataclass(frozen=True)

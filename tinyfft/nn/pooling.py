@@ -86,5 +86,5 @@ class AveragePool(_Pool):
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         windows = self._windows(input, gradOutput)
         gradInput = self._buffer("gradInput", input.shape, input.dtype)
-        pooling.average_pool_gradient(gradOutput, gradInput, windows, self.device, self._buffer)
+        pooling.average_pool_gradient(gradOutput, gradInput, windows, self.device)
         return gradInput

@@ -4,9 +4,10 @@ max_pool, average_pool                    write output (S, C, oH, oW)
 max_pool_gradient, average_pool_gradient  write gradInput (S, C, H, W)
 Windows  (rows, columns), an Axis each: size, kernel, stride, padding
 Buffer   called with a name, a shape and a dtype, it gives scratch memory and keeps it
-On the CPU each goes in kH kW passes over strided views, one for each place in the window. On a GPU so do means, while
-the largest values take one kernel (max_pool.py). It knows no strides: an input or gradOutput that is not contiguous is
-first copied in C order, which reads it once where passes over strided views would read it kH kW times.
+On the CPU each goes in kH kW passes over strided views, one for each place in the window, some samples at a time. On a
+GPU so do means, all samples at once, while the largest values take one kernel (max_pool.py). It knows no strides: an
+input or gradOutput that is not contiguous is first copied in C order, which reads it once where passes over strided
+views would read it kH kW times.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ def max_pool(input: Array, output: Array, windows: Windows, device: Device, buff
     if device.kind == "cuda":
         kernel.run("max_pool", windows, device, input=_in_order("_input", input, buffer), output=output)
     else:
-        _combine(input, output, windows, np.maximum, -np.inf)
+        device.blockwise(lambda x, y: _combine(x, y, windows, np.maximum, -np.inf), input, output)
 
 
 def max_pool_gradient(
@@ -40,28 +41,35 @@ def max_pool_gradient(
         arrays = {"input": input, "output": output, "gradOutput": gradOutput, "gradInput": gradInput}
         kernel.run("max_pool_gradient", windows, device, **arrays)
     else:
-        _max_gradient_by_places(input, output, gradOutput, gradInput, windows, buffer)
+        arrays = (input, output, gradOutput, gradInput)
+        device.blockwise(lambda *blocks: _max_gradient(*blocks, windows, device), *arrays)
 
 
 def average_pool(input: Array, output: Array, windows: Windows, device: Device) -> None:
     """output = the mean of each window, its padding being zeros."""
-    _combine(input, output, windows, device.xp.add, 0.0)
-    output *= 1 / (windows[0].kernel * windows[1].kernel)
+
+    def average(x: Array, y: Array) -> None:
+        _combine(x, y, windows, device.xp.add, 0.0)
+        y *= 1 / (windows[0].kernel * windows[1].kernel)
+
+    device.blockwise(average, input, output)
 
 
-def average_pool_gradient(
-    gradOutput: Array, gradInput: Array, windows: Windows, device: Device, buffer: Buffer
-) -> None:
+def average_pool_gradient(gradOutput: Array, gradInput: Array, windows: Windows, device: Device) -> None:
     """gradInput = the sum of gradOutput / (kH kW) over the windows that hold a pixel."""
-    gradInput.fill(0)
-    share = buffer("_share", gradOutput.shape, gradOutput.dtype)
-    device.xp.multiply(gradOutput, 1 / (windows[0].kernel * windows[1].kernel), out=share)
-    for pixels, outputs in _places(windows):
-        target = gradInput[pixels]
-        if _overlap(windows):
-            target += share[outputs]
-        else:
-            target[...] = share[outputs]
+
+    def spread(gy: Array, gx: Array) -> None:
+        share = device.empty(gy.shape, gy.dtype)
+        device.xp.multiply(gy, 1 / (windows[0].kernel * windows[1].kernel), out=share)
+        gx.fill(0)
+        for pixels, outputs in _places(windows):
+            target = gx[pixels]
+            if _overlap(windows):
+                target += share[outputs]
+            else:
+                target[...] = share[outputs]
+
+    device.blockwise(spread, gradOutput, gradInput)
 
 
 def _in_order(name: str, array: Array, buffer: Buffer) -> Array:
@@ -85,15 +93,15 @@ def _combine(input: Array, output: Array, windows: Windows, combine: Callable, s
         combine(part, input[pixels], out=part)
 
 
-def _max_gradient_by_places(
-    input: Array, output: Array, gradOutput: Array, gradInput: Array, windows: Windows, buffer: Buffer
+def _max_gradient(
+    input: Array, output: Array, gradOutput: Array, gradInput: Array, windows: Windows, device: Device
 ) -> None:
     gradInput.fill(0)
-    found = buffer("_found", gradOutput.shape, "bool")
-    free = buffer("_free", gradOutput.shape, "bool")  # windows whose largest value has not come yet
+    found = device.empty(gradOutput.shape, "bool")
+    free = device.empty(gradOutput.shape, "bool")  # windows whose largest value has not come yet
     free.fill(True)
     overlapping = _overlap(windows)
-    product = buffer("_product", gradOutput.shape, gradOutput.dtype) if overlapping else None
+    product = device.empty(gradOutput.shape, gradOutput.dtype) if overlapping else None
     for pixels, outputs in _places(windows):
         here, still_free = found[outputs], free[outputs]
         gradient, target = gradOutput[outputs], gradInput[pixels]

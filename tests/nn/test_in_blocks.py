@@ -1,0 +1,121 @@
+"""Layers and SGD on large arrays: in blocks and threads they give the bits of one block, and no array is made anew."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from pools import CASES, drawn
+from threadpoolctl import threadpool_limits
+
+from tinyfft import blockwise, nn
+from tinyfft.optim import SGD
+
+LAYERS = {  # how the layer is made, and the shape of its input
+    "ReLU": (nn.ReLU, (11, 3, 5, 6)),
+    "vector through ReLU": (nn.ReLU, (301,)),
+    "BatchNormalization": (lambda: nn.BatchNormalization(3), (11, 3, 5, 6)),
+    "vectors through BatchNormalization": (lambda: nn.BatchNormalization(30), (11, 30)),
+    "BatchNormalization without parameters": (lambda: nn.BatchNormalization(3, affine=False), (11, 3, 5, 6)),
+}
+LAYERS |= {
+    f"{kind}, {name}": (lambda kind=kind, options=options: getattr(nn, kind)(*options), (7, *shape[1:]))
+    for kind in ("MaxPool", "AveragePool")
+    for name, (shape, *options) in CASES.items()
+}
+SGDS = {"plain": {}, "momentum, decay": {"momentum": 0.9, "weight_decay": 0.1}, "nesterov": {"momentum": 0.9}}
+SGDS["nesterov"] |= {"nesterov": True, "weight_decay": 0.1}
+MIB = 1 << 20
+
+
+@pytest.fixture
+def block(monkeypatch):
+    """Sets the size of a block, with three threads to work in."""
+    with threadpool_limits(3, user_api="blas"):
+        yield lambda nbytes: monkeypatch.setattr(blockwise, "BLOCK", nbytes)
+
+
+def passes(make, x):
+    """All that forward and backward write, in training and in evaluation."""
+    written = []
+    for train in (True, False):
+        layer = make()
+        layer.train = train
+        layer.zeroGradParameters()
+        y = layer.forward(x)
+        dx = layer.backward(x, np.random.default_rng(5).standard_normal(y.shape, dtype=np.float32))
+        written += [y, dx, *layer.parameters()[1], *layer.state().values()]
+    return written
+
+
+@pytest.mark.parametrize("nbytes", [1, 1000, 1500])
+@pytest.mark.parametrize("values", ["any", "ties", "nan"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_give_the_bits_of_one_block(block, rng, name, values, nbytes):
+    make, shape = LAYERS[name]
+    x = drawn(rng, shape, values, "float32")
+    block(1 << 40)
+    whole = passes(make, x)
+    block(nbytes)
+    for array, expected in zip(passes(make, x), whole, strict=True):
+        assert np.array_equal(array, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize("n", [63, 64, 65, 300])
+@pytest.mark.parametrize("options", SGDS.values(), ids=SGDS)
+def test_sgd_gives_the_bits_of_one_block(block, rng, options, n):
+    start, gradients = rng.standard_normal((2, n), dtype=np.float32)
+
+    def trained(nbytes):
+        block(nbytes)
+        sgd = SGD(start.copy(), gradients, 0.1, **options)
+        for _ in range(3):
+            sgd.step()
+        return sgd.weights
+
+    assert np.array_equal(trained(64 * 4), trained(1 << 40))
+
+
+def allocated(call):
+    """The most bytes that a call takes beyond what there is, once all buffers are there."""
+    call()
+    call()
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (nn.ReLU, (32, 32, 32, 32)),
+        (lambda: nn.MaxPool(2), (32, 32, 32, 32)),
+        (lambda: nn.MaxPool(3, 2, 1), (32, 32, 32, 32)),
+        (lambda: nn.AveragePool(2), (32, 32, 32, 32)),
+        (lambda: nn.BatchNormalization(32), (32, 32, 32, 32)),
+        (lambda: nn.Linear(1024, 1024), (1024, 1024)),
+        (nn.LogSoftMax, (1024, 1024)),
+    ],
+    ids=["ReLU", "MaxPool", "overlapping MaxPool", "AveragePool", "BatchNormalization", "Linear", "LogSoftMax"],
+)
+def test_layers_make_no_large_array_anew(block, rng, make, shape):
+    block(MIB // 4)
+    layer, x = make(), rng.standard_normal(shape, dtype=np.float32)
+    dy = layer.forward(x).copy()
+    assert x.nbytes == 4 * MIB
+    assert allocated(lambda: (layer.forward(x), layer.backward(x, dy))) < MIB
+
+
+def test_cross_entropy_makes_no_large_array_anew(rng):
+    criterion, x = nn.CrossEntropyCriterion(0.1), rng.standard_normal((1024, 1024), dtype=np.float32)
+    target = rng.integers(0, 1024, 1024)
+    assert allocated(lambda: (criterion.forward(x, target), criterion.backward(x, target))) < MIB
+
+
+@pytest.mark.parametrize("options", SGDS.values(), ids=SGDS)
+def test_sgd_makes_no_large_array_anew(block, options):
+    block(MIB // 4)
+    sgd = SGD(*np.ones((2, MIB), np.float32), 0.1, **options)
+    assert allocated(sgd.step) < MIB
