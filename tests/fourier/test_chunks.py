@@ -11,7 +11,7 @@ from limits import least_bytes, most_chunks
 
 from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.axis import Axis
-from tinyfft.fourier.chunks import PART_BYTES, chunks
+from tinyfft.fourier.chunks import ENOUGH, chunks
 from tinyfft.fourier.plan import MOVING, plan_convolution
 
 SMALL = st.integers(1, 12)
@@ -94,18 +94,19 @@ def fits(whole, n, m, parts, limit):
     return all(replace(whole, S=S, F=F, kx=kx).arena_bytes <= limit for S, F, kx in sizes)
 
 
-def test_without_a_limit_the_cpu_cuts_the_frequencies_of_large_spectra(monkeypatch):
+@pytest.mark.parametrize("limit", [inf, 1 << 40])
+def test_without_need_the_cpu_takes_no_more_than_enough(monkeypatch, limit):
     whole = plan(4, 3, 5)
-    monkeypatch.setitem(PART_BYTES, "cpu", whole.arena_bytes // 2)
+    enough = whole.arena_bytes // 2
+    monkeypatch.setitem(ENOUGH, "cpu", enough)
     chunks.cache_clear()
-    found = chunks(whole)
+    found = chunks(whole, limit)
+    assert found == chunks(whole, enough)
     assert len(found) > 1
-    assert {(c.plan.S, c.plan.F) for c in found} == {(4, 5)}
-    assert max(c.plan.arena_bytes for c in found) <= whole.arena_bytes // 2
-    assert len(chunks(whole, keeps=True)) == 1
-    monkeypatch.setitem(PART_BYTES, "cpu", 1)
+    assert len(chunks(whole, limit, keeps=True)) == 1
+    monkeypatch.setitem(ENOUGH, "cpu", 1)  # which cannot be had
     chunks.cache_clear()
-    assert [len(columns(c.plan)) for c in chunks(whole)] == [1] * (whole.x.N // 2 + 1)
+    assert len(chunks(whole, limit)) == 1
     chunks.cache_clear()
 
 

@@ -10,8 +10,8 @@ transformed m times and those of w n times, whichever the pass; products and pla
 cheapest n and m are known beforehand, and the order is fixed: the same bits each time.
 
 Frequencies are cut on the CPU alone, by kx (matrix_dft.py): no operation is done twice then, but planes are read and
-sums written once for each part. That is done without a limit too, so that a network's spectra take PART_BYTES and no
-more if that can be, but not where spectra are to be kept from one pass to another.
+sums written once for each part. There a pass is cut without a limit too, so that the spectra of a network take ENOUGH
+bytes and no more, but not where spectra are to be kept from one pass to another.
 """
 
 from dataclasses import replace
@@ -24,8 +24,8 @@ from tinyfft.backend import Array
 from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.plan import MOVING, Plan
 
-PART_BYTES = {"cpu": 1 << 27, "cuda": inf}
-"""What a pass of a device may take of the arena before its frequencies are cut."""
+ENOUGH = {"cpu": 1 << 27, "cuda": inf}
+"""Bytes of the arena that a pass of a device takes without need."""
 
 
 class Chunk(NamedTuple):
@@ -51,11 +51,11 @@ def chunks(plan: Plan, limit: float = inf, keeps: bool = False) -> tuple[Chunk, 
     One chunk, with the plan itself, if that fits. Sizes along an axis differ by one at most, so that there are few
     plans, the same ones at every call. Raises LimitError if one sample and one map do not fit.
     """
-    preferred = 1 if keeps else _parts(plan, PART_BYTES[plan.kind])
     counts = sorted(pairs(_counts(plan.S), _counts(plan.F), _part_counts(plan)), key=lambda cut: _cost(plan, *cut))
-    for cut in ((1, 1, preferred), *counts):
-        if _largest(plan, *cut).arena_bytes <= limit:
-            return _chunks(plan, *cut)
+    for allowed in (limit,) if keeps else (min(limit, ENOUGH[plan.kind]), limit):
+        for cut in counts:
+            if _largest(plan, *cut).arena_bytes <= allowed:
+                return _chunks(plan, *cut)
     needed = _largest(plan, plan.S, plan.F, max(_part_counts(plan))).arena_bytes
     raise LimitError(
         f"one sample and one output map need {needed} bytes of the arena, arena.limit_bytes allows {limit}"
@@ -76,12 +76,6 @@ def _cost(plan: Plan, n: int, m: int, parts: int) -> tuple[float, int]:
     """What is done more than once, in operations; of equals the fewest chunks."""
     again = m * plan.transform_operations("x") + n * plan.transform_operations("w")
     return again + parts * MOVING[plan.kind] * plan.points, n * m * parts
-
-
-def _parts(plan: Plan, nbytes: float) -> int:
-    """The fewest parts of the frequencies that each take no more than `nbytes`; the most there are, if none does."""
-    counts = _part_counts(plan)
-    return next((parts for parts in counts if _largest(plan, 1, 1, parts).arena_bytes <= nbytes), counts[-1])
 
 
 def _part_counts(plan: Plan) -> list[int]:

@@ -51,11 +51,15 @@ class Linear(Module):
 
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
         self._check(input, gradOutput)
-        product = self._buffer("_product", self.weight.shape, self.dtype)
-        self.xp.matmul(gradOutput.T, input, out=product)
-        if scale != 1:
-            product *= scale
-        self.gradWeight += product
+
+        def add(gradWeight: Array, gradients: Array) -> None:
+            product = self.device.empty(gradWeight.shape, self.dtype)
+            self.xp.matmul(gradients, input, out=product)
+            if scale != 1:
+                product *= scale
+            gradWeight += product
+
+        self.device.blockwise(add, self.gradWeight, gradOutput.T)
         if self.bias is not None:
             self.gradBias += scale * gradOutput.sum(axis=0)
 

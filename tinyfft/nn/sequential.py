@@ -126,11 +126,19 @@ class Sequential(Module):
         """An array like `input`: `held`, if it is that, in the one of two buffers where gradOutput does not lie."""
         free = 1 if self._lent[0] is not None and gradOutput.base is self._lent[0] else 0
         if self._lent[free] is None or self._lent[free].nbytes < input.nbytes:
+            self._let_go(free)
             self._lent[free] = self.device.empty((input.nbytes,), "uint8")
         buffer = self._lent[free]
         if held is not None and held.base is buffer and (held.shape, held.dtype) == (input.shape, input.dtype):
             return held
         return buffer[: input.nbytes].view(input.dtype).reshape(input.shape)
+
+    def _let_go(self, which: int) -> None:
+        """Before there is a larger one: never both at once."""
+        for module in self._modules:
+            if self._is_lent(module.gradInput) and module.gradInput.base is self._lent[which]:
+                module.gradInput = None
+        self._lent[which] = None
 
     def _is_lent(self, array: Array | None) -> bool:
         return array is not None and any(array.base is lent for lent in self._lent if lent is not None)
