@@ -1,0 +1,82 @@
+"""Unrolled pictures against the definition, and which taps join which rows."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tinyfft.backend import to_host
+from tinyfft.fourier.axis import Axis
+from tinyfft.spatial.unroll import backwards, padded_size, read_by, readers_of, roll, unroll
+
+AXES = {
+    "as it is": Axis(7, 3),
+    "padding on both sides": Axis(7, 4, 1, 1, 2),
+    "padding beyond the kernel": Axis(3, 2, 1, 5, 5),
+    "outputs that read only padding": Axis(1, 1, 4, 4, 4),
+    "nothing of the input is read": Axis(2, 2, 9, 5, 1),
+    "stride leaves the end unread": Axis(10, 3, 4),
+    "stride beyond the kernel": Axis(13, 2, 5, 1, 1),
+}
+
+
+@st.composite
+def axes(draw):
+    small = st.integers(0, 9)
+    axis = Axis(1 + draw(small), 1 + draw(small), 1 + draw(small), draw(small), draw(small))
+    assume(axis.out > 0)
+    return axis
+
+
+def taps(axis):
+    """All (input, tap, output) of the definition."""
+    of_outputs = ((axis.stride * o + tap - axis.before, tap, o) for o in range(axis.out) for tap in range(axis.kernel))
+    return [(i, tap, o) for i, tap, o in of_outputs if 0 <= i < axis.size]
+
+
+def room(device, axis, n, C, H):
+    return (device.empty((H, C, *sizes), "float64") for sizes in ((n, padded_size(axis)), (axis.kernel, n, axis.out)))
+
+
+@pytest.mark.parametrize("axis", AXES.values(), ids=AXES)
+def test_unroll_copies_each_pixel_to_the_columns_that_read_it(device, axis, rng):
+    x = rng.standard_normal((3, 2, 4, axis.size))
+    padded, columns = room(device, axis, 3, 2, 4)
+    unroll(device.array(x), padded, columns, axis, device.xp)
+    expected = np.zeros(columns.shape)
+    for i, tap, o in taps(axis):
+        expected[:, :, tap, :, o] = x[..., i].transpose(2, 1, 0)
+    assert np.array_equal(to_host(columns), expected)
+
+
+@pytest.mark.parametrize("axis", AXES.values(), ids=AXES)
+def test_roll_adds_each_column_to_the_pixel_it_was_read_from(device, axis, rng):
+    padded, columns = room(device, axis, 3, 2, 4)
+    values = rng.integers(100, size=columns.shape).astype("float64")  # sums of whole numbers are exact
+    columns[...] = device.array(values)
+    x = device.empty((3, 2, 4, axis.size), "float64")
+    roll(columns, padded, x, axis)
+    expected = np.zeros(x.shape)
+    for i, tap, o in taps(axis):
+        expected[..., i] += values[:, :, tap, :, o].transpose(2, 1, 0)
+    assert np.array_equal(to_host(x), expected)
+
+
+@given(axis=axes())
+def test_read_by_and_readers_of_are_the_definition(axis):
+    def pairs(a, b):
+        assert len(a) == len(b)
+        return list(zip(a, b, strict=True))
+
+    found = []
+    for o in range(axis.out):
+        of_taps, inputs = read_by(axis, o)
+        found += [(i, tap, o) for tap, i in pairs(range(axis.kernel)[of_taps], range(axis.size)[inputs])]
+    assert found == taps(axis)
+    order = backwards(axis)
+    assert sorted(order) == list(range(axis.kernel))
+    found = []
+    for i in range(axis.size):
+        places, outputs = readers_of(axis, i)
+        found += [(i, tap, o) for tap, o in pairs(order[places], range(axis.out)[outputs])]
+    assert sorted(found) == sorted(taps(axis))
