@@ -5,7 +5,8 @@
 
 Both train the same network on the same random minibatch, at equal precision, in one run; before anything is timed
 their losses are compared. The peer is the best of its variants (torch_iteration.py), for the iteration and for the
-forward pass apart. Memory is the most that CuPy's and PyTorch's allocators had given out at once.
+forward pass apart. Memory is the most that CuPy's and PyTorch's allocators had given out at once, on a CPU what a
+process of its own needed (resident_memory.py); there page faults are counted too.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from typing import Any
 
 import models
 import tinyfft
-from benchmarks import iteration_tables, peers, report, torch_iteration
+from benchmarks import iteration_tables, peers, report, resident_memory, torch_iteration
 from benchmarks.clock import milliseconds
 from benchmarks.peak_memory import cupy_peak_bytes
 from tinyfft.backend import Device
@@ -51,24 +52,31 @@ def measure(name: str, precision: str, options: argparse.Namespace, device: Devi
     row["ours"] = {
         "iteration_ms": milliseconds(ours.run, device),
         "forward_ms": milliseconds(lambda: ours.network.forward(ours.input), device),
-        "peak_bytes": cupy_peak_bytes(device, ours.run) if device.kind == "cuda" else None,
+        "peak_bytes": cupy_peak_bytes(device, ours.run)
+        if device.kind == "cuda"
+        else resident_memory.measure(name, "tinyfft", overrides),
+        "page_faults": None if device.kind == "cuda" else resident_memory.page_faults(ours.run),
         "algorithms": {
             path: module.algorithms for path, module in ours.network.modules() if hasattr(module, "algorithms")
         },
     }
     row["peers"] = [
-        {"how": how, "layout": layout} | _variant(ours, precision, layout, how)
+        {"how": how, "layout": layout} | _variant(ours, name, overrides, layout, how)
         for how in torch_iteration.RUNS[device.kind]
         for layout in peers.LAYOUTS
     ]
     return row
 
 
-def _variant(ours: Iteration, precision: str, layout: str, how: str) -> dict[str, Any]:
+def _variant(ours: Iteration, config: str, overrides: list[str], layout: str, how: str) -> dict[str, Any]:
     """Its measurements, or the failure in place of them: a variant that fails shall be seen in the table."""
-    peers.free_memory(ours.network.device)
+    device = ours.network.device
+    peers.free_memory(device)
     try:
-        return torch_iteration.measure(ours, precision, layout, how)
+        found = torch_iteration.measure(ours, load_config(config, overrides).precision, layout, how)
+        if device.kind == "cpu":
+            found["peak_bytes"] = resident_memory.measure(config, layout, overrides)
+        return found
     except RuntimeError as error:
         return {"failure": str(error).partition("\n")[0]}
 

@@ -8,11 +8,12 @@ Row = dict[str, Any]
 
 HEAD = (
     *("config", "minibatch", "precision", "PyTorch ms", "its variant", "tinyfft ms", "**ratio**"),
-    *("forward, PyTorch / tinyfft", "**ratio**", "peak MiB, PyTorch / tinyfft"),
+    *("forward, PyTorch / tinyfft", "**ratio**", "peak MiB, PyTorch / tinyfft", "page faults"),
 )
 TEXT = (
     "One training iteration. Ratio: PyTorch's time / ours, below 1 where PyTorch is faster. PyTorch is the fastest of"
-    " its variants, listed below; its forward pass is the fastest of theirs."
+    " its variants, listed below; its forward pass is the fastest of theirs. Page faults are those of an iteration of"
+    " ours."
 )
 
 
@@ -53,6 +54,7 @@ def _cells(row: Row) -> list[str]:
         f"{_best(row, 'forward_ms')['forward_ms']:.2f} / {ours['forward_ms']:.2f}",
         f"**{_ratio(row, 'forward_ms'):.2f}**",
         f"{_mebibytes(peer['peak_bytes'])} / {_mebibytes(ours['peak_bytes'])}",
+        "-" if ours["page_faults"] is None else str(ours["page_faults"]),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise, product
-from math import ceil, inf
+from math import ceil, inf, prod
 
 import pytest
 from hypothesis import given, settings
@@ -70,10 +70,11 @@ def test_sizes_differ_by_one_so_that_there_are_few_plans(case):
 @given(limits())
 def test_no_other_way_that_fits_costs_less(case):
     whole, limit = case
-    of_x, of_w = whole.transform_operations("x"), whole.transform_operations("w")
+    moving = MOVING[whole.kind]
+    of_x, of_w = (whole.transform_operations(name) + moving * prod(whole.spectrum_shape(name)) for name in "xw")
 
     def cost(n, m, parts):
-        return m * of_x + n * of_w + parts * MOVING[whole.kind] * whole.points
+        return m * of_x + n * of_w + parts * moving * whole.points
 
     costs = [
         cost(n, m, parts)

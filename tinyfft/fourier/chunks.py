@@ -17,14 +17,14 @@ bytes and no more, but not where spectra are to be kept from one pass to another
 from dataclasses import replace
 from functools import lru_cache
 from itertools import product as pairs
-from math import ceil, inf
+from math import ceil, inf, prod
 from typing import NamedTuple
 
 from tinyfft.backend import Array
 from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.plan import MOVING, Plan
 
-ENOUGH = {"cpu": 1 << 27, "cuda": inf}
+ENOUGH = {"cpu": 1 << 28, "cuda": inf}
 """Bytes of the arena that a pass of a device takes without need."""
 
 
@@ -74,8 +74,9 @@ def _chunks(plan: Plan, n: int, m: int, parts: int) -> tuple[Chunk, ...]:
 
 def _cost(plan: Plan, n: int, m: int, parts: int) -> tuple[float, int]:
     """What is done more than once, in operations; of equals the fewest chunks."""
-    again = m * plan.transform_operations("x") + n * plan.transform_operations("w")
-    return again + parts * MOVING[plan.kind] * plan.points, n * m * parts
+    moving = MOVING[plan.kind]
+    of_x, of_w = (plan.transform_operations(name) + moving * prod(plan.spectrum_shape(name)) for name in "xw")
+    return m * of_x + n * of_w + parts * moving * plan.points, n * m * parts
 
 
 def _part_counts(plan: Plan) -> list[int]:

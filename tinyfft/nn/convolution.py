@@ -90,6 +90,7 @@ class Convolution(FFTConvolution, DirectConvolution):
         }
         for gradient, before in zip(self.parameters()[1], saved, strict=False):
             gradient[...] = before
+        self._clear_scratch()
         return min(seconds, key=seconds.get)
 
     def __repr__(self) -> str:

@@ -63,6 +63,12 @@ class DirectConvolution(ConvolutionLayer):
     def _means(self, plan: Plan) -> tuple[row_products.Axes, Device, row_products.Scratch]:
         return (plan.y.axis, plan.x.axis), self.device, self._scratch
 
+    def _clear_scratch(self) -> None:
+        """Let go of what the passes work in; the next one makes it anew."""
+        for name in self._buffers:
+            if name.endswith("_scratch"):
+                setattr(self, name, None)
+
     def _scratch(self, name: str, shape: tuple[int, ...]) -> Array:
         """An array of that shape at the start of a scratch buffer that only grows."""
         size, held = prod(shape), getattr(self, name, None)
