@@ -2,6 +2,7 @@
 
 import threading
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,6 +73,14 @@ def test_an_exception_is_raised_when_all_parts_have_ended():
         parallel.run(3, work)
     assert ended == [slice(0, 1)]
     assert parallel.threads() == 3
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(7, 3), (3, 7), (1, 1), (2, 2), (0, 4), (4, 0)])
+def test_a_product_in_parts(rows, columns, rng):
+    a, b = rng.standard_normal((rows, 5)), rng.standard_normal((columns, 5)).T
+    out = np.full((rows, columns), np.nan)
+    parallel.matmul(a, b, out)
+    np.testing.assert_allclose(out, np.einsum("ik,kj->ij", a, b), rtol=1e-13)
 
 
 def test_the_last_of_two_runs_at_once_gives_the_threads_back():

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyfft import parallel
 from tinyfft.blockwise import blockwise
 from tinyfft.kernel_source import kernel_source
 
@@ -62,6 +63,14 @@ class Device:
             blockwise(work, *arrays)
         else:
             work(*arrays)
+
+    def matmul(self, a: Array, b: Array, out: Array) -> Array:
+        """out = a @ b, of matrices."""
+        if self.kind == "cpu":
+            parallel.matmul(a, b, out)
+        else:
+            self.xp.matmul(a, b, out=out)
+        return out
 
     def synchronize(self) -> None:
         """Wait until all work queued on this device is done."""

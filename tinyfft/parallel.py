@@ -4,7 +4,9 @@ NumPy leaves the interpreter to other threads while it computes, so a range of s
 done in as many parts as there are cores: element by element, where NumPy itself has one thread, and in matrix products,
 where a BLAS pays for every small product with a meeting of its threads.
 
-    run(n, work)    calls work(part) for slices that together are range(n), one for each thread, and waits for all
+    run(n, work)        calls work(part) for slices that together are range(n), one for each thread, and waits for all
+    matmul(a, b, out)   a matrix product in parts: after one by a BLAS of several threads, OpenBLAS's wait for the next,
+                        busy, and for some 25 ms take the cores from these here
 
 There are as many threads as NumPy's BLAS has: set OPENBLAS_NUM_THREADS or OMP_NUM_THREADS, or wrap a program in
 threadpoolctl.threadpool_limits. While parts run, that BLAS has one thread, also for the rest of the process; then its
@@ -18,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
 
 
@@ -45,6 +48,15 @@ def run(n: int, work: Callable[[slice], None], most: int | None = None) -> None:
             wait(others)
         for other in others:
             other.result()
+
+
+def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
+    """out = a @ b, of matrices, the rows or the columns of `out` in parts, whichever are more."""
+    rows, columns = out.shape
+    if rows >= columns:
+        run(rows, lambda part: np.matmul(a[part], b, out=out[part]))
+    else:
+        run(columns, lambda part: np.matmul(a, b[:, part], out=out[:, part]))
 
 
 def split(n: int, count: int) -> list[slice]:

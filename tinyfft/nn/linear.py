@@ -40,21 +40,21 @@ class Linear(Module):
     def updateOutput(self, input: Array) -> Array:
         self._check(input)
         output = self._buffer("output", (input.shape[0], self.out_features), self.dtype)
-        self.xp.matmul(input, self.weight.T, out=output)
+        self.device.matmul(input, self.weight.T, output)
         if self.bias is not None:
             output += self.bias
         return output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         self._check(input, gradOutput)
-        return self.xp.matmul(gradOutput, self.weight, out=self._buffer("gradInput", input.shape, self.dtype))
+        return self.device.matmul(gradOutput, self.weight, self._buffer("gradInput", input.shape, self.dtype))
 
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
         self._check(input, gradOutput)
 
         def add(gradWeight: Array, gradients: Array) -> None:
             product = self.device.empty(gradWeight.shape, self.dtype)
-            self.xp.matmul(gradients, input, out=product)
+            self.device.matmul(gradients, input, product)
             if scale != 1:
                 product *= scale
             gradWeight += product
