@@ -18,7 +18,7 @@ import torch
 import tinyfft
 from benchmarks import accuracy, fft_conv_pytorch, layer_tables, peers, report
 from benchmarks.clock import milliseconds
-from benchmarks.shapes import LAYERS, PAPER, Layer
+from benchmarks.shapes import LAYERS, PAPER, SMALL, Layer
 from tinyfft import nn
 from tinyfft.backend import Array, Device
 from tinyfft.nn.convolution_layer import PASSES
@@ -32,7 +32,8 @@ def main() -> None:
     found |= {"command": report.command("python -m benchmarks.layers", options), "rows": []}
     done = report.resume(options, found)
     for name in options.layers:
-        layer = LAYERS[name]._replace(S=options.batch_size or LAYERS[name].S)
+        layer = (LAYERS | SMALL)[name]
+        layer = layer._replace(S=options.batch_size or layer.S)
         for row in rows(layer, [each for each in options.precisions if (name, each) not in done], device):
             if row["precision"] == "fp32" and name in options.fft_conv_pytorch:
                 row["fft_conv_pytorch"] = fft_conv_pytorch.measure(layer, arrays(layer, device), device)
@@ -123,8 +124,9 @@ def _errors(
 def _options() -> argparse.Namespace:
     parser = report.parser("layers", __doc__)
     report.add_device(parser)
-    names = {"nargs": "+", "choices": LAYERS, "metavar": "NAME"}
-    parser.add_argument("--layers", **names, default=list(LAYERS), help=f"which, of {', '.join(LAYERS)}")
+    names = {"nargs": "+", "choices": LAYERS | SMALL, "metavar": "NAME"}
+    which = f"which, of {', '.join(LAYERS | SMALL)}; without, all but {' and '.join(SMALL)}"
+    parser.add_argument("--layers", **names, default=list(LAYERS), help=which)
     report.add_precisions(parser)
     report.add_resume(parser)
     parser.add_argument("--batch-size", type=int, metavar="N", help="minibatch of every layer, in place of its own")

@@ -39,5 +39,11 @@ LAYERS = {
     "convnet-L5": Layer(128, 384, 384, 13, 3),
 }
 
+SMALL = {
+    "k15-16": Layer(16, 64, 64, 56, 15, "same"),
+    "k31-8": Layer(8, 64, 64, 56, 31, "same"),
+}
+"""Wide kernels on minibatches for a CPU, measured when asked for."""
+
 PAPER = ("net-L1", "net-L2", "net-L3", "net-L4", "net-L5")
 """The paper's five, as they stand in its network here."""

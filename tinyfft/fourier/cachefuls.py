@@ -44,10 +44,10 @@ def in_lines(plan: Plan, name: str, *arrays: Array | None) -> list[Array | None]
     return [a if a is None or not together else a.reshape(-1, 1, *a.shape[2:]) for a in arrays]
 
 
-def each(planes: Array, plan: Plan, arena: Arena, work: Callable[[slice, Room], None]) -> None:
-    """Call work(samples, room) for all samples of `planes` (A, B, h, w)."""
+def each(planes: Array, plan: Plan, name: str, arena: Arena, work: Callable[[slice, Room], None]) -> None:
+    """Call work(samples, room) for all samples of `planes` (A, B, h, w), the plan's "x", "w" or "y"."""
     A, B = planes.shape[:2]
-    at_once = plan.samples_at_once(A, B)
+    at_once = plan.samples_at_once(name, A, B)
     parts = min(parallel.threads(), at_once)
     share = at_once // parts
     with arena.frame(0):

@@ -24,7 +24,7 @@ from tinyfft.backend import Array
 from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.plan import MOVING, Plan
 
-ENOUGH = {"cpu": 1 << 28, "cuda": inf}
+ENOUGH = {"cpu": 3 << 27, "cuda": inf}
 """Bytes of the arena that a pass of a device takes without need."""
 
 

@@ -18,8 +18,9 @@ from tinyfft.fourier.axis import Axis, AxisPlan, Window, candidates
 from tinyfft.fourier.lengths import fft_operations
 from tinyfft.fourier.matrix_dft import PLANES, Frequencies
 
-SCRATCH_BYTES = 1 << 22
-"""Scratch for planes that are transformed at the same time on the CPU, of all threads: it stays in their caches."""
+CACHE_BYTES, SCRATCH_BYTES = 1 << 20, 1 << 24
+"""Planes that are transformed at the same time on the CPU, by all threads together: half transformed they take no more
+than CACHE_BYTES, which stay in the caches, and with all scratch that they may need no more than SCRATCH_BYTES."""
 
 TILING_OVERHEAD = 1.25
 """Tiles are many short transforms and sums in place of a few long ones; they must save more than this factor."""
@@ -121,15 +122,19 @@ class Plan:
         spectra = sum(aligned(self.spectrum_bytes(name)) for name in "xwy")
         if self.kind == "cuda":
             return spectra
-        arrays = ((self.S, self.C), (self.F, self.C), (self.S, self.F))  # x, w and y
+        arrays = {"x": (self.S, self.C), "w": (self.F, self.C), "y": (self.S, self.F)}
         # planes of all samples may be taken as one sample's (cachefuls.py)
-        together = ((samples * maps, 1) for samples, maps in arrays)
-        planes = max(self.samples_at_once(*sizes) * sizes[1] for sizes in (*arrays, *together))
+        together = ((name, A * B, 1) for name, (A, B) in arrays.items())
+        apart = ((name, A, B) for name, (A, B) in arrays.items())
+        planes = max(self.samples_at_once(name, A, B) * B for name, A, B in (*apart, *together))
         return spectra + aligned(planes * self.plane_scratch * self.itemsize) + ALIGNMENT
 
-    def samples_at_once(self, samples: int, maps: int) -> int:
-        """How many of `samples`, each of `maps` planes, are transformed at the same time: a cacheful, at least one."""
-        return min(samples, max(1, SCRATCH_BYTES // (maps * self.plane_scratch * self.itemsize)))
+    def samples_at_once(self, name: str, samples: int, maps: int) -> int:
+        """How many of `samples`, each of `maps` planes of "x", "w" or "y", are transformed at the same time: a
+        cacheful, at least one."""
+        halfway = 2 * len(self.frequencies.kx) * self.windows(name)[0].length
+        planes = min(CACHE_BYTES // halfway, SCRATCH_BYTES // self.plane_scratch) // self.itemsize
+        return min(samples, max(1, planes // maps))
 
     @cached_property
     def plane_scratch(self) -> int:

@@ -81,7 +81,7 @@ def _by_matrices(
             if relu:
                 np.maximum(target, 0, out=target)
 
-    cachefuls.each(planes, plan, arena, transform)
+    cachefuls.each(planes, plan, name, arena, transform)
 
 
 def _shifted(points: range, window: Window) -> range:

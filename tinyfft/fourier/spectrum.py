@@ -77,7 +77,7 @@ def _by_matrices(
                 matrix_dft.forward(lines, cell.points, plan.frequencies, conjugate, room, numbers)
                 target[...] = numbers.reshape(target.shape)
 
-    cachefuls.each(planes, plan, arena, transform)
+    cachefuls.each(planes, plan, name, arena, transform)
 
 
 def _mask(gradient: Array, rectified: Array, masked: Array, room: Room) -> None:
