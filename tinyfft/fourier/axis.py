@@ -24,6 +24,9 @@ from tinyfft.fourier.lengths import fft_operations, is_fast, next_fast_length
 LONGEST = {"cpu": 1 << 16, "cuda": 128}
 """The longest transform to plan for: on a GPU a line must fit into a thread's registers, a plane into shared memory."""
 
+MOST = {"cpu": 16, "cuda": 8}
+"""Tilings of an axis to choose from."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -113,8 +116,8 @@ class AxisPlan:
         }
 
 
-def candidates(axis: Axis, tile: int | None = None, kind: str = "cuda", most: int = 8) -> list[AxisPlan]:
-    """Ways to cut an axis on a kind of device: whole, or in tiles, the `most` that transform the fewest points.
+def candidates(axis: Axis, tile: int | None = None, kind: str = "cuda") -> list[AxisPlan]:
+    """Ways to cut an axis on a kind of device: whole, or in tiles, the MOST that transform the fewest points.
 
     On a GPU lengths are fast ones, and none is beyond what its kernels hold, unless nothing shorter holds the kernel.
     On the CPU, whose transforms are matrix products, one length is as good as the next.
@@ -126,7 +129,7 @@ def candidates(axis: Axis, tile: int | None = None, kind: str = "cuda", most: in
     base = axis.before // axis.stride
     whole = length(max(_phase_rows(axis) + base, axis.out + taps - 1 - base, axis.out, taps))
     tiled = _tiled_fast(axis, whole) if kind == "cuda" else _tiled_evenly(axis, whole)
-    found = [AxisPlan(axis, whole), *tiled[:most]]
+    found = [AxisPlan(axis, whole), *tiled[: MOST[kind]]]
     return [plan for plan in found if LONGEST[kind] >= plan.N] or [AxisPlan(axis, whole)]
 
 
