@@ -52,31 +52,36 @@ def measure(name: str, precision: str, options: argparse.Namespace, device: Devi
     row["ours"] = {
         "iteration_ms": milliseconds(ours.run, device),
         "forward_ms": milliseconds(lambda: ours.network.forward(ours.input), device),
-        "peak_bytes": cupy_peak_bytes(device, ours.run)
-        if device.kind == "cuda"
-        else resident_memory.measure(name, "tinyfft", overrides),
-        "page_faults": None if device.kind == "cuda" else resident_memory.page_faults(ours.run),
+        **_memory(ours, name, overrides),
         "algorithms": {
             path: module.algorithms for path, module in ours.network.modules() if hasattr(module, "algorithms")
         },
     }
     row["peers"] = [
-        {"how": how, "layout": layout} | _variant(ours, name, overrides, layout, how)
+        {"how": how, "layout": layout} | _variant(ours, precision, layout, how)
         for how in torch_iteration.RUNS[device.kind]
         for layout in peers.LAYOUTS
     ]
+    for peer in row["peers"]:
+        if device.kind == "cpu" and "failure" not in peer:
+            peer["peak_bytes"] = resident_memory.measure(name, peer["layout"], overrides)
     return row
 
 
-def _variant(ours: Iteration, config: str, overrides: list[str], layout: str, how: str) -> dict[str, Any]:
-    """Its measurements, or the failure in place of them: a variant that fails shall be seen in the table."""
+def _memory(ours: Iteration, config: str, overrides: list[str]) -> dict[str, int | None]:
+    """Our peak, and on a CPU the page faults of an iteration."""
     device = ours.network.device
-    peers.free_memory(device)
+    if device.kind == "cuda":
+        return {"peak_bytes": cupy_peak_bytes(device, ours.run), "page_faults": None}
+    peak = resident_memory.measure(config, "tinyfft", overrides)
+    return {"peak_bytes": peak, "page_faults": resident_memory.page_faults(ours.run)}
+
+
+def _variant(ours: Iteration, precision: str, layout: str, how: str) -> dict[str, Any]:
+    """Its measurements, or the failure in place of them: a variant that fails shall be seen in the table."""
+    peers.free_memory(ours.network.device)
     try:
-        found = torch_iteration.measure(ours, load_config(config, overrides).precision, layout, how)
-        if device.kind == "cpu":
-            found["peak_bytes"] = resident_memory.measure(config, layout, overrides)
-        return found
+        return torch_iteration.measure(ours, precision, layout, how)
     except RuntimeError as error:
         return {"failure": str(error).partition("\n")[0]}
 

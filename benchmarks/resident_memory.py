@@ -18,6 +18,7 @@ from typing import Any
 
 import models
 import tinyfft
+from benchmarks import report
 from benchmarks.peers import LAYOUTS
 from benchmarks.torch_iteration import TorchIteration
 from tinyfft.config import load_config
@@ -47,6 +48,8 @@ def page_faults(call: Callable[[], Any]) -> int:
 
 def main() -> None:
     options = _options()
+    if not STATUS.exists():
+        raise report.UsageError(f"{STATUS}: there is none, expected Linux")
     tinyfft.use_device("cpu")
     before = _kibibytes("VmRSS")
     config = load_config(options.config, options.set)
@@ -77,4 +80,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    main()
+    report.run(main)

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from tinyfft.backend import Array
 from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.plan import MOVING, Plan
+from tinyfft.parallel import split
 
 ENOUGH = {"cpu": 3 << 27, "cuda": inf}
 """Bytes of the arena that a pass of a device takes without need."""
@@ -63,7 +64,7 @@ def chunks(plan: Plan, limit: float = inf, keeps: bool = False) -> tuple[Chunk, 
 
 
 def _chunks(plan: Plan, n: int, m: int, parts: int) -> tuple[Chunk, ...]:
-    samples, maps, columns = _slices(plan.S, n), _slices(plan.F, m), _columns(plan, parts)
+    samples, maps, columns = split(plan.S, n), split(plan.F, m), _columns(plan, parts)
     sizes = pairs({*map(_size, samples)}, {*map(_size, maps)}, columns)
     plans = {size: _part(plan, *size) for size in sizes}
     return tuple(
@@ -93,7 +94,7 @@ def _columns(plan: Plan, parts: int) -> list[range | None]:
     """All kx in so many ranges; None stands for all of them in one."""
     if parts == 1:
         return [None]
-    return [range(part.start, part.stop) for part in _slices(plan.x.N // 2 + 1, parts)]
+    return [range(part.start, part.stop) for part in split(plan.x.N // 2 + 1, parts)]
 
 
 @lru_cache(maxsize=4096)
@@ -104,11 +105,6 @@ def _part(plan: Plan, S: int, F: int, kx: range | None) -> Plan:
 def _counts(n: int) -> list[int]:
     """Into how many parts n things can be cut: of the counts with one size of the largest part, the lowest."""
     return sorted({ceil(n / size) for size in range(1, n + 1)})
-
-
-def _slices(n: int, count: int) -> list[slice]:
-    """n things in `count` parts, as equal as can be."""
-    return [slice(i * n // count, (i + 1) * n // count) for i in range(count)]
 
 
 def _size(part: slice) -> int:

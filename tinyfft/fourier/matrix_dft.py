@@ -132,7 +132,7 @@ def _columns_inverse(N: int, stored: int, points: range, sign: int, dtype: str) 
     if stored == N:
         real, imaginary = (cos, -sign * sin), (sign * sin, cos)  # of re, of im
     else:
-        twice = np.where((np.arange(stored) == 0) | (2 * np.arange(stored) == N), 1.0, 2.0)
+        twice = _occurrences(N)
         real, imaginary = (twice * cos, twice * -sign * sin), (zero, zero)
     rows = [np.hstack([of_re - of_im, -of_re - of_im, of_im]) for of_re, of_im in (real, imaginary)]
     return np.concatenate(rows).astype(dtype)
@@ -141,10 +141,15 @@ def _columns_inverse(N: int, stored: int, points: range, sign: int, dtype: str) 
 @lru_cache(maxsize=256)
 def _rows_inverse(N: int, points: range, sign: int, size: int, dtype: str) -> Array:
     """H (2 half, points): real rows from both parts of each kx; the inverse's 1 / (Ny Nx) is in it."""
-    half = N // 2 + 1
-    twice = np.where((np.arange(half) == 0) | (2 * np.arange(half) == N), 1.0, 2.0)[:, None] / size
-    cos, sin = _cos_sin(N, half, points)
+    twice = _occurrences(N)[:, None] / size
+    cos, sin = _cos_sin(N, len(twice), points)
     return np.stack([twice * cos, -sign * twice * sin], axis=1).reshape(-1, len(points)).astype(dtype)
+
+
+def _occurrences(N: int) -> Array:
+    """(half,): how many of N frequencies each of the stored half stands for, itself and its mirror image."""
+    k = np.arange(N // 2 + 1)
+    return np.where((k == 0) | (2 * k == N), 1.0, 2.0)
 
 
 def _cos_sin(N: int, frequencies: int, points: range) -> tuple[Array, Array]:

@@ -12,7 +12,6 @@ from math import prod
 
 import numpy as np
 
-from tinyfft.fourier import frequencies
 from tinyfft.fourier.arena import ALIGNMENT, aligned
 from tinyfft.fourier.axis import Axis, AxisPlan, Window, candidates
 from tinyfft.fourier.lengths import fft_operations
@@ -64,7 +63,7 @@ class Plan:
     @cached_property
     def Q(self) -> int:
         """Stored frequencies, of those that are computed."""
-        return self.frequencies.Q if self.kx else frequencies.independent(self.y.N, self.x.N)
+        return self.frequencies.Q
 
     @cached_property
     def frequencies(self) -> Frequencies:

@@ -63,9 +63,10 @@ def _by_matrices(
     (planes,) = cachefuls.in_lines(plan, name, planes)
     A, B = planes.shape[:2]
     hat = hat.reshape(-1, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
+    cells = cachefuls.cells(windows)
 
     def transform(samples: slice, room: Room) -> None:
-        for cell in cachefuls.cells(windows):
+        for cell in cells:
             room.clear()
             source, target = hat[:, samples, *cell.index], planes[samples, :, *cell.pixels]
             if not target.size:

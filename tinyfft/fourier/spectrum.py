@@ -56,9 +56,10 @@ def _by_matrices(
     planes, rectified, masked = cachefuls.in_lines(plan, name, planes, rectified, masked)
     A, B = planes.shape[:2]
     out = out.reshape(-1, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
+    cells = cachefuls.cells(windows)
 
     def transform(samples: slice, room: Room) -> None:
-        for cell in cachefuls.cells(windows):
+        for cell in cells:
             room.clear()
             target, pixels = out[:, samples, *cell.index], (samples, slice(None), *cell.pixels)
             if rectified is not None:

@@ -135,10 +135,10 @@ class Sequential(Module):
 
     def _let_go(self, which: int) -> None:
         """Before there is a larger one: never both at once."""
+        old, self._lent[which] = self._lent[which], None
         for module in self._modules:
-            if self._is_lent(module.gradInput) and module.gradInput.base is self._lent[which]:
+            if old is not None and module.gradInput is not None and module.gradInput.base is old:
                 module.gradInput = None
-        self._lent[which] = None
 
     def _is_lent(self, array: Array | None) -> bool:
         return array is not None and any(array.base is lent for lent in self._lent if lent is not None)
