@@ -12,11 +12,11 @@ def limited(device, nbytes):
 
 
 def least_bytes(plan):
-    """What one sample and one output map need."""
+    """What one sample and one map need, of whichever maps are cut: the most of all passes."""
     kx = range(1, 2) if plan.kind == "cpu" and plan.x.N > 1 else None  # the CPU can do a column at a time
-    return replace(plan, S=1, F=1, kx=kx).arena_bytes
+    return max(replace(plan, S=1, kx=kx, **{maps: 1}).arena_bytes for maps in "CF")
 
 
-def most_chunks(plan):
-    """Chunks of one sample, one output map and, on the CPU, one column."""
-    return plan.S * plan.F * (plan.x.N // 2 + 1 if plan.kind == "cpu" else 1)
+def most_chunks(plan, maps="C"):
+    """Chunks of one sample, one of the maps that are cut and, on the CPU, one column."""
+    return plan.S * getattr(plan, maps) * (plan.x.N // 2 + 1 if plan.kind == "cpu" else 1)

@@ -200,7 +200,7 @@ def test_a_limit_too_low_for_one_sample_and_one_map_is_one_line(train, pictures,
     process = train(*options)
     assert process.returncode == 1
     layer = r"train.py: error: nn.Convolution\(3 -> 2, 5x5, .*\)"
-    message = r"one sample and one output map need \d+ bytes of the arena, arena.limit_bytes allows 100: raise it"
+    message = r"one sample and one map need \d+ bytes of the arena, arena.limit_bytes allows 100: raise it"
     assert re.fullmatch(f"{layer}: {message}", process.stderr.splitlines()[-1])
     assert "Traceback" not in process.stderr
 

@@ -4,8 +4,9 @@ An iteration is zeroGradParameters, forward, loss, backward and a step of SGD, o
 lies on the device. Times are medians, after a warm-up in which algorithms are chosen and buffers made; each clock
 starts and stops with an idle device. The layers are timed in runs of their own, so that the whole is not slowed by
 their clocks; their sum is more than the whole, as a convolution there transforms its gradOutput once for each half.
-Memory is the arena's high-water mark, measured: for a layer the highest of its passes. Spectra that are kept from one
-pass to another lie outside the arena and are counted apart.
+Frequency memory is the arena's high-water mark, measured: for a layer the highest of its Fourier passes, for all the
+highest of the layers, as they take the same memory in turn. Spectra that are kept from one pass to another lie outside
+the arena and are counted apart.
 """
 
 import statistics
@@ -33,10 +34,7 @@ def measure(network: nn.Sequential, config: Config) -> dict[str, Any]:
     iteration = Iteration(network, config)
     for _ in range(WARM_UP):
         iteration.run()
-    device.synchronize()
-    arena.reset_high_water(device)
     iteration_ms = _median_ms(device, iteration.run)
-    frequency_bytes = arena.high_water_bytes(device)
     forward_ms = _median_ms(device, lambda: network.forward(iteration.input))
     layers = _measure_layers(iteration)
     convolutions = [row for row in layers if row["algorithm"]]
@@ -48,8 +46,10 @@ def measure(network: nn.Sequential, config: Config) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "precision": config.precision,
         "images_per_second": 1000 * config.batch_size / iteration_ms,
-        "frequency_bytes": frequency_bytes,
-        "frequency_bytes_formula": max((row["frequency_bytes_formula"] for row in convolutions), default=0),
+        **{
+            key: max((row[key] for row in convolutions), default=0)
+            for key in ("frequency_bytes", "frequency_bytes_formula")
+        },
         "kept_bytes": sum(row["kept_bytes"] for row in convolutions),
         "layers": layers,
     }
@@ -182,7 +182,8 @@ def _run_layers(iteration: Iteration, passes: dict[tuple[int, str], _Pass]) -> N
         of_pass = passes.setdefault((index, name), _Pass())
         arena.reset_high_water(device)
         of_pass.times.append(_run_ms(device, lambda: getattr(network[index], name)(*arguments)))
-        of_pass.frequency_bytes = arena.high_water_bytes(device)
+        if getattr(network[index], "algorithms", {}).get(name) == "fft":
+            of_pass.frequency_bytes = arena.high_water_bytes(device)
 
     inputs = [iteration.input]
     for index in range(len(network)):

@@ -11,7 +11,7 @@ from limits import least_bytes, most_chunks
 
 from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.axis import Axis
-from tinyfft.fourier.chunks import ENOUGH, chunks
+from tinyfft.fourier.chunks import ENOUGH, NARROW, chunks
 from tinyfft.fourier.plan import MOVING, plan_convolution
 
 SMALL = st.integers(1, 12)
@@ -23,9 +23,9 @@ def plan(S, C, F, size=12, kernel=5, kind="cpu"):
 
 @st.composite
 def limits(draw):
-    """(plan, limit) from the least that is possible to a little more than all needs."""
+    """(plan, which maps are cut, limit) from the least that is possible to a little more than all needs."""
     whole = plan(draw(SMALL), draw(SMALL), draw(SMALL), kind=draw(st.sampled_from(["cpu", "cuda"])))
-    return whole, draw(st.integers(least_bytes(whole), whole.arena_bytes + 1))
+    return whole, draw(st.sampled_from("CF")), draw(st.integers(least_bytes(whole), whole.arena_bytes + 1))
 
 
 def columns(plan):
@@ -33,66 +33,76 @@ def columns(plan):
     return range(plan.x.N // 2 + 1) if plan.kx is None else plan.kx
 
 
+def members(part):
+    return range(part.start, part.stop)
+
+
 @given(limits())
-def test_every_sample_map_and_column_is_in_one_chunk_that_fits(case):
-    whole, limit = case
-    found = chunks(whole, limit)
+def test_every_sample_map_and_column_is_in_one_part_that_fits(case):
+    whole, maps, limit = case
+    found = chunks(whole, maps, limit)
     met = [
         point
         for c in found
-        for point in product(range(*c.samples.indices(99)), range(*c.maps.indices(99)), columns(c.plan))
+        for part in c.parts
+        for point in product(members(c.samples), members(part.maps), columns(part.plan))
     ]
-    assert sorted(met) == list(product(range(whole.S), range(whole.F), columns(whole)))
+    assert sorted(met) == list(product(range(whole.S), range(getattr(whole, maps)), columns(whole)))
+    others = [name for name in ("C", "F") if name != maps]
     for chunk in found:
-        assert (len(range(12)[chunk.samples]), len(range(12)[chunk.maps])) == (chunk.plan.S, chunk.plan.F)
-        assert chunk.plan.arena_bytes <= limit
-        assert (chunk.plan.lengths, chunk.plan.C, chunk.plan.kind) == (whole.lengths, whole.C, whole.kind)
+        for part in chunk.parts:
+            assert (part.plan.S, getattr(part.plan, maps)) == (len(members(chunk.samples)), len(members(part.maps)))
+            assert part.plan.arena_bytes <= chunk.plan.arena_bytes <= limit
+            assert all(getattr(part.plan, each) == getattr(whole, each) for each in ("lengths", "kind", *others))
+            assert columns(part.plan) == columns(chunk.plan)  # so that the spectrum which is held is of use to all
         assert (chunk.first, chunk.last) == (0 in columns(chunk.plan), whole.x.N // 2 in columns(chunk.plan))
 
 
 @given(limits())
-def test_parts_of_the_frequencies_follow_each_other_for_the_same_samples_and_maps(case):
+def test_frequencies_follow_each_other_for_the_same_samples(case):
     found = chunks(*case)
-    parts = sum(chunk.first for chunk in found)
-    assert [chunk.first for chunk in found] == ([True] + [False] * (len(found) // parts - 1)) * parts
+    rounds = sum(chunk.first for chunk in found)
+    assert [chunk.first for chunk in found] == ([True] + [False] * (len(found) // rounds - 1)) * rounds
 
 
 @given(limits())
 def test_sizes_differ_by_one_so_that_there_are_few_plans(case):
-    found = chunks(*case)
-    for sizes in ({c.plan.S for c in found}, {c.plan.F for c in found}, {len(columns(c.plan)) for c in found}):
+    _, maps, _ = case
+    plans = {part.plan for chunk in chunks(*case) for part in chunk.parts}
+    for sizes in ({p.S for p in plans}, {getattr(p, maps) for p in plans}, {len(columns(p)) for p in plans}):
         assert max(sizes) - min(sizes) <= 1
-    parts = {columns(c.plan).start for c in found}
-    assert len({c.plan for c in found}) == len({(c.plan.S, c.plan.F, columns(c.plan)) for c in found}) <= 4 * len(parts)
+    ranges = {columns(p).start for p in plans}
+    assert len(plans) == len({(p.S, getattr(p, maps), columns(p)) for p in plans}) <= 4 * len(ranges)
 
 
 @settings(deadline=None, max_examples=30)
 @given(limits())
 def test_no_other_way_that_fits_costs_less(case):
-    whole, limit = case
-    moving = MOVING[whole.kind]
-    of_x, of_w = (whole.transform_operations(name) + moving * prod(whole.spectrum_shape(name)) for name in "xw")
+    whole, maps, limit = case
+    moving, count = MOVING[whole.kind], getattr(whole, maps)
+    of_w = whole.transform_operations("w") + moving * prod(whole.spectrum_shape("w"))
 
-    def cost(n, m, parts):
-        return m * of_x + n * of_w + parts * moving * whole.points
+    def cost(n, m, ranges):
+        slow = (1 + (NARROW * n / whole.S) ** 2) * (1 + (NARROW * m / count) ** 2)
+        return n * of_w + slow * whole.product_operations + ranges * moving / 2 * whole.points
 
     costs = [
-        cost(n, m, parts)
-        for n, m, parts in product(*(range(1, size + 1) for size in (whole.S, whole.F, len(columns(whole)))))
-        if (parts == 1 or whole.kind == "cpu") and fits(whole, n, m, parts, limit)
+        cost(n, m, ranges)
+        for n, m, ranges in product(*(range(1, size + 1) for size in (whole.S, count, len(columns(whole)))))
+        if (ranges == 1 or whole.kind == "cpu") and fits(whole, maps, n, m, ranges, limit)
     ]
-    found = chunks(whole, limit)
-    n, m = (len({getattr(c, axis).start for c in found}) for axis in ("samples", "maps"))
-    assert cost(n, m, len(found) // (n * m)) == pytest.approx(min(costs))
+    found = chunks(whole, maps, limit)
+    n, m = len({chunk.samples.start for chunk in found}), len(found[0].parts)
+    assert cost(n, m, len(found) // n) == pytest.approx(min(costs))
 
 
-def fits(whole, n, m, parts, limit):
-    """Whether all of n x m x parts chunks, as equal as can be, stay within the limit."""
-    half = whole.x.N // 2 + 1
-    edges = [i * half // parts for i in range(parts + 1)]
-    ranges = [None] if parts == 1 else [range(a, b) for a, b in pairwise(edges)]
-    sizes = product({whole.S // n, ceil(whole.S / n)}, {whole.F // m, ceil(whole.F / m)}, ranges)
-    return all(replace(whole, S=S, F=F, kx=kx).arena_bytes <= limit for S, F, kx in sizes)
+def fits(whole, maps, n, m, ranges, limit):
+    """Whether all of n x m x ranges parts, as equal as can be, stay within the limit."""
+    half, count = whole.x.N // 2 + 1, getattr(whole, maps)
+    edges = [i * half // ranges for i in range(ranges + 1)]
+    of_kx = [None] if ranges == 1 else [range(a, b) for a, b in pairwise(edges)]
+    sizes = product({whole.S // n, ceil(whole.S / n)}, {count // m, ceil(count / m)}, of_kx)
+    return all(replace(whole, S=S, kx=kx, **{maps: size}).arena_bytes <= limit for S, size, kx in sizes)
 
 
 @pytest.mark.parametrize("limit", [inf, 1 << 40])
@@ -101,36 +111,42 @@ def test_without_need_the_cpu_takes_no_more_than_enough(monkeypatch, limit):
     enough = whole.arena_bytes // 2
     monkeypatch.setitem(ENOUGH, "cpu", enough)
     chunks.cache_clear()
-    found = chunks(whole, limit)
-    assert found == chunks(whole, enough)
-    assert len(found) > 1
-    assert len(chunks(whole, limit, keeps=True)) == 1
+    found = chunks(whole, "F", limit)
+    assert found == chunks(whole, "F", enough)
+    assert parts(found) > 1
+    assert parts(chunks(whole, "F", limit, keeps=True)) == 1
     monkeypatch.setitem(ENOUGH, "cpu", 1)  # which cannot be had
     chunks.cache_clear()
-    assert len(chunks(whole, limit)) == 1
+    assert parts(chunks(whole, "F", limit)) == 1
     chunks.cache_clear()
 
 
-def test_what_fits_is_one_chunk_with_the_plan_itself():
+def parts(found):
+    return sum(len(chunk.parts) for chunk in found)
+
+
+@pytest.mark.parametrize("maps", ["C", "F"])
+def test_what_fits_is_one_chunk_with_the_plan_itself(maps):
     whole = plan(4, 3, 5)
     for limit in (whole.arena_bytes, inf):
-        (chunk,) = chunks(whole, limit)
-        assert chunk.plan is whole
+        (chunk,) = chunks(whole, maps, limit)
+        assert [part.plan for part in chunk.parts] == [whole]
         assert chunk.whole
-    assert not any(chunk.whole for chunk in chunks(whole, whole.arena_bytes - 1))
+    assert not any(chunk.whole for chunk in chunks(whole, maps, whole.arena_bytes - 1))
 
 
 def test_a_step_finds_the_plans_of_the_one_before():
     whole = plan(5, 3, 5)
-    first, second = (chunks(whole, least_bytes(whole)) for _ in range(2))
-    assert len(first) == most_chunks(whole)
-    assert all(a.plan is b.plan for a, b in zip(first, second, strict=True))
+    first, second = (chunks(whole, "C", least_bytes(whole)) for _ in range(2))
+    assert parts(first) == most_chunks(whole)
+    for a, b in zip(first, second, strict=True):
+        assert all(p.plan is q.plan for p, q in zip(a.parts, b.parts, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
 def test_less_than_one_sample_and_one_map_is_an_error(kind):
     whole = plan(4, 3, 5, kind=kind)
     least = least_bytes(whole)
-    assert len(chunks(whole, least)) > 1
+    assert parts(chunks(whole, "C", least)) > 1
     with pytest.raises(LimitError, match=rf"need {least} bytes of the arena, arena.limit_bytes allows {least - 1}$"):
-        chunks(whole, least - 1)
+        chunks(whole, "C", least - 1)

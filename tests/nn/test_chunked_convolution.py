@@ -56,23 +56,23 @@ def test_chunks_of_one_sample_and_one_map(device, hazard, rng):
 
 @pytest.mark.parametrize("hazard", HAZARDS)
 def test_chunks_of_unequal_sizes(device, hazard, rng):
-    layer = nn.FFTConvolution(2, 7, 5, padding=2, **HAZARDS[hazard])
-    plan = layer.plan((5, 2, 13, 10))
+    layer = nn.FFTConvolution(3, 7, 5, padding=2, **HAZARDS[hazard])
+    plan = layer.plan((5, 3, 13, 10))
     limit = plan.arena_bytes - 1
-    assert len({chunk.plan for chunk in chunks(plan, limit)}) > 1
+    assert len({part.plan for maps in "CF" for chunk in chunks(plan, maps, limit) for part in chunk.parts}) > 2
     with limited(device, limit):
-        check(layer, (5, 2, 13, 10), rng)
+        check(layer, (5, 3, 13, 10), rng)
 
 
 def test_less_than_the_least_names_the_layer_and_both_numbers(device, rng):
-    layer = nn.FFTConvolution(2, 3, 5)
-    x = device.array(rng.standard_normal((4, 2, 9, 9)).astype("float32"))
+    layer = nn.FFTConvolution(3, 2, 5)  # of which updateOutput needs the most
+    x = device.array(rng.standard_normal((4, 3, 9, 9)).astype("float32"))
     least = least_bytes(layer.plan(x.shape))
-    layer_named = r"nn.FFTConvolution\(2 -> 3, 5x5, fp32, recompute\)"
-    message = f"one sample and one output map need {least} bytes of the arena, arena.limit_bytes allows {least - 1}"
+    layer_named = r"nn.FFTConvolution\(3 -> 2, 5x5, fp32, recompute\)"
+    message = f"one sample and one map need {least} bytes of the arena, arena.limit_bytes allows {least - 1}"
     with limited(device, least - 1), pytest.raises(LimitError, match=f"{layer_named}: {message}: raise it"):
         layer.forward(x)
-    assert layer.forward(x).shape == (4, 3, 5, 5)
+    assert layer.forward(x).shape == (4, 2, 5, 5)
 
 
 def test_without_the_limit_all_is_as_before(device, rng):
@@ -81,7 +81,7 @@ def test_without_the_limit_all_is_as_before(device, rng):
     before = to_host(layer.forward(x)).copy()
     with limited(device, least_bytes(layer.plan(x.shape))):
         layer.forward(x)
-        assert layer.chunks == most_chunks(layer.plan(x.shape))
+        assert layer.chunks > 1
     assert np.array_equal(to_host(layer.forward(x)), before)
     assert layer.chunks == 1
 
@@ -150,7 +150,8 @@ def test_repr_shows_chunks(rng):
     assert repr(layer) == "nn.FFTConvolution(2 -> 3, 3x3, fp32, recompute)"
     with limited(layer.device, least_bytes(layer.plan(x.shape))):
         layer.forward(x)
-    count = most_chunks(layer.plan(x.shape))
+    count = layer.chunks
+    assert count > 1
     assert repr(layer) == f"nn.FFTConvolution(2 -> 3, 3x3, fp32, recompute, {count} chunks)"
 
 

@@ -6,6 +6,7 @@ from limits import least_bytes, limited
 
 from tinyfft import nn
 from tinyfft.nn import convolution
+from tinyfft.spatial import row_products
 
 SHAPES = {"fft": ((4, 8, 32, 32), 13), "direct": ((2, 2, 8, 8), 1)}  # where its plan counts fewer operations
 
@@ -54,3 +55,23 @@ def test_auto_measures_anew_under_another_limit(measured, rng):
     with limited(layer.device, least_bytes(layer.plan(x.shape))):
         run(layer, x)
     assert len(measured) == 6
+
+
+def test_the_direct_method_is_not_timed_where_it_has_no_chance(measured, monkeypatch, rng):
+    shape, kernel_size = SHAPES["fft"]
+    monkeypatch.setattr(convolution, "_shortest", lambda *_: pytest.fail("timed"))
+    layer = nn.Convolution(shape[1], 4, kernel_size)
+    plan = layer.plan(shape)
+    monkeypatch.setattr(convolution, "HOPELESS", plan.direct_operations / plan.pass_operations * 0.999)
+    run(layer, rng.standard_normal(shape, dtype=np.float32))
+    assert set(layer.algorithms.values()) == {"fft"}
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_the_direct_method_is_not_taken_where_it_has_no_room(deterministic, measured, rng):
+    shape, kernel_size = SHAPES["direct"]
+    layer = nn.Convolution(shape[1], 4, kernel_size, deterministic=deterministic)
+    with limited(layer.device, row_products.scratch_bytes(layer.plan(shape), 1) - 1):
+        run(layer, rng.standard_normal(shape, dtype=np.float32))
+    assert set(layer.algorithms.values()) == {"fft"}
+    assert measured == []

@@ -1,15 +1,22 @@
 """Blocks of the minibatch and threads: however a layer's work is cut, it is the definition's result."""
 
+from math import inf
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from limits import limited
 from measure import FP64_BOUND, error
 from reference import convolution, gradients
 from threadpoolctl import threadpool_limits
 
 from tinyfft import backend, nn, parallel
-from tinyfft.backend import Device
+from tinyfft.backend import Device, to_host
+from tinyfft.fourier.arena import ALIGNMENT, Arena, LimitError, current_arena, high_water_bytes, reset_high_water
+from tinyfft.fourier.axis import Axis
+from tinyfft.fourier.plan import plan_convolution
+from tinyfft.nn import direct_convolution
 from tinyfft.spatial import row_products
 
 
@@ -42,34 +49,66 @@ def test_a_gpu_takes_all_at_once(monkeypatch, rng):
     layer = nn.DirectConvolution(2, 5, 3, stride=(2, 1), padding=1, dtype="float64")
     expected = passes(layer, x, gy)
     monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
+    monkeypatch.setattr(direct_convolution, "current_arena", lambda device: Arena(device))
     monkeypatch.delattr(parallel, "run")
     layer.device = Device("cuda", 7)
-    assert len(row_products.blocks(1000, (9, 2, 3, 6), 8, layer.device)) == 1
+    plan = plan_convolution(1000, 2, 5, Axis(9, 3), Axis(6, 3), kind="cuda")
+    assert len(row_products.blocks(plan, inf)) == 1
     for result, of_cpu in zip(passes(layer, x, gy), expected, strict=True):
         assert error(result, of_cpu) <= FP64_BOUND
 
 
-@given(samples=st.integers(1, 300), oW=st.integers(1, 600), H=st.integers(1, 10**6))
-def test_blocks_are_as_few_as_both_bounds_allow(samples, oW, H):
+@st.composite
+def plans(draw):
+    samples, maps, H, W = (draw(st.integers(1, most)) for most in (300, 12, 3000, 600))
+    return plan_convolution(samples, maps, 5, Axis(H, 1), Axis(W, draw(st.integers(1, min(W, 5)))))
+
+
+def sizes(parts):
+    return [part.stop - part.start for part in parts]
+
+
+@settings(deadline=None)
+@given(plan=plans(), share=st.floats(0, 1))
+def test_blocks_are_as_few_as_all_bounds_allow(plan, share):
+    least, most = (row_products.scratch_bytes(plan, samples) for samples in (1, plan.S))
+    limit = least + int(share * (most - least))
+    columns = plan.y.axis.size * plan.C * plan.x.axis.kernel * plan.x.axis.out * plan.itemsize
+
     def within(n):
         return n == 1 or (
-            n * oW <= row_products.WIDTH["cpu"] and n * 4 * H * 3 * 5 * oW <= row_products.BLOCK_BYTES["cpu"]
+            n * plan.x.axis.out <= row_products.WIDTH["cpu"]
+            and n * columns <= row_products.BLOCK_BYTES["cpu"]
+            and row_products.scratch_bytes(plan, n) + n * 5 * ALIGNMENT <= limit
         )
 
-    parts = row_products.blocks(samples, (H, 3, 5, oW), 4, Device("cpu"))
-    assert [s for part in parts for s in range(part.start, part.stop)] == list(range(samples))
-    assert within(max(part.stop - part.start for part in parts))
-    assert len(parts) == 1 or not within(-(-samples // (len(parts) - 1)))
+    parts = row_products.blocks(plan, limit)
+    assert [s for part in parts for s in range(part.start, part.stop)] == list(range(plan.S))
+    assert row_products.scratch_bytes(plan, max(sizes(parts))) <= limit
+    assert len(parts) == 1 or not within(-(-plan.S // (len(parts) - 1)))
+    with pytest.raises(LimitError, match=f"one sample needs {least} bytes of the arena, .* allows {least - 1}$"):
+        row_products.blocks(plan, least - 1)
 
 
-def test_scratch_memory_is_used_again(rng):
+def test_all_scratch_is_the_arenas(device, rng):
     layer = nn.DirectConvolution(2, 3, 3, padding=1)
-    x, gy = (rng.standard_normal((4, maps, 6, 6)).astype("float32") for maps in (2, 3))
+    x, gy = (device.array(rng.standard_normal((4, maps, 6, 6)).astype("float32")) for maps in (2, 3))
+    plan = layer.plan(x.shape)
+    reset_high_water(device)
     passes(layer, x, gy)
-    held = {name: getattr(layer, name) for name in layer._buffers}
-    passes(layer, x, gy)
-    passes(layer, x[:1], gy[:1])
-    scratch = [name for name in held if name.endswith("_scratch")]
-    assert len(scratch) == 5
-    assert all(getattr(layer, name) is held[name] for name in scratch)
-    assert not any(np.shares_memory(held[name], layer.output) for name in scratch)
+    assert high_water_bytes(device) == row_products.scratch_bytes(plan, 4)
+    assert layer._buffers == {"output", "gradInput"}
+
+
+def test_under_a_limit(device, rng):
+    layer = nn.DirectConvolution(2, 3, 3, padding=1, dtype="float64")
+    x, gy = (device.array(rng.standard_normal((4, maps, 6, 6))) for maps in (2, 3))
+    least = row_products.scratch_bytes(layer.plan(x.shape), 1)
+    expected = passes(layer, x, gy)
+    with limited(device, least):
+        results = passes(layer, x, gy)
+        assert current_arena(device).capacity <= least
+    for result, whole in zip(results, expected, strict=True):
+        assert error(result, to_host(whole)) <= FP64_BOUND
+    with limited(device, least - 1), pytest.raises(LimitError, match=r"nn.DirectConvolution\(.*\): one sample needs"):
+        layer.forward(x)

@@ -7,13 +7,16 @@
 
 summed over the kernel's rows u, h = stride i + u - padding; columns^T adds each entry to the pixel it was read from.
 Shapes, dtypes, errors  as in convolution_layer.py. The minibatch goes in blocks; spatial/row_products.py computes one
+Memory  from the arena, less in smaller blocks; raises LimitError, a MemoryError, if its limit is below one sample's
 Source  Chellapilla, Puri, Simard: High Performance Convolutional Neural Networks for Document Processing, 2006;
         torch/nn, lib/THNN/generic/SpatialConvolutionMM.c. Both unroll along two axes, we along one
 """
 
-from math import prod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from tinyfft.backend import Array, Device
+from tinyfft.backend import Array
+from tinyfft.fourier.arena import Arena, LimitError, current_arena
 from tinyfft.fourier.plan import Plan
 from tinyfft.nn.convolution_layer import ConvolutionLayer
 from tinyfft.spatial import row_products
@@ -24,53 +27,57 @@ class DirectConvolution(ConvolutionLayer):
         plan = self._check_input(input)
         self.algorithms["updateOutput"] = "direct"
         output = self._buffer("output", (plan.S, plan.F, plan.y.axis.out, plan.x.axis.out), self.dtype)
-        weight = row_products.by_rows(self.weight, self.device, self._scratch)
-        for block in self._blocks(plan):
-            row_products.convolve(input[block], weight, self.bias, output[block], *self._means(plan))
+        with self._blocks(plan) as (blocks, arena):
+            weight = row_products.by_rows(self.weight, arena)
+            for block in blocks:
+                row_products.convolve(input[block], weight, self.bias, output[block], _axes(plan), arena)
         return output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         plan = self._check_backward(input, gradOutput)
         self.algorithms["updateGradInput"] = "direct"
         gradInput = self._buffer("gradInput", input.shape, self.dtype)
-        weight = row_products.by_rows_backwards(self.weight, plan.y.axis, self.device, self._scratch)
-        for block in self._blocks(plan):
-            row_products.input_gradient(gradOutput[block], weight, gradInput[block], *self._means(plan))
+        with self._blocks(plan) as (blocks, arena):
+            weight = row_products.by_rows_backwards(self.weight, plan.y.axis, arena)
+            for block in blocks:
+                row_products.input_gradient(gradOutput[block], weight, gradInput[block], _axes(plan), arena)
         return gradInput
 
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
         plan = self._check_backward(input, gradOutput)
         self.algorithms["accGradParameters"] = "direct"
         F, C, kH, kW = self.weight.shape
-        total = self._scratch("_weight_scratch", (kH, C, kW, F))
-        total.fill(0)
-        for block in self._blocks(plan):
-            row_products.weight_gradient(input[block], gradOutput[block], total, *self._means(plan))
-        if scale != 1:
-            total *= scale
+        with self._blocks(plan) as (blocks, arena):
+            total = arena.take((kH, C, kW, F), self.dtype)
+            total.fill(0)
+            for block in blocks:
+                row_products.weight_gradient(input[block], gradOutput[block], total, _axes(plan), arena)
+            if scale != 1:
+                total *= scale
 
-        def add(part: slice) -> None:
-            self.gradWeight[part] += total[..., part].transpose(3, 1, 0, 2)
-            if self.bias is not None:
-                self.gradBias[part] += scale * gradOutput[:, part].sum(axis=(0, 2, 3))
+            def add(part: slice) -> None:
+                self.gradWeight[part] += total[..., part].transpose(3, 1, 0, 2)
+                if self.bias is not None:
+                    self.gradBias[part] += scale * gradOutput[:, part].sum(axis=(0, 2, 3))
 
-        row_products.in_parts(self.device, F, add)
+            row_products.in_parts(self.device, F, add)
 
-    def _blocks(self, plan: Plan) -> list[slice]:
-        shape = (plan.y.axis.size, self.in_channels, self.kernel_size[1], plan.x.axis.out)
-        return row_products.blocks(plan.S, shape, self.dtype.itemsize, self.device)
+    def _has_room(self, plan: Plan) -> bool:
+        """Whether the arena may grow to what one sample needs."""
+        return row_products.scratch_bytes(plan, 1) <= current_arena(self.device).limit
 
-    def _means(self, plan: Plan) -> tuple[row_products.Axes, Device, row_products.Scratch]:
-        return (plan.y.axis, plan.x.axis), self.device, self._scratch
+    @contextmanager
+    def _blocks(self, plan: Plan) -> Iterator[tuple[list[slice], Arena]]:
+        """The blocks of the minibatch, and the arena with a frame for the scratch of the largest."""
+        arena = current_arena(self.device)
+        try:
+            blocks = row_products.blocks(plan, arena.limit)
+        except LimitError as error:
+            raise LimitError(f"{self!r}: {error}: raise it") from error
+        samples = max(block.stop - block.start for block in blocks)
+        with arena.frame(row_products.scratch_bytes(plan, samples)):
+            yield blocks, arena
 
-    def _clear_scratch(self) -> None:
-        """Let go of what the passes work in; the next one makes it anew."""
-        for name in self._buffers:
-            if name.endswith("_scratch"):
-                setattr(self, name, None)
 
-    def _scratch(self, name: str, shape: tuple[int, ...]) -> Array:
-        """An array of that shape at the start of a scratch buffer that only grows."""
-        size, held = prod(shape), getattr(self, name, None)
-        length = size if held is None else max(size, held.size)
-        return self._buffer(name, (length,), self.dtype)[:size].reshape(shape)
+def _axes(plan: Plan) -> row_products.Axes:
+    return plan.y.axis, plan.x.axis

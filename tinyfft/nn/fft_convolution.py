@@ -6,9 +6,9 @@
 
 Shapes, dtypes, errors  as in convolution_layer.py; the products and what is stored conjugated: tinyfft/fourier
 ReLU    that follows in a Sequential is done on the way: y is its output at once, its gradInput is written as gy is read
-Memory  from the arena. A pass goes in chunks of the minibatch, of the output maps and of the frequencies, `chunks` of
-        them the last time, so that they stay below its limit; raises LimitError, a MemoryError, if one sample and one
-        map do not fit
+Memory  from the arena. A pass goes in chunks of the minibatch, of the frequencies and of the maps, `chunks` of them the
+        last time, so that they stay below its limit; raises LimitError, a MemoryError, if one sample and one map do not
+        fit
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 """
 
@@ -42,14 +42,16 @@ class FFTConvolution(ConvolutionLayer):
         arena = current_arena(self.device)
         for chunk in self._chunks(plan, arena, "updateOutput"):
             with arena.frame(chunk.plan.arena_bytes):
-                x_hat = self._spectrum("x", input, chunk, arena, forward=True)
-                w_hat = self._spectrum("w", self.weight, chunk, arena, forward=True)
-                y_hat = self._take("y", chunk, arena)
-                self._product(x_hat, w_hat, y_hat, transpose_b=True)
-                bias, scale = (chunk.cut(self.bias, "maps"), None) if chunk.first else (None, 1)
-                of_relu = relu is not None and chunk.last
-                y = chunk.cut(output, "samples", "maps")
-                signal(y_hat, chunk.plan, "y", y, arena, bias=bias, scale=scale, relu=of_relu)
+                x_hat = self._spectrum("x", input, (chunk.samples,), chunk, chunk.plan, arena, forward=True)
+                for maps, part in chunk.parts:
+                    with arena.frame(0):
+                        w_hat = self._spectrum("w", self.weight, (maps,), chunk, part, arena, forward=True)
+                        y_hat = self._take("y", part, arena)
+                        self._product(x_hat, w_hat, y_hat, transpose_b=True)
+                        bias, scale = (chunk.cut(self.bias, maps), None) if chunk.first else (None, 1)
+                        of_relu = relu is not None and chunk.last
+                        y = chunk.cut(output, chunk.samples, maps)
+                        signal(y_hat, part, "y", y, arena, bias=bias, scale=scale, relu=of_relu)
         if relu is not None:
             relu.output = output
         return output
@@ -105,73 +107,86 @@ class FFTConvolution(ConvolutionLayer):
             of_relu = {"rectified": relu.output, "masked": relu._buffer("gradInput", gradOutput.shape, self.dtype)}
         for chunk in self._chunks(plan, arena, *passes):
             with arena.frame(chunk.plan.arena_bytes):
-                gy_hat = self._take("y", chunk, arena)
-                on_the_way = {name: chunk.cut(array, "samples", "maps") for name, array in of_relu.items()}
-                gy = chunk.cut(gradOutput, "samples", "maps")
+                gy_hat = self._take("y", chunk.plan, arena)
+                on_the_way = {name: chunk.cut(array, chunk.samples) for name, array in of_relu.items()}
+                gy = chunk.cut(gradOutput, chunk.samples)
                 if not chunk.first:
                     gy, on_the_way = on_the_way.get("masked", gy), {}
                 spectrum(gy, chunk.plan, "y", gy_hat, arena, conjugate=True, **on_the_way)
                 if gradInput is not None:
-                    with arena.frame(0):
-                        self._gradInput(chunk.cut(gradInput, "samples"), gy_hat, chunk, arena)
+                    self._gradInput(gradInput, gy_hat, chunk, arena)
                 if "accGradParameters" in passes:
                     self._gradParameters(input, gy_hat, chunk, arena, scale)
         return gradInput
 
     def _gradInput(self, gradInput: Array, gy_hat: Array, chunk: Chunk, arena: Arena) -> None:
-        plan, first = chunk.plan, chunk.first and chunk.maps.start == 0
-        w_hat = self._spectrum("w", self.weight, chunk, arena)
-        gx_hat = self._take("x", chunk, arena)
-        self._product(gy_hat, w_hat, gx_hat)
-        if first and not plan.covers:
-            gradInput.fill(0)
-        signal(gx_hat, plan, "x", gradInput, arena, scale=None if first and plan.covers else 1, conjugate=True)
+        written = chunk.first and chunk.plan.covers
+        if chunk.first and not written:
+            chunk.cut(gradInput, chunk.samples).fill(0)
+        for maps, part in chunk.parts:
+            with arena.frame(0):
+                w_hat = self._spectrum("w", self.weight, (slice(None), maps), chunk, part, arena)
+                gx_hat = self._take("x", part, arena)
+                self._product(gy_hat, w_hat, gx_hat)
+                gx = chunk.cut(gradInput, chunk.samples, maps)
+                signal(gx_hat, part, "x", gx, arena, scale=None if written else 1, conjugate=True)
 
     def _gradParameters(self, input: Array, gy_hat: Array, chunk: Chunk, arena: Arena, scale: float) -> None:
-        x_hat = self._spectrum("x", input, chunk, arena)
-        gw_hat = self._take("w", chunk, arena)
-        self._product(gy_hat, x_hat, gw_hat, transpose_a=True)
-        signal(gw_hat, chunk.plan, "w", chunk.cut(self.gradWeight, "maps"), arena, scale=scale)
+        for maps, part in chunk.parts:
+            with arena.frame(0):
+                x_hat = self._spectrum("x", input, (chunk.samples, maps), chunk, part, arena)
+                gw_hat = self._take("w", part, arena)
+                self._product(gy_hat, x_hat, gw_hat, transpose_a=True)
+                signal(gw_hat, part, "w", chunk.cut(self.gradWeight, slice(None), maps), arena, scale=scale)
         if self.bias is not None and chunk.first:  # which has the zero frequency
-            gradBias, sums = chunk.cut(self.gradBias, "maps"), window_sums(gy_hat).sum(axis=0)
-            gradBias += sums if scale == 1 else scale * sums
+            sums = window_sums(gy_hat).sum(axis=0)
+            self.gradBias += sums if scale == 1 else scale * sums
 
     def _product(self, a: Array, b: Array, out: Array, **transposed: bool) -> None:
         product(a, b, out, self.device, precision=self.precision, **transposed)
 
-    def _spectrum(self, name: str, array: Array, chunk: Chunk, arena: Arena, forward: bool = False) -> Array:
-        """x_hat or w_hat of the chunk, made now or kept.
+    def _spectrum(
+        self,
+        name: str,
+        array: Array,
+        index: tuple[slice, ...],
+        chunk: Chunk,
+        plan: Plan,
+        arena: Arena,
+        forward: bool = False,
+    ) -> Array:
+        """x_hat or w_hat of array[index], made now or kept.
 
         With memory = "keep" the forward pass of training keeps both, for the same array and plan in backward. In
         evaluation the weights' stay from one forward pass to the next, until an optimizer's step or `weights_changed`.
-        A pass in several chunks keeps nothing: what is kept lies outside the arena and its limit.
+        A pass in several parts keeps nothing: what is kept lies outside the arena and its limit.
         """
         in_use = name == "w" and not self.train
         kept = self._kept.get(name)
-        made_for = (chunk.plan, backend.steps())
+        made_for = (plan, backend.steps())
         if kept is not None and (in_use or not forward) and kept[0] is array and kept[1:3] == made_for:
             return kept[3]
         if chunk.whole and (in_use or (forward and self.memory == "keep" and self.train)):
-            hat = self._buffer(f"_{name}_hat", chunk.plan.spectrum_shape(name), chunk.plan.spectrum_dtype)
+            hat = self._buffer(f"_{name}_hat", plan.spectrum_shape(name), plan.spectrum_dtype)
             self._kept[name] = (array, *made_for, hat)
         else:
-            hat = self._take(name, chunk, arena)
+            hat = self._take(name, plan, arena)
             if forward:
                 self._kept.pop(name, None)
                 setattr(self, f"_{name}_hat", None)
-        planes = chunk.cut(array, "samples" if name == "x" else "maps")
-        spectrum(planes, chunk.plan, name, hat, arena, conjugate=name == "w")
+        spectrum(chunk.cut(array, *index), plan, name, hat, arena, conjugate=name == "w")
         return hat
 
-    def _take(self, name: str, chunk: Chunk, arena: Arena) -> Array:
-        """An array of the open frame for x_hat, w_hat or y_hat of the chunk, or for their gradients."""
-        return arena.take(chunk.plan.spectrum_shape(name), chunk.plan.spectrum_dtype)
+    def _take(self, name: str, plan: Plan, arena: Arena) -> Array:
+        """An array of the open frame for the plan's x_hat, w_hat or y_hat, or for their gradients."""
+        return arena.take(plan.spectrum_shape(name), plan.spectrum_dtype)
 
     def _chunks(self, plan: Plan, arena: Arena, *passes: str) -> tuple[Chunk, ...]:
         try:
-            found = chunks(plan, arena.limit, self.memory == "keep" or not self.train)
+            maps = "F" if passes == PASSES[:1] else "C"
+            found = chunks(plan, maps, arena.limit, self.memory == "keep" or not self.train)
         except LimitError as error:
             raise LimitError(f"{self!r}: {error}: raise it") from error
-        self.chunks = len(found)
+        self.chunks = sum(len(chunk.parts) for chunk in found)
         self.algorithms.update(dict.fromkeys(passes, "fft"))
         return found
