@@ -142,9 +142,9 @@ def _train(config: Any, device: Any, options: argparse.Namespace) -> None:
         f"{len(data.classes)} classes",
         flush=True,
     )
-    network = _network(config, data.train_images.shape[1:], len(data.classes))
-    train_loader, test_loader = _loaders(config, device, data)
-    trainer = _trainer(config, network, len(train_loader), show)
+    network = make_network(config, data.train_images.shape[1:], len(data.classes))
+    train_loader, test_loader = make_loaders(config, device, data)
+    trainer = make_trainer(config, network, len(train_loader), show)
     run = run_folder.RunFolder(folder, config)
     print(f"writing to {run.path}", flush=True)
     start = time.monotonic()
@@ -168,7 +168,7 @@ def _time(config: Any, device: Any, json_path: str | None) -> None:
     from tinyfft import timing
 
     print(f"device {device} ({device.hardware})", flush=True)
-    network = _network(config, config.timing.input_shape, config.timing.classes)
+    network = make_network(config, config.timing.input_shape, config.timing.classes)
     report = timing.measure(network, config)
     print(timing.table(report), flush=True)
     if json_path:
@@ -186,7 +186,7 @@ def _device(name: str) -> Any:
         raise UsageError(f"--device is {name!r}, expected auto, cpu, cuda or cuda:N") from error
 
 
-def _network(config: Any, input_shape: tuple[int, int, int], classes: int) -> Any:
+def make_network(config: Any, input_shape: tuple[int, int, int], classes: int) -> Any:
     """The config's network with initial weights from its seed, on the current device."""
     import models
     import tinyfft
@@ -198,7 +198,7 @@ def _network(config: Any, input_shape: tuple[int, int, int], classes: int) -> An
         raise UsageError(str(error)) from error
 
 
-def _loaders(config: Any, device: Any, data: Any) -> tuple[Any, Any]:
+def make_loaders(config: Any, device: Any, data: Any) -> tuple[Any, Any]:
     import datasets
 
     mean, std = datasets.channel_statistics(data.train_images)
@@ -219,7 +219,7 @@ def _loaders(config: Any, device: Any, data: Any) -> tuple[Any, Any]:
     return train_loader, test_loader
 
 
-def _trainer(config: Any, network: Any, steps_per_epoch: int, show: Any) -> Any:
+def make_trainer(config: Any, network: Any, steps_per_epoch: int, show: Any) -> Any:
     from tinyfft import nn, optim
     from tinyfft.trainer import Trainer
 

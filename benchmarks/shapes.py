@@ -45,5 +45,12 @@ SMALL = {
 }
 """Wide kernels on minibatches for a CPU, measured when asked for."""
 
+CIFAR = {
+    "cifar-L1": Layer(128, 3, 32, 32, 5, "same"),
+    "cifar-L2": Layer(128, 32, 64, 16, 5, "same"),
+    "cifar-L3": Layer(128, 64, 128, 8, 5, "same"),
+}
+"""The three convolutions of configs/cifar.toml, measured by `benchmarks.methods`."""
+
 PAPER = ("net-L1", "net-L2", "net-L3", "net-L4", "net-L5")
 """The paper's five, as they stand in its network here."""

@@ -1,0 +1,114 @@
+"""The two methods of Convolution on one layer, and which of them "auto" takes, beside PyTorch.
+
+    python -m benchmarks.methods [--device cpu] [--layers cifar-L1 net-L3 ...] [--batch-size N] [--json FILE]
+                                 [--markdown FILE]
+
+A pass is timed with all its own transforms. "sum" is forward and backward, as in training: of "auto" with the method
+that it has chosen for each pass. PyTorch's is the better of NCHW and channels_last, in fp32. The three are timed in
+turns, ROUNDS times, and medians taken: on a CPU that others use too, one after the other would not be comparable.
+"""
+
+import argparse
+import statistics
+from typing import Any
+
+from benchmarks import peers, report
+from benchmarks.clock import milliseconds
+from benchmarks.layers import arrays
+from benchmarks.shapes import CIFAR, LAYERS, SMALL, Layer
+from tinyfft import nn
+from tinyfft.backend import Array, Device
+from tinyfft.nn.convolution_layer import PASSES
+
+ALL = CIFAR | LAYERS | SMALL
+CHOSEN = (*CIFAR, "net-L1", "net-L3", "net-L5", "convnet-L5")
+METHODS = ("direct", "fft", "auto")
+ROUNDS = 3
+ABOUT = (
+    "Milliseconds of updateOutput / updateGradInput / accGradParameters, and of forward and backward together (sum)."
+    " direct / PyTorch: of the three passes' sum, above 1 where PyTorch is faster. auto: what it took for each pass,"
+    " and its time over that of the better method."
+)
+HEAD = (
+    *("layer", "minibatch", "PyTorch ms", "direct ms", "fft ms", "sum, PyTorch / direct / fft / auto"),
+    *("**direct / PyTorch**", "auto", "**auto / better**"),
+)
+
+
+def main() -> None:
+    options = _options()
+    device = report.use_device(options.device)
+    found = {"machine": report.machine(device) | peers.prepare(device)}
+    found |= {"command": report.command("python -m benchmarks.methods", options), "rows": []}
+    for name in options.layers:
+        layer = ALL[name]._replace(S=options.batch_size or ALL[name].S)
+        found["rows"].append({"layer": name} | measure(layer, device))
+        print(report.table_row(_cells(found["rows"][-1])), flush=True)
+        report.write(options, found, markdown(found))
+
+
+def measure(layer: Layer, device: Device) -> dict[str, Any]:
+    """Milliseconds of each method and of the peer, and what "auto" took for each pass."""
+    x, weight, bias, gy = arrays(layer, device)
+    layers = {method: _layer(layer, method, weight, bias) for method in METHODS}
+    rounds = [{method: _times(of, x, gy, device) for method, of in layers.items()} for _ in range(ROUNDS)]
+    row: dict[str, Any] = {"shape": layer._asdict(), "chosen": dict(layers["auto"].algorithms)}
+    row |= {method: _medians([times[method] for times in rounds]) for method in METHODS}
+    calls = {layout: peers.passes(layer, "fp32", layout, x, weight, bias, gy) for layout in peers.LAYOUTS}
+    row["peer"] = _medians([peers.time_passes(calls, device)[0] for _ in range(ROUNDS)])
+    row["peer"]["sum"] = sum(row["peer"].values())
+    row["direct_share"] = row["direct"]["sum"] / row["peer"]["sum"]
+    row["auto_share"] = row["auto"]["sum"] / min(row["direct"]["sum"], row["fft"]["sum"])
+    peers.free_memory(device)
+    return row
+
+
+def _layer(layer: Layer, method: str, weight: Array, bias: Array) -> nn.Convolution:
+    ours = nn.Convolution(layer.C, layer.F, layer.k, padding=layer.padding, algorithm=method)
+    ours.weight[...], ours.bias[...] = weight, bias
+    return ours
+
+
+def _times(ours: nn.Convolution, x: Array, gy: Array, device: Device) -> dict[str, float]:
+    calls = {
+        "updateOutput": lambda: ours.updateOutput(x),
+        "updateGradInput": lambda: ours.updateGradInput(x, gy),
+        "accGradParameters": lambda: ours.accGradParameters(x, gy),
+        "sum": lambda: (ours.updateOutput(x), ours.backward(x, gy)),
+    }
+    return {name: milliseconds(call, device, ahead=True) for name, call in calls.items()}
+
+
+def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(times[name] for times in rounds) for name in rounds[0]}
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The page for one run."""
+    lines = [ABOUT, "", *report.table(HEAD, map(_cells, found["rows"]))]
+    return report.document("Methods: direct and Fourier convolution", found, lines)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    sides = ("peer", *METHODS)
+    return [
+        *(row["layer"], str(row["shape"]["S"])),
+        *(" / ".join(f"{row[side][name]:.2f}" for name in PASSES) for side in sides[:-1]),
+        " / ".join(f"{row[side]['sum']:.2f}" for side in sides),
+        f"**{row['direct_share']:.2f}**",
+        " / ".join(row["chosen"][name] for name in PASSES),
+        f"**{row['auto_share']:.2f}**",
+    ]
+
+
+def _options() -> argparse.Namespace:
+    parser = report.parser("methods", __doc__)
+    report.add_device(parser)
+    names = {"nargs": "+", "choices": ALL, "metavar": "NAME", "default": list(CHOSEN)}
+    parser.add_argument("--layers", **names, help=f"which, of {', '.join(ALL)}; without, {', '.join(CHOSEN)}")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="minibatch of every layer, in place of its own")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    report.run(main)

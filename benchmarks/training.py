@@ -1,0 +1,149 @@
+"""Whole trainings: a config's network and its PyTorch twin, on the same pictures, by the same trainer and loader.
+
+    python -m benchmarks.training [--device cpu] [--config cifar] [--data DIR] [--sides tinyfft PyTorch]
+                                  [--set KEY=VALUE ...] [--json FILE] [--markdown FILE]
+
+Both begin with the same weights and see the same minibatches in the same order. PyTorch runs eagerly, in the layout
+that takes less time for an iteration, with its own fused or foreach SGD. Seconds are of an epoch's training alone, the
+loader included.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import sys
+from typing import Any
+
+import torch
+
+import datasets
+import tinyfft
+import train
+from benchmarks import peers, report, torch_iteration
+from benchmarks.twins import twin
+from tinyfft import progress
+from tinyfft.backend import Array, Device
+from tinyfft.config import Config, load_config
+from tinyfft.timing import Iteration
+
+SIDES = ("tinyfft", "PyTorch")
+HEAD = ("epoch", "tinyfft s", "PyTorch s", "**ratio**", "test accuracy, tinyfft / PyTorch")
+
+
+class TorchNetwork:
+    """A twin as Trainer sees a network and its optimizer: arrays in, arrays out, PyTorch's own autograd between."""
+
+    def __init__(self, network: tinyfft.nn.Sequential, settings: dict[str, float], layout: str, optimizer: str) -> None:
+        self.device = network.device
+        self.format = peers.LAYOUTS[layout]
+        self.model = twin(network).to(memory_format=self.format)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), **settings, **{optimizer: True})
+        self.needs_gradInput = False
+
+    def training(self) -> None:
+        self.model.train()
+
+    def evaluate(self) -> None:
+        self.model.eval()
+
+    def zeroGradParameters(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def forward(self, input: Array) -> Array:
+        with torch.set_grad_enabled(self.model.training):
+            self._output = self.model(torch.as_tensor(input).contiguous(memory_format=self.format))
+        return self.device.xp.asarray(self._output.detach())
+
+    def backward(self, input: Array, gradOutput: Array) -> None:
+        self._output.backward(torch.as_tensor(gradOutput))
+
+    def weights_changed(self) -> None:
+        pass  # nothing is derived from them
+
+    @property
+    def learning_rate(self) -> float:
+        return self.optimizer.param_groups[0]["lr"]
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self.optimizer.param_groups[0]["lr"] = rate
+
+    def step(self) -> None:
+        self.optimizer.step()
+
+
+def main() -> None:
+    options = _options()
+    device = report.use_device(options.device)
+    config = load_config(options.config, options.set)
+    data = datasets.load(config.data.name, options.data, progress=sys.stderr.isatty(), report=print)
+    found = {"machine": report.machine(device) | peers.prepare(device), "data": data.name}
+    found |= {"command": report.command("python -m benchmarks.training", options)}
+    found |= {"batch_size": config.batch_size, "precision": config.precision, "epochs": {}}
+    for side in options.sides:
+        epochs = found["epochs"][side] = []
+        images = len(data.train_images) // config.batch_size * config.batch_size
+        for metrics in measure(side, config, data, device):
+            metrics["train_seconds"] = images / metrics["images_per_second"]
+            epochs.append(metrics)
+            print(f"{side}: {metrics}", flush=True)
+            report.write(options, found, markdown(found))
+        peers.free_memory(device)
+
+
+def measure(side: str, config: Config, data: Any, device: Device) -> Any:
+    """The metrics of each epoch, as Trainer gives them."""
+    shape, classes = data.train_images.shape[1:], len(data.classes)
+    network = train.make_network(config, shape, classes)
+    train_loader, test_loader = train.make_loaders(config, device, data)
+    trainer = train.make_trainer(config, network, len(train_loader), progress.for_terminal())
+    if side == "PyTorch":
+        trainer.network = trainer.optimizer = _torch_network(network, config, shape, classes)
+        trainer.after_step = None
+    return trainer.fit(train_loader, test_loader, config.epochs, data.name)
+
+
+def _torch_network(
+    network: tinyfft.nn.Sequential, config: Config, shape: tuple[int, int, int], classes: int
+) -> TorchNetwork:
+    """The twin of `network` in its faster layout, which is found with another of its kind."""
+    timing = dataclasses.replace(config.timing, input_shape=shape, classes=classes)
+    like = Iteration(train.make_network(config, shape, classes), dataclasses.replace(config, timing=timing))
+    times = {layout: torch_iteration.measure(like, config.precision, layout, "eager") for layout in peers.LAYOUTS}
+    layout = min(times, key=lambda name: times[name]["iteration_ms"])
+    o = config.optimizer
+    settings = {"lr": o.learning_rate, "momentum": o.momentum, "nesterov": o.nesterov, "weight_decay": o.weight_decay}
+    return TorchNetwork(network, settings, layout, times[layout]["optimizer"])
+
+
+def markdown(found: dict[str, Any]) -> str:
+    """The page for one run."""
+    sides = [found["epochs"].get(side, []) for side in SIDES]
+    rows = [_cells(number, *of) for number, of in enumerate(itertools.zip_longest(*sides), 1)]
+    about = f"Minibatch {found['batch_size']}, {found['precision']}, {found['data']}. Ratio: PyTorch's time / ours."
+    return report.document("Training: tinyfft beside PyTorch", found, [about, "", *report.table(HEAD, rows)])
+
+
+def _cells(number: int, ours: dict[str, Any] | None, peer: dict[str, Any] | None) -> list[str]:
+    """A row; "-" for an epoch that a side has not run."""
+    seconds = [of and of["train_seconds"] for of in (ours, peer)]
+    return [
+        str(number),
+        *(f"{each:.1f}" if each else "-" for each in seconds),
+        f"**{seconds[1] / seconds[0]:.2f}**" if all(seconds) else "-",
+        " / ".join(f"{of['test_accuracy']:.4f}" if of else "-" for of in (ours, peer)),
+    ]
+
+
+def _options() -> argparse.Namespace:
+    parser = report.parser("training", __doc__)
+    report.add_device(parser)
+    parser.add_argument("--config", default="cifar", metavar="NAME", help="from configs/ (default: cifar)")
+    parser.add_argument("--data", metavar="DIR", help="pictures in place of the config's, as of train.py")
+    parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), help="which are trained")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="change keys of the config")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    report.run(main)

@@ -1,0 +1,48 @@
+"""The benchmark of the two methods: every pass of each, and what "auto" took."""
+
+import pytest
+
+from benchmarks.shapes import Layer
+from tinyfft.backend import current_device
+from tinyfft.nn import convolution
+
+pytestmark = pytest.mark.torch
+
+
+def test_each_method_is_timed_beside_the_peer(monkeypatch):
+    from benchmarks import methods, peers
+
+    called = []
+
+    def milliseconds(call, device, ahead):
+        called.append(call())
+        return 1.0 if len(called) > 4 * methods.ROUNDS * 2 else 2.0
+
+    monkeypatch.setattr(methods, "milliseconds", milliseconds)
+    monkeypatch.setattr(peers, "passes", lambda *_: dict.fromkeys(convolution.PASSES))
+    monkeypatch.setattr(peers, "time_passes", lambda calls, device: (dict.fromkeys(convolution.PASSES, 1.0), {}))
+    monkeypatch.setattr(convolution, "_fastest", {})
+    monkeypatch.setattr(convolution, "_shortest", lambda call, synchronize: (call(), 1.0)[1])
+    row = methods.measure(Layer(2, 2, 3, 12, 3, "same"), current_device())
+    assert len(called) == 3 * 4 * methods.ROUNDS  # methods, and three passes with their sum
+    assert set(row["chosen"].values()) == {"fft"}
+    assert row["peer"] == {**dict.fromkeys(convolution.PASSES, 1.0), "sum": 3.0}
+    assert row["direct_share"] == row["direct"]["sum"] / 3
+
+
+def test_the_page_has_a_row_for_each_layer():
+    from benchmarks import methods
+
+    times = dict.fromkeys((*convolution.PASSES, "sum"), 1.5)
+    row = {
+        "layer": "net-L1",
+        "shape": {"S": 16},
+        "chosen": dict.fromkeys(convolution.PASSES, "fft"),
+        **dict.fromkeys(("peer", *methods.METHODS), times),
+        "direct_share": 1.0,
+        "auto_share": 1.25,
+    }
+    page = methods.markdown({"machine": {"hardware": "a CPU"}, "command": "python -m it", "rows": [row]})
+    three = "1.50 / 1.50 / 1.50"
+    cells = ["net-L1", "16", three, three, three, f"{three} / 1.50", "**1.00**", "fft / fft / fft", "**1.25**"]
+    assert page.splitlines()[-1] == f"| {' | '.join(cells)} |"

@@ -1,0 +1,50 @@
+"""The benchmark of whole trainings: both sides begin alike, see the same pictures, and end alike."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tinyfft.backend import current_device
+from tinyfft.config import load_config
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture
+def pictures(rng):
+    images = rng.integers(0, 255, (24, 3, 8, 8), dtype=np.uint8)
+    labels = rng.integers(0, 2, 24)
+    return SimpleNamespace(
+        name="made up",
+        train_images=images,
+        train_labels=labels,
+        test_images=images[:8],
+        test_labels=labels[:8],
+        classes=("a", "b"),
+    )
+
+
+def test_both_sides_train_alike(pictures):
+    from benchmarks import training
+
+    settings = ["batch_size=8", "epochs=2", "model.channels=[2, 3, 4]", "data.crop=1", "optimizer.learning_rate=0.02"]
+    config = load_config("cifar", settings)
+    ours, peer = (list(training.measure(side, config, pictures, current_device())) for side in training.SIDES)
+    assert [metrics["epoch"] for metrics in ours] == [metrics["epoch"] for metrics in peer] == [1, 2]
+    for of_ours, of_peer in zip(ours, peer, strict=True):
+        for name in ("train_loss", "test_loss"):
+            assert of_ours[name] == pytest.approx(of_peer[name], rel=1e-4)
+
+
+def test_the_page_has_a_row_for_each_epoch():
+    from benchmarks import training
+
+    epoch = {"train_seconds": 2.0, "test_accuracy": 0.5}
+    found = {"machine": {"hardware": "a CPU"}, "command": "python -m it", "batch_size": 8, "precision": "fp32"}
+    sides = {"tinyfft": [epoch, epoch], "PyTorch": [epoch | {"train_seconds": 3.0}]}
+    page = training.markdown(found | {"data": "made up", "epochs": sides})
+    assert page.splitlines()[-2:] == [
+        "| 1 | 2.0 | 3.0 | **1.50** | 0.5000 / 0.5000 |",
+        "| 2 | 2.0 | - | - | 0.5000 / - |",
+    ]
