@@ -83,7 +83,7 @@ def test_no_other_way_that_fits_costs_less(case):
     of_w = whole.transform_operations("w") + moving * prod(whole.spectrum_shape("w"))
 
     def cost(n, m, ranges):
-        slow = (1 + (NARROW * n / whole.S) ** 2) * (1 + (NARROW * m / count) ** 2)
+        slow = 1 + (NARROW * n / whole.S) ** 2 + (NARROW * m / count) ** 2
         return n * of_w + slow * whole.product_operations + ranges * moving / 2 * whole.points
 
     costs = [

@@ -30,8 +30,9 @@ from tinyfft.parallel import split
 ENOUGH = {"cpu": 1 << 27, "cuda": inf}
 """Bytes of the arena that a pass of a device takes without need."""
 
-NARROW = 32
-"""A product of matrices so wide takes twice as long as its operations say, others 1 + (NARROW / width)^2 times."""
+NARROW = 24
+"""A product of so few rows or columns takes twice as long as its operations say, others 1 + (NARROW / rows)^2 +
+(NARROW / columns)^2 times."""
 
 
 class Part(NamedTuple):
@@ -102,7 +103,7 @@ def _cost(plan: Plan, maps: str) -> Callable[[tuple[int, int, int]], tuple[float
 
     def cost(cut: tuple[int, int, int]) -> tuple[float, int]:
         n, m, ranges = cut
-        narrow = (1 + (NARROW * n / plan.S) ** 2) * (1 + (NARROW * m / size) ** 2)
+        narrow = 1 + (NARROW * n / plan.S) ** 2 + (NARROW * m / size) ** 2
         return n * of_w + narrow * of_products + ranges * of_planes, n * m * ranges
 
     return cost
