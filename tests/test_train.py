@@ -133,7 +133,7 @@ def test_both_loaders_have_the_workers_of_the_configuration(rng):
     images, labels = rng.integers(256, size=(6, 3, 4, 4), dtype=np.uint8), np.arange(6) % 2
     data = datasets.Dataset("made up", ("a", "b"), images, labels, images, labels)
     config = load_config("cifar", ["data.workers=3"])
-    loaders = train_program._loaders(config, tinyfft.current_device(), data)
+    loaders = train_program.make_loaders(config, tinyfft.current_device(), data)
     assert [loader.workers for loader in loaders] == [3, 3]
 
 
