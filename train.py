@@ -199,6 +199,7 @@ def make_network(config: Any, input_shape: tuple[int, int, int], classes: int) -
 
 
 def make_loaders(config: Any, device: Any, data: Any) -> tuple[Any, Any]:
+    """The loaders of the training and of the test pictures, normalised by the statistics of the former."""
     import datasets
 
     mean, std = datasets.channel_statistics(data.train_images)
@@ -220,6 +221,7 @@ def make_loaders(config: Any, device: Any, data: Any) -> tuple[Any, Any]:
 
 
 def make_trainer(config: Any, network: Any, steps_per_epoch: int, show: Any) -> Any:
+    """The Trainer with the config's loss, optimizer and schedule; `show` is a progress.Bars or progress.Lines."""
     from tinyfft import nn, optim
     from tinyfft.trainer import Trainer
 

@@ -10,7 +10,6 @@ makes the spectra of input and weights again; "kept" is the same with memory = "
 
 import argparse
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +20,7 @@ from benchmarks.clock import milliseconds
 from benchmarks.shapes import LAYERS, PAPER, SMALL, Layer
 from tinyfft import nn
 from tinyfft.backend import Array, Device
-from tinyfft.nn.convolution_layer import PASSES
+from tinyfft.nn.convolution_layer import PASSES, ConvolutionLayer
 
 
 def main() -> None:
@@ -59,17 +58,14 @@ def _measure(
     layer: Layer, precision: str, given: tuple[Array, ...], expected: list[torch.Tensor], device: Device
 ) -> dict[str, Any]:
     x, weight, bias, gy = given
-    ours, kept = (_ours(layer, precision, memory, weight, bias) for memory in ("recompute", "keep"))
+    ours, kept = (
+        convolution(nn.FFTConvolution, layer, weight, bias, precision=precision, memory=memory)
+        for memory in ("recompute", "keep")
+    )
     calls = {layout: peers.passes(layer, precision, layout, *given) for layout in peers.LAYOUTS}
     errors, peer_errors = _errors(ours, calls, x, gy, expected)
-    clock = partial(milliseconds, device=device, ahead=True)
-    times = {
-        "updateOutput": clock(lambda: ours.updateOutput(x)),
-        "updateGradInput": clock(lambda: ours.updateGradInput(x, gy)),
-        "accGradParameters": clock(lambda: ours.accGradParameters(x, gy)),
-        "sum": clock(lambda: (ours.updateOutput(x), ours.backward(x, gy))),
-        "kept": clock(lambda: (kept.updateOutput(x), kept.backward(x, gy))),
-    }
+    times = own_times(ours, x, gy, device)
+    times["kept"] = milliseconds(lambda: (kept.updateOutput(x), kept.backward(x, gy)), device, ahead=True)
     peer_times, layouts = peers.time_passes(calls, device)
     peer_times["sum"] = sum(peer_times.values())
     plan = ours.plan(x.shape)
@@ -100,14 +96,28 @@ def arrays(layer: Layer, device: Device) -> tuple[Array, Array, Array, Array]:
     return x, drawn.weight, drawn.bias, gy
 
 
-def _ours(layer: Layer, precision: str, memory: str, weight: Array, bias: Array) -> nn.FFTConvolution:
-    ours = nn.FFTConvolution(layer.C, layer.F, layer.k, padding=layer.padding, precision=precision, memory=memory)
+def convolution(
+    kind: type[ConvolutionLayer], layer: Layer, weight: Array, bias: Array, **named: Any
+) -> ConvolutionLayer:
+    """One of our layers, with copies of these weights."""
+    ours = kind(layer.C, layer.F, layer.k, padding=layer.padding, **named)
     ours.weight[...], ours.bias[...] = weight, bias
     return ours
 
 
+def own_times(ours: ConvolutionLayer, x: Array, gy: Array, device: Device) -> dict[str, float]:
+    """Milliseconds of each pass of ours, and of forward and backward together as "sum"."""
+    calls = {
+        "updateOutput": lambda: ours.updateOutput(x),
+        "updateGradInput": lambda: ours.updateGradInput(x, gy),
+        "accGradParameters": lambda: ours.accGradParameters(x, gy),
+        "sum": lambda: (ours.updateOutput(x), ours.backward(x, gy)),
+    }
+    return {name: milliseconds(call, device, ahead=True) for name, call in calls.items()}
+
+
 def _errors(
-    ours: nn.FFTConvolution, calls: dict[str, dict[str, Any]], x: Array, gy: Array, expected: list[torch.Tensor]
+    ours: ConvolutionLayer, calls: dict[str, dict[str, Any]], x: Array, gy: Array, expected: list[torch.Tensor]
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Of each pass: ours, and the peer's in its worse layout."""
     ours.forward(x)

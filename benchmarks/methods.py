@@ -13,11 +13,10 @@ import statistics
 from typing import Any
 
 from benchmarks import peers, report
-from benchmarks.clock import milliseconds
-from benchmarks.layers import arrays
+from benchmarks.layers import arrays, convolution, own_times
 from benchmarks.shapes import CIFAR, LAYERS, SMALL, Layer
 from tinyfft import nn
-from tinyfft.backend import Array, Device
+from tinyfft.backend import Device
 from tinyfft.nn.convolution_layer import PASSES
 
 ALL = CIFAR | LAYERS | SMALL
@@ -50,8 +49,8 @@ def main() -> None:
 def measure(layer: Layer, device: Device) -> dict[str, Any]:
     """Milliseconds of each method and of the peer, and what "auto" took for each pass."""
     x, weight, bias, gy = arrays(layer, device)
-    layers = {method: _layer(layer, method, weight, bias) for method in METHODS}
-    rounds = [{method: _times(of, x, gy, device) for method, of in layers.items()} for _ in range(ROUNDS)]
+    layers = {method: convolution(nn.Convolution, layer, weight, bias, algorithm=method) for method in METHODS}
+    rounds = [{method: own_times(of, x, gy, device) for method, of in layers.items()} for _ in range(ROUNDS)]
     row: dict[str, Any] = {"shape": layer._asdict(), "chosen": dict(layers["auto"].algorithms)}
     row |= {method: _medians([times[method] for times in rounds]) for method in METHODS}
     calls = {layout: peers.passes(layer, "fp32", layout, x, weight, bias, gy) for layout in peers.LAYOUTS}
@@ -61,22 +60,6 @@ def measure(layer: Layer, device: Device) -> dict[str, Any]:
     row["auto_share"] = row["auto"]["sum"] / min(row["direct"]["sum"], row["fft"]["sum"])
     peers.free_memory(device)
     return row
-
-
-def _layer(layer: Layer, method: str, weight: Array, bias: Array) -> nn.Convolution:
-    ours = nn.Convolution(layer.C, layer.F, layer.k, padding=layer.padding, algorithm=method)
-    ours.weight[...], ours.bias[...] = weight, bias
-    return ours
-
-
-def _times(ours: nn.Convolution, x: Array, gy: Array, device: Device) -> dict[str, float]:
-    calls = {
-        "updateOutput": lambda: ours.updateOutput(x),
-        "updateGradInput": lambda: ours.updateGradInput(x, gy),
-        "accGradParameters": lambda: ours.accGradParameters(x, gy),
-        "sum": lambda: (ours.updateOutput(x), ours.backward(x, gy)),
-    }
-    return {name: milliseconds(call, device, ahead=True) for name, call in calls.items()}
 
 
 def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:

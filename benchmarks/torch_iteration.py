@@ -15,6 +15,7 @@ from benchmarks.peak_memory import torch_peak_bytes
 from benchmarks.peers import LAYOUTS, set_precision
 from benchmarks.twins import twin
 from tinyfft.backend import Device
+from tinyfft.optim import SGD
 from tinyfft.timing import Iteration
 
 RUNS = {"cpu": ("eager",), "cuda": ("eager", "CUDA graph")}
@@ -32,9 +33,7 @@ class TorchIteration:
         self.input = torch.as_tensor(ours.input).clone(memory_format=LAYOUTS[layout])
         self.target = torch.as_tensor(ours.target).clone()
         self.label_smoothing = ours.criterion.label_smoothing
-        like, parameters = ours.optimizer, list(self.model.parameters())
-        settings = {name: getattr(like, name) for name in ("momentum", "nesterov", "weight_decay")}
-        settings["lr"] = like.learning_rate
+        settings, parameters = sgd_settings(ours.optimizer), list(self.model.parameters())
         self.optimizer_name = _faster_sgd(parameters, settings, self.device)
         self.optimizer = torch.optim.SGD(parameters, **settings, **{self.optimizer_name: True})
 
@@ -57,6 +56,12 @@ class TorchIteration:
     def _autocast(self) -> torch.autocast:
         # without its cache of converted weights: each is used once, and a captured graph must convert them anew
         return torch.autocast(self.device.kind, torch.bfloat16, enabled=self.bf16, cache_enabled=False)
+
+
+def sgd_settings(like: SGD) -> dict[str, Any]:
+    """The arguments of torch.optim.SGD that make it do what ours does."""
+    settings = {name: getattr(like, name) for name in ("momentum", "nesterov", "weight_decay")}
+    return settings | {"lr": like.learning_rate}
 
 
 def measure(ours: Iteration, precision: str, layout: str, how: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ HEAD = ("epoch", "tinyfft s", "PyTorch s", "**ratio**", "test accuracy, tinyfft 
 class TorchNetwork:
     """A twin as Trainer sees a network and its optimizer: arrays in, arrays out, PyTorch's own autograd between."""
 
-    def __init__(self, network: tinyfft.nn.Sequential, settings: dict[str, float], layout: str, optimizer: str) -> None:
+    def __init__(self, network: tinyfft.nn.Sequential, settings: dict[str, Any], layout: str, optimizer: str) -> None:
         self.device = network.device
         self.format = peers.LAYOUTS[layout]
         self.model = twin(network).to(memory_format=self.format)
@@ -76,13 +76,16 @@ def main() -> None:
     options = _options()
     device = report.use_device(options.device)
     config = load_config(options.config, options.set)
+    if config.precision == "bf16":
+        raise report.UsageError("--set: precision is bf16, expected fp32 or tf32: the twin here has no autocast")
     data = datasets.load(config.data.name, options.data, progress=sys.stderr.isatty(), report=print)
     found = {"machine": report.machine(device) | peers.prepare(device), "data": data.name}
     found |= {"command": report.command("python -m benchmarks.training", options)}
     found |= {"batch_size": config.batch_size, "precision": config.precision, "epochs": {}}
+    pictures = len(data.train_images)
+    images = pictures - pictures % config.batch_size or pictures  # whole minibatches, if there is one
     for side in options.sides:
         epochs = found["epochs"][side] = []
-        images = len(data.train_images) // config.batch_size * config.batch_size
         for metrics in measure(side, config, data, device):
             metrics["train_seconds"] = images / metrics["images_per_second"]
             epochs.append(metrics)
@@ -98,21 +101,20 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Any:
     train_loader, test_loader = train.make_loaders(config, device, data)
     trainer = train.make_trainer(config, network, len(train_loader), progress.for_terminal())
     if side == "PyTorch":
-        trainer.network = trainer.optimizer = _torch_network(network, config, shape, classes)
+        settings = torch_iteration.sgd_settings(trainer.optimizer)
+        trainer.network = trainer.optimizer = _torch_network(network, settings, config, shape, classes)
         trainer.after_step = None
     return trainer.fit(train_loader, test_loader, config.epochs, data.name)
 
 
 def _torch_network(
-    network: tinyfft.nn.Sequential, config: Config, shape: tuple[int, int, int], classes: int
+    network: tinyfft.nn.Sequential, settings: dict[str, Any], config: Config, shape: tuple[int, int, int], classes: int
 ) -> TorchNetwork:
     """The twin of `network` in its faster layout, which is found with another of its kind."""
     timing = dataclasses.replace(config.timing, input_shape=shape, classes=classes)
     like = Iteration(train.make_network(config, shape, classes), dataclasses.replace(config, timing=timing))
     times = {layout: torch_iteration.measure(like, config.precision, layout, "eager") for layout in peers.LAYOUTS}
     layout = min(times, key=lambda name: times[name]["iteration_ms"])
-    o = config.optimizer
-    settings = {"lr": o.learning_rate, "momentum": o.momentum, "nesterov": o.nesterov, "weight_decay": o.weight_decay}
     return TorchNetwork(network, settings, layout, times[layout]["optimizer"])
 
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.torch
 
 
 def test_each_method_is_timed_beside_the_peer(monkeypatch):
-    from benchmarks import methods, peers
+    from benchmarks import layers, methods, peers
 
     called = []
 
@@ -18,7 +18,7 @@ def test_each_method_is_timed_beside_the_peer(monkeypatch):
         called.append(call())
         return 1.0 if len(called) > 4 * methods.ROUNDS * 2 else 2.0
 
-    monkeypatch.setattr(methods, "milliseconds", milliseconds)
+    monkeypatch.setattr(layers, "milliseconds", milliseconds)
     monkeypatch.setattr(peers, "passes", lambda *_: dict.fromkeys(convolution.PASSES))
     monkeypatch.setattr(peers, "time_passes", lambda calls, device: (dict.fromkeys(convolution.PASSES, 1.0), {}))
     monkeypatch.setattr(convolution, "_fastest", {})

@@ -24,26 +24,29 @@ from tinyfft.spatial import row_products
 
 class DirectConvolution(ConvolutionLayer):
     def updateOutput(self, input: Array) -> Array:
+        """y (S, F, oH, oW)."""
         plan = self._check_input(input)
         self.algorithms["updateOutput"] = "direct"
         output = self._buffer("output", (plan.S, plan.F, plan.y.axis.out, plan.x.axis.out), self.dtype)
         with self._blocks(plan) as (blocks, arena):
             weight = row_products.by_rows(self.weight, arena)
             for block in blocks:
-                row_products.convolve(input[block], weight, self.bias, output[block], _axes(plan), arena)
+                row_products.convolve(input[block], weight, self.bias, output[block], plan, arena)
         return output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
+        """gx, of the input's shape."""
         plan = self._check_backward(input, gradOutput)
         self.algorithms["updateGradInput"] = "direct"
         gradInput = self._buffer("gradInput", input.shape, self.dtype)
         with self._blocks(plan) as (blocks, arena):
             weight = row_products.by_rows_backwards(self.weight, plan.y.axis, arena)
             for block in blocks:
-                row_products.input_gradient(gradOutput[block], weight, gradInput[block], _axes(plan), arena)
+                row_products.input_gradient(gradOutput[block], weight, gradInput[block], plan, arena)
         return gradInput
 
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
+        """Add scale * gweight to gradWeight, and scale * the sum of gy over samples and pixels to gradBias."""
         plan = self._check_backward(input, gradOutput)
         self.algorithms["accGradParameters"] = "direct"
         F, C, kH, kW = self.weight.shape
@@ -51,7 +54,7 @@ class DirectConvolution(ConvolutionLayer):
             total = arena.take((kH, C, kW, F), self.dtype)
             total.fill(0)
             for block in blocks:
-                row_products.weight_gradient(input[block], gradOutput[block], total, _axes(plan), arena)
+                row_products.weight_gradient(input[block], gradOutput[block], total, plan, arena)
             if scale != 1:
                 total *= scale
 
@@ -77,7 +80,3 @@ class DirectConvolution(ConvolutionLayer):
         samples = max(block.stop - block.start for block in blocks)
         with arena.frame(row_products.scratch_bytes(plan, samples)):
             yield blocks, arena
-
-
-def _axes(plan: Plan) -> row_products.Axes:
-    return plan.y.axis, plan.x.axis

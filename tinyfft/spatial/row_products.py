@@ -8,7 +8,7 @@ row u of the kernel, and y_i, gy_i (F, n oW) row i of the output and of its grad
     weight_gradient  gw_u^T += X_h gy_i^T              (kH C kW, n oW) @ (n oW, F)       for each i
 
 Each is one product for all u at once, without those whose h lies in the padding.
-Axes     (rows, columns) of the planes, as in fourier/axis.py
+Plan     the layer's, of which only the axes count (fourier/axis.py)
 Scratch  from the arena, in which a frame of `scratch_bytes` must be open
 A CPU's threads share the rows or the maps of a block; a GPU takes all of it at once.
 """
@@ -22,8 +22,6 @@ from tinyfft.fourier.arena import Arena, LimitError, aligned
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import Plan
 from tinyfft.spatial.unroll import backwards, padded_size, read_by, readers_of, roll, unroll
-
-Axes = tuple[Axis, Axis]
 
 BLOCK_BYTES = {"cpu": 1 << 26, "cuda": 1 << 28}
 """Memory for columns: on a GPU enough for few launches, on a CPU for `WIDTH` in all but large planes."""
@@ -56,9 +54,9 @@ def scratch_bytes(plan: Plan, samples: int) -> int:
     return sum(aligned(count * plan.itemsize) for count in numbers)
 
 
-def convolve(input: Array, weight: Array, bias: Array | None, output: Array, axes: Axes, arena: Arena) -> None:
+def convolve(input: Array, weight: Array, bias: Array | None, output: Array, plan: Plan, arena: Arena) -> None:
     """output (n, F, oH, oW), from input (n, C, H, W), weight (F, kH, C, kW) and bias (F,)."""
-    (y, x), xp = axes, arena.device.xp
+    y, x, xp = plan.y.axis, plan.x.axis, arena.device.xp
     with arena.frame(0):
         columns = _columns(input, x, arena)
         rows = _rows(output, arena)
@@ -76,9 +74,9 @@ def convolve(input: Array, weight: Array, bias: Array | None, output: Array, axe
         in_parts(arena.device, y.out, multiply)
 
 
-def input_gradient(gradOutput: Array, weight: Array, gradInput: Array, axes: Axes, arena: Arena) -> None:
+def input_gradient(gradOutput: Array, weight: Array, gradInput: Array, plan: Plan, arena: Arena) -> None:
     """gradInput (n, C, H, W), from gradOutput (n, F, oH, oW) and weight (C, kW, kH, F), kH as `backwards` orders it."""
-    y, x = axes
+    y, x = plan.y.axis, plan.x.axis
     with arena.frame(0):
         rows = _rows(gradOutput, arena)
         padded, columns = _room_for_columns(gradInput, x, arena)
@@ -94,9 +92,9 @@ def input_gradient(gradOutput: Array, weight: Array, gradInput: Array, axes: Axe
         in_parts(arena.device, y.size, multiply)
 
 
-def weight_gradient(input: Array, gradOutput: Array, gradWeight: Array, axes: Axes, arena: Arena) -> None:
+def weight_gradient(input: Array, gradOutput: Array, gradWeight: Array, plan: Plan, arena: Arena) -> None:
     """Add to gradWeight (kH, C, kW, F), from input (n, C, H, W) and gradOutput (n, F, oH, oW)."""
-    y, x = axes
+    y, x = plan.y.axis, plan.x.axis
     F = gradWeight.shape[3]
     total = _matrix(gradWeight, 3)
     of_row = len(total) // y.kernel  # C kW
