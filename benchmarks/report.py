@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 import tinyfft
+from datasets import DataError
 from tinyfft.backend import Device
 from tinyfft.config import ConfigError
 from tinyfft.fourier.product import PRECISIONS
+from tinyfft.trainer import DivergedError
 
 OUTPUTS = ("json", "markdown", "plots", "from_file", "resume")
 """Options that say where measurements go or come from, and change none of them."""
@@ -28,7 +30,7 @@ def run(main: Callable[[], None]) -> None:
     """Call `main` as a command: what is asked for and cannot be had is one line and exit code 2, no traceback."""
     try:
         main()
-    except (UsageError, ConfigError, OSError) as error:
+    except (UsageError, ConfigError, DataError, DivergedError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

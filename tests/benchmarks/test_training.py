@@ -1,5 +1,6 @@
 """The benchmark of whole trainings: both sides begin alike, see the same pictures, and end alike."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,3 +49,20 @@ def test_the_page_has_a_row_for_each_epoch():
         "| 1 | 2.0 | 3.0 | **1.50** | 0.5000 / 0.5000 |",
         "| 2 | 2.0 | - | - | 0.5000 / - |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "/nowhere"], "error: /nowhere does not exist"),
+        (["--set", "precision=bf16"], "error: --set: precision is bf16, expected fp32 or tf32"),
+        (["--set", "epoch=1"], "error: .*epoch"),
+    ],
+)
+def test_what_cannot_be_had_is_one_line(arguments, message, monkeypatch, capsys):
+    from benchmarks import report, training
+
+    monkeypatch.setattr("sys.argv", ["training", "--device", "cpu", *arguments])
+    with pytest.raises(SystemExit, match=r"^2$"):
+        report.run(training.main)
+    assert re.match(message, capsys.readouterr().err)
