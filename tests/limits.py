@@ -11,10 +11,10 @@ def limited(device, nbytes):
     return mock.patch.dict(arena.limit_bytes, {device: nbytes})
 
 
-def least_bytes(plan):
-    """What one sample and one map need, of whichever maps are cut: the most of all passes."""
+def least_bytes(plan, maps="CF"):
+    """What one sample and one map need, of those maps that may be cut: the most of all passes."""
     kx = range(1, 2) if plan.kind == "cpu" and plan.x.N > 1 else None  # the CPU can do a column at a time
-    return max(replace(plan, S=1, kx=kx, **{maps: 1}).arena_bytes for maps in "CF")
+    return max(replace(plan, S=1, kx=kx, **{cut: 1}).arena_bytes for cut in maps)
 
 
 def most_chunks(plan, maps="C"):

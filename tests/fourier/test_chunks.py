@@ -146,7 +146,7 @@ def test_a_step_finds_the_plans_of_the_one_before():
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
 def test_less_than_one_sample_and_one_map_is_an_error(kind):
     whole = plan(4, 3, 5, kind=kind)
-    least = least_bytes(whole)
+    least = least_bytes(whole, "C")
     assert parts(chunks(whole, "C", least)) > 1
     with pytest.raises(LimitError, match=rf"need {least} bytes of the arena, arena.limit_bytes allows {least - 1}$"):
         chunks(whole, "C", least - 1)

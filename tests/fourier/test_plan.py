@@ -81,9 +81,17 @@ def test_the_papers_memory_table(S, n, f, out, megabytes):
 def test_one_sample_and_one_map_need_no_cacheful_of_scratch(itemsize):
     axis = next(c for c in candidates(Axis(16, 3), kind="cpu") if c.tile is None)
     one = Plan(1, 2, 1, axis, axis, itemsize)
-    planes = 2 * itemsize * (2 * 16 * 16 + 2 * 9 * 16 + 3 * 130)  # of two maps: mask, points, half way, spectrum
+    planes = 2 * itemsize * (2 * 16 * 16 + 2 * 9 * 16)  # of two maps: mask, points, half way
     assert one.lengths == (16, 16)
     assert one.spectra_bytes + planes <= one.arena_bytes <= one.spectra_bytes + planes + 8 * 256
+
+
+def test_tiles_take_scratch_for_their_spectra():
+    tiled = plan(S=1, C=1, F=1, size=32, kernel=5, tile=12)
+    assert tiled.tiles > 1 == tiled.cells("w")
+    assert tiled.lengths == (16, 16)
+    assert tiled.plane_scratch("x") == 2 * 16 * 16 + 2 * 9 * 16 + 3 * 130
+    assert tiled.plane_scratch("w") == 2 * 5 * 5 + 2 * 9 * 5
 
 
 def test_bytes_double_in_float64():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from limits import least_bytes, limited
+from limits import limited
 
 from tinyfft import nn
 from tinyfft.nn import convolution
@@ -52,7 +52,7 @@ def test_auto_measures_anew_under_another_limit(measured, rng):
     run(layer, x)
     run(layer, x)
     assert measured == list(convolution.PASSES)
-    with limited(layer.device, least_bytes(layer.plan(x.shape))):
+    with limited(layer.device, layer.plan(x.shape).arena_bytes):
         run(layer, x)
     assert len(measured) == 6
 

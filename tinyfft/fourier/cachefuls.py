@@ -51,7 +51,7 @@ def each(planes: Array, plan: Plan, name: str, arena: Arena, work: Callable[[sli
     parts = min(parallel.threads(), at_once)
     share = at_once // parts
     with arena.frame(0):
-        rooms = list(arena.take((parts, share * B * plan.plane_scratch), planes.dtype))
+        rooms = list(arena.take((parts, share * B * plan.plane_scratch(name)), planes.dtype))
 
         def do(part: slice) -> None:
             room = Room(rooms.pop())

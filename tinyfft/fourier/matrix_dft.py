@@ -59,11 +59,6 @@ class Frequencies(NamedTuple):
         first, last = (frequencies.stored_before(kx, self.Nx, self.Ny) for kx in (self.kx.start, self.kx.stop))
         return last - first
 
-    @property
-    def scratch(self) -> int:
-        """Real numbers for one plane on its way: a mask, points, with one axis transformed, and as a spectrum."""
-        return 2 * self.Ny * self.Nx + 2 * len(self.kx) * self.Ny + PLANES * self.Q
-
     def columns(self, hat: Array) -> Iterator[tuple[slice, int, Array]]:
         """(which of kx, stored ky, view (kx, 3 ky, n)) of the parts of hat (3 Q, n)."""
         top = 0

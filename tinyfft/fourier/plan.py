@@ -17,7 +17,7 @@ from tinyfft.fourier.axis import Axis, AxisPlan, Window, candidates
 from tinyfft.fourier.lengths import fft_operations
 from tinyfft.fourier.matrix_dft import PLANES, Frequencies
 
-CACHE_BYTES, SCRATCH_BYTES = 1 << 20, 1 << 24
+CACHE_BYTES, SCRATCH_BYTES = 1 << 22, 1 << 23
 """Planes that are transformed at the same time on the CPU, by all threads together: half transformed they take no more
 than CACHE_BYTES, which stay in the caches, and with all scratch that they may need no more than SCRATCH_BYTES."""
 
@@ -125,20 +125,24 @@ class Plan:
         # planes of all samples may be taken as one sample's (cachefuls.py)
         together = ((name, A * B, 1) for name, (A, B) in arrays.items())
         apart = ((name, A, B) for name, (A, B) in arrays.items())
-        planes = max(self.samples_at_once(name, A, B) * B for name, A, B in (*apart, *together))
-        return spectra + aligned(planes * self.plane_scratch * self.itemsize) + ALIGNMENT
+        scratch = max(
+            self.samples_at_once(name, A, B) * B * self.plane_scratch(name) for name, A, B in (*apart, *together)
+        )
+        return spectra + aligned(scratch * self.itemsize) + ALIGNMENT
 
     def samples_at_once(self, name: str, samples: int, maps: int) -> int:
         """How many of `samples`, each of `maps` planes of "x", "w" or "y", are transformed at the same time: a
         cacheful, at least one."""
         halfway = 2 * len(self.frequencies.kx) * self.windows(name)[0].length
-        planes = min(CACHE_BYTES // halfway, SCRATCH_BYTES // self.plane_scratch) // self.itemsize
+        planes = min(CACHE_BYTES // halfway, SCRATCH_BYTES // self.plane_scratch(name)) // self.itemsize
         return min(samples, max(1, planes // maps))
 
-    @cached_property
-    def plane_scratch(self) -> int:
-        """Numbers of scratch that one plane takes on its way."""
-        return self.frequencies.scratch
+    def plane_scratch(self, name: str) -> int:
+        """Numbers of scratch for a plane of "x", "w" or "y" on its way: a mask, points, half transformed, and as a
+        spectrum, where several make up what is stored together."""
+        h, w = (window.length for window in self.windows(name))
+        spectrum = PLANES * self.Q if self.cells(name) > 1 else 0
+        return 2 * h * w + 2 * len(self.frequencies.kx) * h + spectrum
 
     @property
     def paper_bytes(self) -> int:
