@@ -90,8 +90,19 @@ def test_tiles_take_scratch_for_their_spectra():
     tiled = plan(S=1, C=1, F=1, size=32, kernel=5, tile=12)
     assert tiled.tiles > 1 == tiled.cells("w")
     assert tiled.lengths == (16, 16)
-    assert tiled.plane_scratch("x") == 2 * 16 * 16 + 2 * 9 * 16 + 3 * 130
-    assert tiled.plane_scratch("w") == 2 * 5 * 5 + 2 * 9 * 5
+    assert tiled.plane_scratch("x", 1) == 2 * 16 * 16 + 2 * 9 * 16 + 3 * 130
+    assert tiled.plane_scratch("w", 1) == 2 * 5 * 5 + 2 * 9 * 5
+
+
+def test_many_maps_of_large_tiles_are_not_copied():
+    tiled = plan(S=1, C=1, F=1, size=100, kernel=9, tile=24)
+    assert tiled.lengths == (32, 32)
+    assert [tiled.alone("x", maps) for maps in (31, 32)] == [False, True]
+    assert tiled.plane_scratch("x", 31) - tiled.plane_scratch("x", 32) == 3 * tiled.Q
+    assert not tiled.alone("w", 32)  # which has no tiles
+    small = plan(S=1, C=1, F=1, size=100, kernel=5, tile=12)
+    assert small.tiles > 1
+    assert not small.alone("x", 32)
 
 
 def test_bytes_double_in_float64():

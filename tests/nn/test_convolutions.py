@@ -130,6 +130,14 @@ def test_tiles_of_16_pixels_on_every_pass(device, stride, rng):
     check(layer, (2, 3, 70, 45), rng)
 
 
+def test_tiles_of_so_many_maps_that_they_are_not_copied(device, rng):
+    layer = nn.FFTConvolution(33, 34, 9, padding=2, tile=18)
+    shape = (3, 33, 40, 33)
+    plan = layer.plan(shape)
+    assert plan.kind == "cuda" or [plan.alone("x", 33), plan.alone("y", 34)] == [True, True]
+    check(layer, shape, rng)
+
+
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
 def test_backward_is_its_two_halves(device, method, rng):
     layer = method(3, 4, 3, padding=1, dtype="float64")

@@ -49,9 +49,9 @@ def each(planes: Array, plan: Plan, name: str, arena: Arena, work: Callable[[sli
     A, B = planes.shape[:2]
     at_once = plan.samples_at_once(name, A, B)
     parts = min(parallel.threads(), at_once)
-    share = at_once // parts
+    share = 1 if plan.alone(name, B) else at_once // parts
     with arena.frame(0):
-        rooms = list(arena.take((parts, share * B * plan.plane_scratch(name)), planes.dtype))
+        rooms = list(arena.take((parts, share * B * plan.plane_scratch(name, B)), planes.dtype))
 
         def do(part: slice) -> None:
             room = Room(rooms.pop())

@@ -17,14 +17,17 @@ from tinyfft.fourier.axis import Axis, AxisPlan, Window, candidates
 from tinyfft.fourier.lengths import fft_operations
 from tinyfft.fourier.matrix_dft import PLANES, Frequencies
 
-CACHE_BYTES, SCRATCH_BYTES = 1 << 22, 1 << 23
+CACHE_BYTES, SCRATCH_BYTES = 1 << 22, 1 << 24
 """Planes that are transformed at the same time on the CPU, by all threads together: half transformed they take no more
 than CACHE_BYTES, which stay in the caches, and with all scratch that they may need no more than SCRATCH_BYTES."""
+
+ALONE_MAPS, ALONE_POINTS = 32, 600
+"""From so many maps, and points of a transform, on a CPU's thread takes the tiles of one sample at a time."""
 
 TILING_OVERHEAD = 1.25
 """Tiles are many short transforms and sums in place of a few long ones; they must save more than this factor."""
 
-MOVING = {"cpu": 100, "cuda": 0}
+MOVING = {"cpu": 200, "cuda": 0}
 """Operations of a matrix product that take as long as to write and read a number of a spectrum."""
 
 
@@ -126,7 +129,7 @@ class Plan:
         together = ((name, A * B, 1) for name, (A, B) in arrays.items())
         apart = ((name, A, B) for name, (A, B) in arrays.items())
         scratch = max(
-            self.samples_at_once(name, A, B) * B * self.plane_scratch(name) for name, A, B in (*apart, *together)
+            self.samples_at_once(name, A, B) * B * self.plane_scratch(name, B) for name, A, B in (*apart, *together)
         )
         return spectra + aligned(scratch * self.itemsize) + ALIGNMENT
 
@@ -134,14 +137,21 @@ class Plan:
         """How many of `samples`, each of `maps` planes of "x", "w" or "y", are transformed at the same time: a
         cacheful, at least one."""
         halfway = 2 * len(self.frequencies.kx) * self.windows(name)[0].length
-        planes = min(CACHE_BYTES // halfway, SCRATCH_BYTES // self.plane_scratch(name)) // self.itemsize
+        planes = min(CACHE_BYTES // halfway, SCRATCH_BYTES // self.plane_scratch(name, maps)) // self.itemsize
         return min(samples, max(1, planes // maps))
 
-    def plane_scratch(self, name: str) -> int:
-        """Numbers of scratch for a plane of "x", "w" or "y" on its way: a mask, points, half transformed, and as a
-        spectrum, where several make up what is stored together."""
+    def alone(self, name: str, maps: int) -> bool:
+        """Whether each thread transforms the tiles of one sample at a time: planes that lie side by side in a spectrum
+        need no copy. That pays where products are wide and long enough."""
+        points = self.y.N * self.x.N
+        return self.cells(name) > 1 and maps >= ALONE_MAPS and points >= ALONE_POINTS
+
+    def plane_scratch(self, name: str, maps: int) -> int:
+        """Numbers of scratch for a plane of "x", "w" or "y" on its way, one of so many maps: a mask, points, half
+        transformed, and as a spectrum, where that is to be copied."""
         h, w = (window.length for window in self.windows(name))
-        spectrum = PLANES * self.Q if self.cells(name) > 1 else 0
+        copied = self.cells(name) > 1 and not self.alone(name, maps)
+        spectrum = PLANES * self.Q if copied else 0
         return 2 * h * w + 2 * len(self.frequencies.kx) * h + spectrum
 
     @property
