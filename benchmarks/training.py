@@ -18,9 +18,9 @@ import torch
 
 import datasets
 import tinyfft
-import train
 from benchmarks import peers, report, torch_iteration
 from benchmarks.twins import twin
+from commands import build
 from tinyfft import progress
 from tinyfft.backend import Array, Device
 from tinyfft.config import Config, load_config
@@ -97,14 +97,13 @@ def main() -> None:
 def measure(side: str, config: Config, data: Any, device: Device) -> Any:
     """The metrics of each epoch, as Trainer gives them."""
     shape, classes = data.train_images.shape[1:], len(data.classes)
-    network = train.make_network(config, shape, classes)
-    train_loader, test_loader = train.make_loaders(config, device, data)
-    trainer = train.make_trainer(config, network, len(train_loader), progress.for_terminal())
+    network = build.make_network(config, shape, classes)
+    train_loader, evaluations = build.make_loaders(config, device, data)
+    trainer = build.make_trainer(config, network, len(train_loader), progress.for_terminal())
     if side == "PyTorch":
         settings = torch_iteration.sgd_settings(trainer.optimizer)
         trainer.network = trainer.optimizer = _torch_network(network, settings, config, shape, classes)
-        trainer.after_step = None
-    return trainer.fit(train_loader, test_loader, config.epochs, data.name)
+    return trainer.fit(train_loader, evaluations, config.epochs, data.name)
 
 
 def _torch_network(
@@ -112,7 +111,7 @@ def _torch_network(
 ) -> TorchNetwork:
     """The twin of `network` in its faster layout, which is found with another of its kind."""
     timing = dataclasses.replace(config.timing, input_shape=shape, classes=classes)
-    like = Iteration(train.make_network(config, shape, classes), dataclasses.replace(config, timing=timing))
+    like = Iteration(build.make_network(config, shape, classes), dataclasses.replace(config, timing=timing))
     times = {layout: torch_iteration.measure(like, config.precision, layout, "eager") for layout in peers.LAYOUTS}
     layout = min(times, key=lambda name: times[name]["iteration_ms"])
     return TorchNetwork(network, settings, layout, times[layout]["optimizer"])

@@ -15,12 +15,27 @@ def twin(network: nn.Sequential) -> torch.nn.Sequential:
     Precision is PyTorch's to choose (its flags, autocast), not the layers'. Raises TypeError for a module without
     counterpart.
     """
+    return _chain(network).train(network.train)
+
+
+class Residual(torch.nn.Module):
+    """x + chain(x)."""
+
+    def __init__(self, chain: torch.nn.Module) -> None:
+        super().__init__()
+        self.chain = chain
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.chain(x)
+
+
+def _chain(network: nn.Sequential) -> torch.nn.Sequential:
     layers = []
     planes = True  # whether the modules so far give planes (S, C, H, W), or vectors (S, C)
     for module in (network[index] for index in range(len(network))):
         planes = planes and not isinstance(module, (nn.Flatten, nn.Linear))
         layers.append(_counterpart(module, planes))
-    return torch.nn.Sequential(*layers).train(network.train)
+    return torch.nn.Sequential(*layers)
 
 
 def _counterpart(module: nn.Module, planes: bool) -> torch.nn.Module:
@@ -28,6 +43,8 @@ def _counterpart(module: nn.Module, planes: bool) -> torch.nn.Module:
         case ConvolutionLayer():
             sizes = (module.in_channels, module.out_channels, module.kernel_size, module.stride, module.padding)
             return _with_arrays(torch.nn.Conv2d(*sizes, bias=module.bias is not None), module)
+        case nn.Residual():
+            return Residual(_chain(module))
         case nn.Linear():
             bias = module.bias is not None
             return _with_arrays(torch.nn.Linear(module.in_features, module.out_features, bias=bias), module)

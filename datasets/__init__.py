@@ -14,11 +14,22 @@ from datasets.cifar10 import find_batches, load_batches, load_official
 from datasets.dataset import DataError, Dataset
 from datasets.folder import is_folder, load_folder
 from datasets.loader import Loader, channel_statistics
+from datasets.pictures import decode_pictures
 from datasets.sample import NAME as SAMPLE
 from datasets.sample import load_sample
+from datasets.split import stratified_split
 
 NAMES = ("cifar10", SAMPLE)
-__all__ = ["NAMES", "DataError", "Dataset", "Loader", "channel_statistics", "load"]
+__all__ = [
+    "NAMES",
+    "DataError",
+    "Dataset",
+    "Loader",
+    "channel_statistics",
+    "decode_pictures",
+    "load",
+    "stratified_split",
+]
 
 
 def load(

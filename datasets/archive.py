@@ -33,5 +33,6 @@ def read_members(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, b
                     with tar.extractfile(member) as file:
                         members[member.name] = file.read()
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        cause = str(error).partition("\n")[0]  # tarfile adds a line for each kind of archive that it is not
+        raise DataError(f"{path} cannot be read: {cause}") from error
     return members

@@ -1,7 +1,8 @@
 """Pictures -> the batches of an epoch: shuffled, normalised and, where asked, shifted and mirrored.
 
     input    (value / 255 - mean[c]) / std[c], then mirrored with probability 1/2, then shifted by up to `crop` rows and
-             columns; what comes in from outside is zero, the mean colour
+             columns; what comes in from outside is zero, the mean colour, as is a square of `cutout` pixels a side
+             around any pixel, as far as it lies inside
     target   the labels
 
 Shapes  input (S, C, H, W), target (S,); S is batch_size, but for a last batch that is smaller
@@ -30,6 +31,8 @@ class Loader:
     mean, std   per channel, of values from 0 to 1; those of the training set also when testing. Default: of `images`.
                 A channel whose std is 0 is only centred
     workers     threads that make up to workers + 1 batches ahead; 0: each is made when it is asked for
+    cutout      the side of the square that is left out, in pixels; 0 for none
+    chosen      (n,) the numbers of the pictures to take; default: all
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class Loader:
         std: Sequence[float] | np.ndarray | None = None,
         drop_last: bool = False,
         workers: int = 1,
+        chosen: np.ndarray | None = None,
+        cutout: int = 0,
     ) -> None:
         if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
             raise ValueError(
@@ -54,12 +59,14 @@ class Loader:
             )
         if labels.shape != images.shape[:1]:
             raise ValueError(f"Loader: labels have the shape {labels.shape}, expected {images.shape[:1]}")
-        limits = (("batch_size", batch_size, 1), ("crop", crop, 0), ("seed", seed, 0), ("workers", workers, 0))
-        for name, value, least in limits:
+        limits = {"batch_size": batch_size, "crop": crop, "cutout": cutout, "seed": seed, "workers": workers}
+        for name, value in limits.items():
+            least = 1 if name == "batch_size" else 0
             if value < least:
                 raise ValueError(f"Loader: {name} is {value}, expected at least {least}")
-        if drop_last and len(images) < batch_size:
-            raise ValueError(f"Loader: batch_size is {batch_size}, expected at most {len(images)} with drop_last")
+        self.chosen = np.arange(len(images)) if chosen is None else chosen
+        if drop_last and len(self.chosen) < batch_size:
+            raise ValueError(f"Loader: batch_size is {batch_size}, expected at most {len(self.chosen)} with drop_last")
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"Loader: dtype is {dtype}, expected float32 or float64")
         if mean is None or std is None:
@@ -68,39 +75,47 @@ class Loader:
         self.std = _per_channel("std", own_std if std is None else std, images.shape[1])
         self.images, self.labels = images, labels
         self.batch_size, self.device, self.dtype = batch_size, device, np.dtype(dtype)
-        self.shuffle, self.crop, self.flip = shuffle, crop, flip
+        self.shuffle, self.crop, self.flip, self.cutout = shuffle, crop, flip, cutout
         self.seed, self.drop_last, self.workers = seed, drop_last, workers
 
     def __len__(self) -> int:
         """The number of batches of an epoch."""
-        whole, rest = divmod(len(self.images), self.batch_size)
+        whole, rest = divmod(len(self.chosen), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
-    def epoch(self, number: int) -> Iterator[tuple[Array, Array]]:
-        """The batches of epoch `number`, made a little ahead from the first one on. The arrays belong to the caller."""
-        if number < 0:
-            raise ValueError(f"Loader: the epoch's number is {number}, expected at least 0")
-        return self._batches(np.random.default_rng([self.seed, number]))
+    def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Array, Array]]:
+        """The batches of epoch `number` from batch `first` on, made a little ahead. The arrays belong to the caller."""
+        for name, value in (("the epoch's number", number), ("the first batch", first)):
+            if value < 0:
+                raise ValueError(f"Loader: {name} is {value}, expected at least 0")
+        return self._batches(np.random.default_rng([self.seed, number]), first)
 
-    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Array, Array]]:
-        n = len(self.images)
-        order = rng.permutation(n) if self.shuffle else np.arange(n)
+    def _batches(self, rng: np.random.Generator, first: int) -> Iterator[tuple[Array, Array]]:
+        n = len(self.chosen)
+        order = self.chosen[rng.permutation(n)] if self.shuffle else self.chosen
         shifts = rng.integers(0, 2 * self.crop + 1, size=(n, 2))
         mirrored = rng.random(n) < 0.5
-        starts = range(0, len(self) * self.batch_size, self.batch_size)
+        centres = rng.integers(0, self.images.shape[2:], size=(n, 2))
+        starts = range(first * self.batch_size, len(self) * self.batch_size, self.batch_size)
         parts = (slice(start, start + self.batch_size) for start in starts)
-        calls = (partial(self._batch, order[part], shifts[part], mirrored[part]) for part in parts)
+        calls = (partial(self._batch, order[part], shifts[part], mirrored[part], centres[part]) for part in parts)
         for input, target in ahead(calls, self.workers):
             # Here, not in a worker: which GPU and which stream are current, every thread says for itself.
             yield self.device.array(input), self.device.array(target)
 
-    def _batch(self, chosen: np.ndarray, shifts: np.ndarray, mirrored: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _batch(
+        self, chosen: np.ndarray, shifts: np.ndarray, mirrored: np.ndarray, centres: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """(input, target) on the host of the pictures with the numbers `chosen`; nothing of it is shared."""
         images = self.images[chosen]
         if self.flip:
             images[mirrored] = images[mirrored, :, :, ::-1]
         input = self._normalised(images)
-        return self._shifted(input, shifts) if self.crop else input, self.labels[chosen].astype(np.int64)
+        if self.crop:
+            input = self._shifted(input, shifts)
+        if self.cutout:
+            self._cut_out(input, centres)
+        return input, self.labels[chosen].astype(np.int64)
 
     def _shifted(self, input: np.ndarray, shifts: np.ndarray) -> np.ndarray:
         """Windows of the batch with `crop` zeros on all sides, shifts (S, 2) from the upper left corner."""
@@ -110,6 +125,12 @@ class Loader:
         framed[:, :, self.crop : self.crop + H, self.crop : self.crop + W] = input
         windows = np.lib.stride_tricks.sliding_window_view(framed, (H, W), axis=(2, 3))
         return windows[np.arange(S), :, shifts[:, 0], shifts[:, 1]]
+
+    def _cut_out(self, input: np.ndarray, centres: np.ndarray) -> None:
+        before = self.cutout // 2
+        for picture, (y, x) in zip(input, centres, strict=True):
+            top, left = y - before, x - before
+            picture[:, max(top, 0) : top + self.cutout, max(left, 0) : left + self.cutout] = 0
 
     def _normalised(self, batch: np.ndarray) -> np.ndarray:
         out = _HOST.empty(batch.shape, self.dtype)

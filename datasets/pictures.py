@@ -35,16 +35,23 @@ _SHEET = 1 << 20  # pixels decoded by one task
 
 
 def decode_pictures(
-    names: Sequence[str], read: Callable[[str], bytes], progress: bool = True, label: str = "pictures"
+    names: Sequence[str],
+    read: Callable[[str], bytes],
+    progress: bool = True,
+    label: str = "pictures",
+    shape: Sequence[int] | None = None,
 ) -> np.ndarray:
     """All pictures as one array (n, 3, H, W) uint8.
 
     names     at least one; the name of a picture in messages
     read      name -> its encoded bytes
     progress  show a bar, with `label` before it
+    shape     (3, H, W) that they must have; default: that of the first
     """
     with _opened(names[0], read) as first:
         width, height = first.size
+    if shape is not None and tuple(shape) != (3, height, width):
+        raise DataError(f"{names[0]} is {width}x{height}, expected {shape[2]}x{shape[1]}")
     try:
         images = np.empty((len(names), 3, height, width), dtype=np.uint8)
     except MemoryError as error:

@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from models.cifar import cifar
+from models.convnet import convnet
 from models.paper import paper
 from tinyfft import nn
 from tinyfft.config import Config
 
-MODELS = {"cifar": cifar, "paper": paper}
+MODELS = {"convnet": convnet, "paper": paper}
 
 
 def build(config: Config, input_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
@@ -18,4 +18,4 @@ def build(config: Config, input_shape: tuple[int, int, int], classes: int) -> nn
     return function(input_shape, classes, **options, **arguments)
 
 
-__all__ = ["MODELS", "build", "cifar", "paper"]
+__all__ = ["MODELS", "build", "convnet", "paper"]

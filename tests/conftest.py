@@ -4,7 +4,9 @@ import importlib.util
 import os
 
 import numpy as np
+import program
 import pytest
+from PIL import Image
 
 import tinyfft
 from tinyfft import backend
@@ -61,3 +63,24 @@ def cpu_unless_asked():
 @pytest.fixture
 def rng():
     return np.random.default_rng(20131219)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A folder of 8 x 8 pictures: reddish and bluish ones, ten of each to train with and three to test."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(3)
+    for part, count in (("train", 10), ("test", 3)):
+        for name, channel in (("blue", 2), ("red", 0)):
+            (folder / part / name).mkdir(parents=True)
+            for number in range(count):
+                picture = rng.integers(100, size=(8, 8, 3), dtype=np.uint8)
+                picture[..., channel] += 150
+                Image.fromarray(picture).save(folder / part / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Runs train.py on the CPU, in an empty folder; returns the finished process."""
+    return lambda *arguments: program.run(tmp_path, *arguments)

@@ -9,7 +9,17 @@ import datasets
 import models
 from tinyfft import config as config_module
 from tinyfft import optim
-from tinyfft.config import CifarModel, Config, ConfigError, PaperModel, Schedule, load_config, to_toml
+from tinyfft.config import (
+    Config,
+    ConfigError,
+    ConvnetModel,
+    PaperModel,
+    Schedule,
+    differing_keys,
+    load_config,
+    parse_config,
+    to_toml,
+)
 from tinyfft.tables import value_text
 
 
@@ -21,11 +31,11 @@ def write(tmp_path, text):
 
 def test_cifar_is_the_network_and_the_training_it_promises():
     config = load_config("cifar")
-    assert (config.model.name, config.model.channels, config.model.kernel_size) == ("cifar", (32, 64, 128), 5)
+    assert dataclasses.astuple(config.model) == ("convnet", (32, 64, 128), (5, 5, 5), (1, 2, 3), (), 0.0)
     assert (config.epochs, config.batch_size, config.algorithm, config.precision) == (10, 128, "auto", "fp32")
     assert dataclasses.astuple(config.optimizer) == (0.1, 0.9, True, 5e-4)
     assert (config.schedule.kind, config.loss.label_smoothing) == ("one_cycle", 0.1)
-    assert dataclasses.astuple(config.data) == ("cifar10", 4, True, 1)
+    assert dataclasses.astuple(config.data) == ("cifar10", 4, True, 0, 1)
 
 
 def test_paper_is_timed_as_in_the_paper():
@@ -76,7 +86,7 @@ def test_an_override_reaches_a_table_that_the_file_leaves_out(tmp_path):
         ("model.channels=[1, 2, x", 'model.channels is "[1, 2, x" (a string), expected a list'),
         ("model.channels=[1, 2.5, 3]", "model.channels[1] is 2.5 (a number), expected an integer"),
         ("model.channels=[1, 0, 3]", "model.channels[1] is 0, expected at least 1"),
-        ("model.channels=[1, 2]", "model.channels has 2 entries, expected 3"),
+        ("timing.input_shape=[1, 2]", "timing.input_shape has 2 entries, expected 3"),
         ("schedule.milestones=[0.5, 1]", "schedule.milestones[1] is 1.0, expected less than 1"),
         ("batch_size=0", "batch_size is 0, expected at least 1"),
         ("epochs=0", "epochs is 0, expected at least 1"),
@@ -93,7 +103,7 @@ def test_an_override_reaches_a_table_that_the_file_leaves_out(tmp_path):
         ("optimizer.momentum=1", "optimizer.momentum is 1.0, expected less than 1"),
         ("schedule.factor=1.5", "schedule.factor is 1.5, expected at most 1"),
         ("precision=fp16", 'precision is "fp16", expected "fp32" or "tf32" or "bf16"'),
-        ("model.name=lenet", 'model.name is "lenet", expected "cifar" or "paper"'),
+        ("model.name=lenet", 'model.name is "lenet", expected "convnet" or "paper"'),
         ("model.name=3", "model.name is 3 (an integer), expected a string"),
         ("data.name=mnist", 'data.name is "mnist", expected "cifar10" or "cifar10-sample"'),
         ("optimizer.momentum=0", "optimizer.nesterov is true and optimizer.momentum 0"),
@@ -157,7 +167,7 @@ def test_strings_are_written_as_toml_reads_them(text):
     assert config_module.tomllib.loads(f"value = {value_text(text)}") == {"value": text}
 
 
-@pytest.mark.parametrize("kind", [CifarModel, PaperModel])
+@pytest.mark.parametrize("kind", [ConvnetModel, PaperModel])
 def test_model_keys_are_the_arguments_of_the_model(kind):
     parameters = list(inspect.signature(models.MODELS[kind.name]).parameters.values())
     arguments = {p.name: p.default for p in parameters if p.name not in COMMON_ARGUMENTS}
@@ -168,7 +178,7 @@ COMMON_ARGUMENTS = ("input_shape", "classes", "algorithm", "precision", "memory"
 
 
 def test_every_model_has_its_keys():
-    assert set(models.MODELS) == {"cifar", "paper"} == {CifarModel.name, PaperModel.name}
+    assert set(models.MODELS) == {"convnet", "paper"} == {ConvnetModel.name, PaperModel.name}
 
 
 def test_data_names_are_those_that_can_be_loaded():
@@ -179,3 +189,20 @@ def test_data_names_are_those_that_can_be_loaded():
 def test_schedule_keys_have_the_defaults_of_the_schedule():
     expected = {f.name: f.default for f in dataclasses.fields(optim.Schedule) if f.name not in ("peak", "total_steps")}
     assert dataclasses.asdict(Schedule()) == {**expected, "kind": "constant"}
+
+
+def test_a_limit_of_the_arena_is_a_number_or_auto():
+    assert load_config("cifar", ["arena.limit_bytes=auto"]).arena.limit_bytes == "auto"
+    assert load_config("cifar", ["arena.limit_bytes=4096"]).arena.limit_bytes == 4096
+    assert load_config("cifar").arena.limit_bytes == 0
+    with pytest.raises(ConfigError, match=r'arena.limit_bytes is "much" \(a string\), expected an integer or "auto"'):
+        load_config("cifar", ["arena.limit_bytes=much"])
+
+
+def test_differing_keys_are_those_with_another_value():
+    one = parse_config("epochs = 3\n[model]\nname = 'paper'\n")
+    other = parse_config("epochs = 3\nseed = 4\n[model]\nname = 'convnet'\nchannels = [1, 2, 3]\n")
+    assert differing_keys(one, one) == []
+    names = {"seed", "model.name", "model.channels", "model.kernel_sizes", "model.pool_after"}
+    names |= {"model.residual_after", "model.dropout"}
+    assert set(differing_keys(one, other)) == set(differing_keys(other, one)) == names

@@ -36,10 +36,10 @@ def test_paper_layers():
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), [("cifar", (3, 8, 8)), ("cifar", (1, 9, 13)), ("cifar", (3, 16, 11)), ("paper", (1, 4, 7))]
+    ("name", "shape"), [("convnet", (3, 8, 8)), ("convnet", (1, 9, 13)), ("convnet", (3, 16, 11)), ("paper", (1, 4, 7))]
 )
 def test_forward_and_backward_on_any_size(device, rng, name, shape):
-    small = {"channels": (2, 3, 4)} if name == "cifar" else {}
+    small = {"channels": (2, 3, 4)} if name == "convnet" else {}
     network = models.MODELS[name](shape, 4, "fft", "fp32", "recompute", **small)
     x = device.array(rng.standard_normal((2, *shape), dtype=np.float32))
     y = network.forward(x)
@@ -53,16 +53,16 @@ def test_forward_and_backward_on_any_size(device, rng, name, shape):
 
 def test_configuration_reaches_the_convolutions():
     overrides = ["algorithm=direct", "memory=keep", "deterministic=true"]
-    overrides += ["model.channels=[4, 5, 6]", "model.kernel_size=3"]
+    overrides += ["model.channels=[4, 5, 6]", "model.kernel_sizes=[3, 3, 1]"]
     network = models.build(load_config("cifar", overrides), (3, 8, 8), 2)
     convolutions = [m for _, m in network.modules() if isinstance(m, nn.Convolution)]
     options = [(c.algorithm, c.memory, c.deterministic, c.precision) for c in convolutions]
     assert options == [("direct", "keep", True, "fp32")] * 3
-    assert convolution_weights(network) == [(4, 3, 3, 3), (5, 4, 3, 3), (6, 5, 3, 3)]
+    assert convolution_weights(network) == [(4, 3, 3, 3), (5, 4, 3, 3), (6, 5, 1, 1)]
 
 
 def test_float64_throughout():
-    network = models.cifar((1, 8, 8), 2, "fft", "fp32", "recompute", dtype="float64", channels=(1, 1, 1))
+    network = models.convnet((1, 8, 8), 2, "fft", "fp32", "recompute", dtype="float64", channels=(1, 1, 1))
     assert network.forward(np.ones((2, 1, 8, 8))).dtype == np.float64
 
 
@@ -76,3 +76,39 @@ def test_pictures_too_small_are_refused(name, least):
 def test_precisions_of_a_gpu_are_refused_on_the_cpu(precision):
     with pytest.raises(ValueError, match=f"precision .*cpu.*'{precision}', expected 'fp32'"):
         models.build(load_config("cifar", [f"precision={precision}"]), (3, 8, 8), 10)
+
+
+def test_pooling_and_dropout_where_they_are_asked_for():
+    lists = {"channels": (2, 3, 4, 5), "kernel_sizes": (3, 1, 3, 5), "pool_after": (1, 4)}
+    network = models.convnet((3, 12, 8), 7, **lists, dropout=0.25)
+    behind = [type(network[index + 3]).__name__ for index, m in enumerate(network) if isinstance(m, nn.Convolution)]
+    assert behind == ["MaxPool", "Convolution", "Convolution", "MaxPool"]
+    assert [m.p for m in network if isinstance(m, nn.Dropout)] == [0.25]
+    assert network[-1].weight.shape == (7, 5 * 3 * 2)
+
+
+def test_residual_pairs_stand_behind_the_pooling():
+    lists = {"channels": (2, 3), "kernel_sizes": (3, 5), "pool_after": (2,), "residual_after": (2,)}
+    network = models.convnet((3, 8, 8), 4, **lists)
+    assert [type(m).__name__ for m in network][3:8] == [
+        "Convolution",
+        "BatchNormalization",
+        "ReLU",
+        "MaxPool",
+        "Residual",
+    ]
+    assert [m.weight.shape for m in network[7] if isinstance(m, nn.Convolution)] == [(3, 3, 5, 5)] * 2
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({"channels": (2, 3)}, "channels has 2 entries and kernel_sizes 3, expected the same, 1 or more"),
+        ({"channels": (), "kernel_sizes": ()}, "channels has 0 entries and kernel_sizes 0, expected"),
+        ({"pool_after": (1, 4)}, r"pool_after is \[1, 4\], expected numbers of convolutions, 1 to 3, each once"),
+        ({"pool_after": (2, 2)}, r"pool_after is \[2, 2\], expected"),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(lists, message):
+    with pytest.raises(ValueError, match=f"convnet: {message}"):
+        models.convnet((3, 16, 16), 2, **lists)

@@ -10,7 +10,7 @@ from tinyfft import nn, optim
 
 
 def small_network(**named):
-    return models.cifar((3, 16, 12), 5, channels=(4, 6, 8), kernel_size=3, **named)
+    return models.convnet((3, 16, 12), 5, channels=(4, 6, 8), kernel_sizes=(3, 3, 3), **named)
 
 
 @pytest.mark.torch

@@ -1,38 +1,188 @@
 import json
+import os
 
 import numpy as np
 import pytest
 from full_disk import full_disk
 
-from tinyfft import checkpoint, nn, run_folder
-from tinyfft.config import Config, load_config
+from tinyfft import checkpoint, nn, optim, run_folder
+from tinyfft.checkpoint import CheckpointError
 from tinyfft.run_folder import FILES, RunFolder, RunFolderError
+from tinyfft.trainer import Trainer
 
 
-def test_a_run_leaves_its_configuration_measurements_and_network(tmp_path):
-    config, network = load_config("cifar", ["seed=7"]), nn.Linear(2, 3)
-    run = RunFolder(tmp_path / "deep" / "run", config)
-    for epoch in (1, 2):
-        network.weight.fill(epoch)
-        run.add_epoch({"epoch": epoch, "test_accuracy": epoch / 4}, network)
+class Batches:
+    """Three minibatches of four rows."""
 
-    assert load_config(str(run.path / "config.toml")) == config
-    lines = (run.path / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in lines] == [
-        {"epoch": 1, "test_accuracy": 0.25},
-        {"epoch": 2, "test_accuracy": 0.5},
+    def __init__(self, device):
+        rng = np.random.default_rng(4)
+        rows = [(rng.standard_normal((4, 6), dtype=np.float32), rng.integers(3, size=4)) for _ in range(3)]
+        self.batches = [tuple(map(device.array, row)) for row in rows]
+
+    def __len__(self):
+        return 3
+
+    def epoch(self, number, first=0):
+        return iter(self.batches[first:])
+
+
+def trainer(*callbacks):
+    network = nn.Sequential(nn.Linear(6, 3))
+    optimizer = optim.SGD(*network.getParameters(), 0.1, 0.9)
+    return Trainer(network, nn.CrossEntropyCriterion(), optimizer, optim.Schedule("constant", 0.1, 99), None, callbacks)
+
+
+def fit(trainer, device, epochs, evaluations=("test",)):
+    loader = Batches(device)
+    return list(trainer.fit(loader, dict.fromkeys(evaluations, loader), epochs))
+
+
+def lines(path):
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+def weight(path):
+    return checkpoint.read(path)[0]["network.0.weight"]
+
+
+def epoch_of(path):
+    return len(json.loads(checkpoint.read(path)[1]["training"])["history"])
+
+
+def test_a_run_leaves_its_configuration_measurements_and_checkpoints(device, tmp_path):
+    folder = RunFolder(
+        tmp_path / "deep" / "run", {"config": "seed = 7\n", "note": "ours"}, {"mean": np.ones(3)}, keep=2
+    )
+    t = trainer(folder)
+    found = fit(t, device, 4)
+    assert lines(folder.path) == found
+    assert (folder.path / "config.toml").read_text() == "seed = 7\n"
+    assert sorted(os.listdir(folder.path)) == [
+        *("best.safetensors", "checkpoint.safetensors", "config.toml"),
+        *("epoch-0003.safetensors", "epoch-0004.safetensors", "metrics.jsonl"),
     ]
-    arrays, metadata = checkpoint.read(run.path / "checkpoint.safetensors")
-    np.testing.assert_array_equal(arrays["weight"], np.full((3, 2), 2))
-    assert json.loads(metadata["metrics"]) == {"epoch": 2, "test_accuracy": 0.5}
-    assert metadata["config"] == (run.path / "config.toml").read_text()
+    arrays, metadata = checkpoint.read(folder.path / "checkpoint.safetensors")
+    assert (metadata["note"], metadata["config"]) == ("ours", "seed = 7\n")
+    assert list(arrays["mean"]) == [1, 1, 1]
+    assert [epoch_of(folder.path / f"epoch-000{n}.safetensors") for n in (3, 4)] == [3, 4]
 
 
-def test_a_number_that_json_lacks_is_an_error_not_a_broken_line(tmp_path):
-    run = RunFolder(tmp_path, Config())
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        run.add_epoch({"test_loss": float("nan")}, nn.Linear(1, 1))
-    assert not (tmp_path / "metrics.jsonl").exists()
+@pytest.mark.parametrize(("accuracies", "best"), [((0.2, 0.5, 0.5, 0.1), 2), ((0.1, 0.2, 0.3, 0.4), 4)])
+@pytest.mark.parametrize("by", ["validation", "test"])
+def test_the_best_epoch_is_kept(device, tmp_path, monkeypatch, accuracies, best, by):
+    folder = RunFolder(tmp_path / "run", keep=0)
+    t = trainer(folder)
+    left = iter(accuracies)
+    other = iter(accuracies[::-1])
+    results = {"validation": left, "test": other if by == "validation" else left}
+
+    def evaluate(batches, label, total):
+        return {"loss": 1.0, "accuracy": next(results[label.rpartition(" ")[2]])}
+
+    monkeypatch.setattr(t, "evaluate", evaluate)
+    fit(t, device, 4, ("validation", "test") if by == "validation" else ("test",))
+    assert epoch_of(folder.path / "best.safetensors") == best == run_folder.best_epoch(t.history)
+    assert run_folder.chosen_by(t.history[0]) == by
+    assert not list(folder.path.glob("epoch-*"))
+
+
+def test_between_epochs_it_is_saved_after_so_many_steps(device, tmp_path):
+    seen = []
+    folder = RunFolder(tmp_path / "run", every_steps=2, every_minutes=0)
+    t = trainer(folder)
+    save = folder.save
+    folder.save = lambda trainer: (save(trainer), seen.append((trainer.step, trainer.inside_epoch)))
+    fit(t, device, 2)
+    assert seen == [(0, False), (2, True), (3, False), (4, True), (6, True), (6, False)]
+
+
+def test_between_epochs_it_is_saved_after_some_time(device, tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(run_folder.time, "monotonic", lambda: now[0])
+    folder = RunFolder(tmp_path / "run", every_minutes=2)
+    t = trainer(folder)
+    folder.started(t)
+    written = []
+    monkeypatch.setattr(folder, "save", lambda trainer: (written.append(now[0]), setattr(folder, "_saved", now[0])))
+    t.network.training()
+    for minute in range(6):
+        now[0] = 60.0 * minute
+        folder.batch_ended(t)
+    assert written == [120, 240]
+    t.network.evaluate()
+    now[0] = 6000
+    folder.batch_ended(t)
+    assert written == [120, 240]
+
+
+def test_a_run_goes_on_in_its_folder(device, tmp_path):
+    first = trainer(RunFolder(tmp_path / "run"))
+    fit(first, device, 2)
+    (tmp_path / "run" / ".checkpoint.safetensors.123.tmp").touch()
+    with open(tmp_path / "run" / "metrics.jsonl", "a") as file:
+        file.write('{"epoch": 3, "cut')
+    folder = RunFolder(tmp_path / "run")
+    second = trainer(folder)
+    assert folder.resume(second) == []
+    assert fit(second, device, 3)[0]["epoch"] == 3
+    assert [entry["epoch"] for entry in lines(folder.path)] == [1, 2, 3]
+    assert lines(folder.path)[:2] == first.history
+    assert not list(folder.path.glob(".*"))
+
+
+def test_what_was_cut_off_after_the_last_checkpoint_is_made_up_for(device, tmp_path):
+    fit(trainer(RunFolder(tmp_path / "run")), device, 2)
+    for name in ("best.safetensors", "epoch-0002.safetensors", "metrics.jsonl", "config.toml"):
+        (tmp_path / "run" / name).unlink(missing_ok=True)
+    folder = RunFolder(tmp_path / "run", {"config": "a = 1\n"})
+    t = trainer(folder)
+    folder.resume(t)
+    fit(t, device, 2)
+    assert [entry["epoch"] for entry in lines(folder.path)] == [1, 2]
+    assert epoch_of(folder.path / "epoch-0002.safetensors") == 2
+    assert (folder.path / "best.safetensors").exists() == (run_folder.best_epoch(t.history) == 2)
+
+
+def test_another_machine_is_named(device, tmp_path, monkeypatch):
+    fit(trainer(RunFolder(tmp_path / "run")), device, 1)
+    monkeypatch.setattr(run_folder.machine.parallel, "threads", lambda: 77)
+    (difference,) = RunFolder(tmp_path / "run").resume(trainer())
+    assert difference.startswith("BLAS threads was ")
+    assert difference.endswith(", is 77")
+
+
+def test_a_run_is_not_overwritten_unless_resumed(device, tmp_path):
+    fit(trainer(RunFolder(tmp_path / "run")), device, 1)
+    before = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(RunFolderError, match="run holds a run already, expected a new folder, or that it is resumed"):
+        fit(trainer(RunFolder(tmp_path / "run")), device, 1)
+    assert (tmp_path / "run" / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_without_a_checkpoint_nothing_is_resumed(device, tmp_path):
+    t = trainer()
+    before = t.network[0].weight.copy()
+    assert RunFolder(tmp_path / "none").resume(t) == []
+    assert bool((t.network[0].weight == before).all())
+    assert t.step == 0
+
+
+def test_weights_alone_cannot_be_resumed(tmp_path):
+    checkpoint.save(tmp_path / "w.safetensors", nn.Linear(2, 3).state(), {})
+    with pytest.raises(
+        CheckpointError, match=r"w\.safetensors holds weights alone, expected the checkpoint of a train"
+    ):
+        RunFolder(tmp_path).resume(trainer(), tmp_path / "w.safetensors")
+
+
+def test_on_a_file_system_without_links_files_are_copied(device, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(run_folder.os, "link", refuse)
+    folder = RunFolder(tmp_path / "run")
+    fit(trainer(folder), device, 1)
+    assert epoch_of(folder.path / "best.safetensors") == 1
 
 
 def test_names_of_new_runs(tmp_path, monkeypatch):
@@ -52,7 +202,7 @@ def test_a_given_folder_may_be_new_empty_or_hold_other_things(tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_run_is_not_overwritten(tmp_path, name):
+def test_a_run_is_not_chosen(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(RunFolderError, match=rf"holds a run already \({name}\), expected a new or empty folder"):
         run_folder.choose(str(tmp_path), "cifar")
@@ -64,7 +214,15 @@ def test_a_file_is_no_folder(tmp_path):
         run_folder.choose(str(tmp_path / "file"), "cifar")
 
 
-def test_a_full_disk_is_named(tmp_path):
-    run = RunFolder(tmp_path, Config())
-    with full_disk(), pytest.raises(OSError, match=r"metrics\.jsonl"):
-        run.add_epoch({"note": "x" * 2000}, nn.Linear(1, 1))
+def test_a_full_disk_is_named_and_spoils_nothing(device, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    t = trainer(folder)
+    fit(t, device, 1)
+    before = {path.name: path.read_bytes() for path in folder.path.iterdir()}
+    with full_disk(left=100), pytest.raises(OSError, match=r"checkpoint\.safetensors"):
+        folder.epoch_ended(t, t.history[-1])
+    assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before
+    with full_disk(left=100), pytest.raises(OSError, match="metrics") as caught:
+        run_folder.write_text(folder.path / "metrics.jsonl", "x" * 200)
+    assert caught.value.filename == str(folder.path / "metrics.jsonl")
+    assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before

@@ -1,74 +1,21 @@
-"""The command as its users run it: a process of its own, its two streams, its exit code and its files."""
+"""A new run, and what train.py says of bad input."""
 
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from program import LAST_LINE, ROOT, TINY, error_line, metrics
 
 import datasets
 import tinyfft
-import train as train_program
+from commands import build
 from tinyfft import checkpoint
 from tinyfft.config import load_config
-
-ROOT = Path(__file__).resolve().parent.parent
-TINY = ["--set", "model.channels=[2,2,2]", "batch_size=4", "epochs=1", "data.crop=1"]
-LAST_LINE = r"test accuracy (\d\.\d+), loss (\d+\.\d+), after (\d+) epochs in (\d+\.\d+) s"
-
-
-@pytest.fixture(scope="session")
-def pictures(tmp_path_factory):
-    """A folder of 8 x 8 pictures: reddish and bluish ones, ten of each to train with and three to test."""
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(3)
-    for part, count in (("train", 10), ("test", 3)):
-        for name, channel in (("blue", 2), ("red", 0)):
-            (folder / part / name).mkdir(parents=True)
-            for number in range(count):
-                picture = rng.integers(100, size=(8, 8, 3), dtype=np.uint8)
-                picture[..., channel] += 150
-                Image.fromarray(picture).save(folder / part / name / f"{number}.png")
-    return folder
-
-
-@pytest.fixture
-def train(tmp_path):
-    """Runs train.py on the CPU, in an empty folder, with no GPU in sight; returns the finished process."""
-
-    def run(*arguments):
-        return subprocess.run(
-            command(arguments), cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=120
-        )
-
-    return run
-
-
-def command(arguments):
-    return [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
-
-
-def environment(folder):
-    return {**os.environ, "TINYFFT_CACHE": str(folder / "cache"), "CUDA_VISIBLE_DEVICES": ""}
-
-
-def error_line(process, code=2):
-    """The one line of a failed run, without its head."""
-    assert process.returncode == code, process
-    lines = process.stderr.splitlines()
-    assert len(lines) == 1, process.stderr
-    assert lines[0].startswith("train.py: error: ")
-    return lines[0].removeprefix("train.py: error: ")
-
-
-def metrics(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_a_run_says_what_it_does_and_leaves_its_files(train, pictures, tmp_path):
@@ -87,7 +34,10 @@ def test_a_run_says_what_it_does_and_leaves_its_files(train, pictures, tmp_path)
         chosen = ", ".join(f"{name} (fft|direct)" for name in passes)
         assert re.fullmatch(rf"layer {layer} \(Convolution\): {chosen}", line)
     assert [line.split(":")[0] for line in lines[6:8]] == ["epoch 1/2", "epoch 2/2"]
-    assert len(lines) == 9
+    assert re.fullmatch(
+        r"best test accuracy \d\.\d{4}, of epoch [12], chosen on the test pictures themselves", lines[8]
+    )
+    assert len(lines) == 10
     assert process.stderr == ""
 
     run = tmp_path / "run"
@@ -95,14 +45,14 @@ def test_a_run_says_what_it_does_and_leaves_its_files(train, pictures, tmp_path)
     assert [entry["epoch"] for entry in found] == [1, 2]
     assert set(found[0]) == {
         *("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy"),
-        *("seconds", "images_per_second", "data", "device"),
+        *("data", "device"),
     }
     assert (found[1]["data"], found[1]["device"]) == (pictures.name, "cpu")
     accuracy, loss, epochs, _ = re.fullmatch(LAST_LINE, lines[-1]).groups()
     assert (accuracy, loss, epochs) == (f"{found[1]['test_accuracy']:.4f}", f"{found[1]['test_loss']:.4f}", "2")
     config = load_config(str(run / "config.toml"))
     assert (config.epochs, config.batch_size, config.model.channels) == (2, 4, (2, 2, 2))
-    assert checkpoint.read(run / "checkpoint.safetensors")[0]["13.weight"].shape == (2, 2)
+    assert checkpoint.read(run / "checkpoint.safetensors")[0]["network.13.weight"].shape == (2, 2)
 
 
 def test_the_resolved_configuration_runs_again_with_the_same_result(train, pictures, tmp_path):
@@ -113,7 +63,7 @@ def test_the_resolved_configuration_runs_again_with_the_same_result(train, pictu
     assert train("--config", "a/config.toml", *options, "--out", "c", "--seed", "6").returncode == 0
     losses = [metrics(tmp_path / name)[0]["train_loss"] for name in "abc"]
     assert losses[0] == losses[1] != losses[2]
-    weights = [checkpoint.read(tmp_path / name / "checkpoint.safetensors")[0]["0.weight"] for name in "abc"]
+    weights = [checkpoint.read(tmp_path / name / "checkpoint.safetensors")[0]["network.0.weight"] for name in "abc"]
     assert np.array_equal(weights[0], weights[1])
     assert not np.array_equal(weights[0], weights[2])
 
@@ -133,8 +83,8 @@ def test_both_loaders_have_the_workers_of_the_configuration(rng):
     images, labels = rng.integers(256, size=(6, 3, 4, 4), dtype=np.uint8), np.arange(6) % 2
     data = datasets.Dataset("made up", ("a", "b"), images, labels, images, labels)
     config = load_config("cifar", ["data.workers=3"])
-    loaders = train_program.make_loaders(config, tinyfft.current_device(), data)
-    assert [loader.workers for loader in loaders] == [3, 3]
+    loaders = build.make_loaders(config, tinyfft.current_device(), data)
+    assert [loader.workers for loader in (loaders[0], *loaders[1].values())] == [3, 3]
 
 
 def test_without_out_a_run_gets_a_new_folder(train, pictures, tmp_path):
@@ -142,7 +92,8 @@ def test_without_out_a_run_gets_a_new_folder(train, pictures, tmp_path):
     assert process.returncode == 0, process.stderr
     (folder,) = (tmp_path / "runs").iterdir()
     assert re.fullmatch(r"cifar-\d{8}-\d{6}", folder.name)
-    assert sorted(os.listdir(folder)) == ["checkpoint.safetensors", "config.toml", "metrics.jsonl"]
+    names = ["best.safetensors", "checkpoint.safetensors", "config.toml", "epoch-0001.safetensors", "metrics.jsonl"]
+    assert sorted(os.listdir(folder)) == names
 
 
 def test_fewer_pictures_than_a_minibatch_are_one_minibatch(train, pictures):
@@ -183,14 +134,14 @@ def test_timing_needs_no_data_and_writes_json(train, tmp_path):
 def test_a_limit_to_the_arena_is_kept(train, tmp_path):
     options = ("--config", "cifar", "--time", "--json", "t.json", "--device", "cpu", *SMALL_TIMING, "algorithm=fft")
     reports = []
-    for limit in (0, 20_000):
+    for limit in (0, 14_000):
         process = train(*options, f"arena.limit_bytes={limit}")
         assert process.returncode == 0, process.stderr
         reports.append(json.loads((tmp_path / "t.json").read_text()))
     free, bounded = ([row for row in report["layers"] if row["algorithm"]] for report in reports)
     assert [row["chunks"] for row in free] == [1, 1, 1]
     assert max(row["chunks"] for row in bounded) > 1
-    assert max(row["frequency_bytes"] for row in bounded) <= 20_000 < reports[0]["frequency_bytes"]
+    assert max(row["frequency_bytes"] for row in bounded) <= 14_000 < reports[0]["frequency_bytes"]
 
 
 @pytest.mark.parametrize("mode", ["--time", "--data"])
@@ -226,7 +177,7 @@ def test_version(train):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "the following arguments are required: --config"),
+        ((), "--config is missing, expected NAME (--list says which there are), or --resume"),
         (("--config", "cfar"), "unknown config 'cfar', expected one of cifar, "),
         (("--config", "none.toml"), "none.toml: cannot be read: No such file or directory"),
         (("--config", "cifar", "--sett", "a=1"), "unrecognized arguments: --sett a=1"),
@@ -243,7 +194,9 @@ def test_version(train):
         (("--config", "cifar", "--data", "nowhere"), "nowhere does not exist"),
         (("--config", "cifar", "--device", "tpu"), "--device is 'tpu', expected auto, cpu, cuda or cuda:N"),
         (("--config", "cifar", "--device", "cuda"), "device cuda does not work: "),
-        (("--config", "cifar", "--json", "t.json"), "--json needs --time"),
+        (("--config", "cifar", "--json", "t.json"), "--json needs --time or --evaluate"),
+        (("--config", "cifar", "--time", "--resume"), "--resume and --time are two commands, expected one"),
+        (("--time",), "--time needs --config"),
         (("--config", "cifar", "--time", "--json", "no/t.json"), "--json no/t.json: there is no folder no"),
     ],
 )
@@ -295,7 +248,7 @@ def test_pictures_too_small_for_the_network_are_refused(train, tmp_path):
         (tmp_path / "mine" / part / "a").mkdir(parents=True)
         Image.fromarray(np.zeros((4, 8, 3), np.uint8)).save(tmp_path / "mine" / part / "a" / "small.png")
     message = error_line(train("--config", "cifar", "--data", "mine"))
-    assert message == "cifar: pictures have 4 x 8 pixels, expected at least 8 x 8"
+    assert message == "convnet: pictures have 4 x 8 pixels, expected at least 8 x 8"
 
 
 def test_a_run_is_never_overwritten(train, pictures, tmp_path):
@@ -310,31 +263,3 @@ def test_a_file_that_cannot_be_written_is_one_line_and_exit_code_1(train, tmp_pa
     (tmp_path / "taken").mkdir()
     process = train("--config", "cifar", "--time", "--device", "cpu", *SMALL_TIMING, "--json", "taken")
     assert error_line(process, code=1) == "taken: Is a directory"
-
-
-def test_ctrl_c_ends_with_one_line_and_keeps_what_is_done(pictures, tmp_path):
-    arguments = ("--config", "cifar", "--data", pictures, *TINY, "--epochs", "1000000", "--out", "run")
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)  # an ignored signal would be ignored there too
-    try:
-        process = subprocess.Popen(
-            command(arguments),
-            cwd=tmp_path,
-            env=environment(tmp_path),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    with process:
-        try:
-            while not process.stdout.readline().startswith("epoch 2/"):
-                assert process.poll() is None, process.stderr.read()
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert process.returncode == 130
-    assert errors == "train.py: interrupted\n"
-    assert [entry["epoch"] for entry in metrics(tmp_path / "run")][:2] == [1, 2]
-    assert "13.weight" in checkpoint.read(tmp_path / "run" / "checkpoint.safetensors")[0]

@@ -72,6 +72,20 @@ class Device:
             self.xp.matmul(a, b, out=out)
         return out
 
+    @property
+    def free_bytes(self) -> int | None:
+        """What a GPU has left, CuPy's unused blocks included; None on the CPU, which promises more than it has."""
+        if self.kind == "cpu":
+            return None
+        cupy = _cupy()
+        with cupy.cuda.Device(self.index):
+            return cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()
+
+    def free_unused(self) -> None:
+        """Give memory back that CuPy holds for later."""
+        if self.kind == "cuda":
+            _cupy().get_default_memory_pool().free_all_blocks()
+
     def synchronize(self) -> None:
         """Wait until all work queued on this device is done."""
         if self.kind == "cuda":

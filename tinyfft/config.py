@@ -9,7 +9,7 @@ ConfigError that names the key.
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +25,20 @@ class Data:
     name: str = key("cifar10", choices=("cifar10", "cifar10-sample"))
     crop: int = key(0, at_least=0)  # pixels
     flip: bool = False
+    cutout: int = key(0, at_least=0)  # pixels
     workers: int = key(1, at_least=0)  # threads
 
 
 @dataclass(frozen=True)
-class CifarModel:
-    """The arguments of models.cifar."""
+class ConvnetModel:
+    """The arguments of models.convnet."""
 
-    name: str = key("cifar", choices=("cifar",))
-    channels: tuple[int, ...] = key((32, 64, 128), at_least=1, length=3)
-    kernel_size: int = key(5, at_least=1)
+    name: str = key("convnet", choices=("convnet",))
+    channels: tuple[int, ...] = key((32, 64, 128), at_least=1)
+    kernel_sizes: tuple[int, ...] = key((5, 5, 5), at_least=1)
+    pool_after: tuple[int, ...] = key((1, 2, 3), at_least=1)
+    residual_after: tuple[int, ...] = key((), at_least=1)
+    dropout: float = key(0.0, at_least=0, below=1)
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,27 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Validation:
+    fraction: float = key(0.0, at_least=0, below=1)  # of the training pictures
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    mirror: bool = False
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Arguments of tinyfft.run_folder.RunFolder."""
+
+    every_steps: int = key(0, at_least=0)
+    every_minutes: float = key(5.0, at_least=0)
+    keep: int = key(2, at_least=0)
+
+
+@dataclass(frozen=True)
 class Arena:
-    limit_bytes: int = key(0, at_least=0)  # 0: no limit
+    limit_bytes: int | str = key(0, at_least=0, words=("auto",))  # 0: no limit
 
 
 @dataclass(frozen=True)
@@ -93,10 +116,13 @@ class Config:
     batch_size: int = key(128, at_least=1)
     seed: int = key(1, at_least=0)
     data: Data = field(default_factory=Data)
-    model: CifarModel | PaperModel = field(default_factory=CifarModel)  # model.name says which
+    model: ConvnetModel | PaperModel = field(default_factory=ConvnetModel)  # model.name says which
     loss: Loss = field(default_factory=Loss)
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
+    validation: Validation = field(default_factory=Validation)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
     arena: Arena = field(default_factory=Arena)
     timing: Timing = field(default_factory=Timing)
 
@@ -108,17 +134,39 @@ def load_config(name_or_path: str, overrides: Sequence[str] = ()) -> Config:
     """
     path = _find(name_or_path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        config = from_table(Config, table)
+        text = path.read_text(encoding="utf-8")
+        parse_config(text)  # so that a mistake in the file is not taken for one of the overrides
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    except ValueError as error:  # from the TOML and from the UTF-8 decoder
-        raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    for text in overrides:
-        _override(table, text)
-    return from_table(Config, table) if overrides else config
+    return parse_config(text, overrides)
+
+
+def parse_config(text: str, overrides: Sequence[str] = ()) -> Config:
+    """The configuration in a TOML text, with the overrides applied to it."""
+    try:
+        table = tomllib.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"not valid TOML: {error}") from error
+    for override in overrides:
+        _override(table, override)
+    return from_table(Config, table)
+
+
+def differing_keys(one: Config, other: Config) -> list[str]:
+    """The dotted names of the keys with another value."""
+    a, b = (_flat(asdict(config), "") for config in (one, other))
+    return [name for name in {**a, **b} if a.get(name) != b.get(name)]
+
+
+def _flat(table: dict[str, Any], prefix: str) -> dict[str, Any]:
+    found = {}
+    for name, value in table.items():
+        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
 
 
 def to_toml(config: Config) -> str:

@@ -4,6 +4,8 @@ with progress.start("epoch 3/10", len(loader)):
     for images, labels in loader.epoch(3):
         ...
         progress.advance(len(labels), loss)
+
+`done` minibatches were there before, when a loop goes on that had been cut off.
 """
 
 import sys
@@ -21,12 +23,12 @@ class Lines:
         self._seconds = seconds
 
     @contextmanager
-    def start(self, label: str, batches: int | None):
-        self._label, self._batches, self._done, self._images = label, batches, 0, 0
+    def start(self, label: str, batches: int | None, done: int = 0):
+        self._label, self._batches, self._done, self._images = label, batches, done, 0
         self._started = self._last = time.monotonic()
         yield
 
-    def advance(self, images: int, loss: float) -> None:
+    def advance(self, images: int, loss: float | None = None) -> None:
         """One more minibatch of `images` pictures is done."""
         self._done += 1
         self._images += images
@@ -35,7 +37,7 @@ class Lines:
             self._last = now
             of = f"/{self._batches}" if self._batches else ""
             speed = self._images / (now - self._started)
-            self.write(f"{self._label}: minibatch {self._done}{of}, loss {loss:.4f}, {speed:.0f} images/s")
+            self.write(f"{self._label}: minibatch {self._done}{of}, {_measured(loss, speed)}")
 
     def write(self, line: str) -> None:
         """A line for the user to keep."""
@@ -46,15 +48,16 @@ class Bars:
     """A tqdm bar on standard error, which goes when its loop ends."""
 
     @contextmanager
-    def start(self, label: str, batches: int | None):
+    def start(self, label: str, batches: int | None, done: int = 0):
         self._images, self._started = 0, time.monotonic()
-        with tqdm(desc=label, total=batches, unit="batch", leave=False, dynamic_ncols=True) as self._bar:
+        bar = {"initial": done, "total": batches, "unit": "batch", "leave": False, "dynamic_ncols": True}
+        with tqdm(desc=label, **bar) as self._bar:
             yield
 
-    def advance(self, images: int, loss: float) -> None:
+    def advance(self, images: int, loss: float | None = None) -> None:
         self._images += images
         speed = self._images / max(time.monotonic() - self._started, 1e-9)
-        self._bar.set_postfix_str(f"loss {loss:.4f}, {speed:.0f} images/s", refresh=False)
+        self._bar.set_postfix_str(_measured(loss, speed), refresh=False)
         self._bar.update()
 
     def write(self, line: str) -> None:
@@ -65,3 +68,7 @@ class Bars:
 def for_terminal() -> Any:
     """Bars if standard error is a terminal, else Lines."""
     return Bars() if sys.stderr.isatty() else Lines()
+
+
+def _measured(loss: float | None, speed: float) -> str:
+    return ("" if loss is None else f"loss {loss:.4f}, ") + f"{speed:.0f} images/s"

@@ -1,20 +1,35 @@
-"""What a run leaves behind: a folder with its configuration, its measurements and its network.
+"""What a run leaves behind, and goes on from: a folder with its configuration, its measurements and its checkpoints.
 
-config.toml             the resolved configuration: `train.py --config FOLDER/config.toml` runs it again
-metrics.jsonl           one JSON object for each epoch, written when the epoch ends
-checkpoint.safetensors  the network after the last epoch that ended
+config.toml                the resolved configuration: `train.py --config FOLDER/config.toml` runs it again
+metrics.jsonl              one JSON object for each epoch, written when the epoch ends
+checkpoint.safetensors     always the latest: weights, optimizer, random states, place in the data, measurements
+epoch-0007.safetensors     as it was after that epoch, of the last few epochs
+best.safetensors           as it was after the epoch with the best accuracy: of validation, else of the test pictures
+
+    folder = RunFolder("runs/mine")
+    trainer = Trainer(network, criterion, optimizer, schedule, callbacks=[folder])
+    folder.resume(trainer)  # from the folder's checkpoint, if there is one
+
+A file is written under another name and then renamed, so that whatever ends the process leaves whole files. What the
+checkpoint says counts: the other files are brought into line with it when a training starts or goes on.
 """
 
 import json
+import os
+import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tinyfft import checkpoint
-from tinyfft.config import Config, to_toml
-from tinyfft.nn.module import Module
+import numpy as np
 
-FILES = ("config.toml", "metrics.jsonl", "checkpoint.safetensors")
+from tinyfft import checkpoint, machine
+from tinyfft.checkpoint import CheckpointError
+from tinyfft.trainer import Callback, Trainer
+
+LATEST, BEST = "checkpoint.safetensors", "best.safetensors"
+FILES = ("config.toml", "metrics.jsonl", LATEST)
 
 
 class RunFolderError(ValueError):
@@ -38,24 +53,147 @@ def choose(out: str | None, name: str) -> Path:
     return path
 
 
-class RunFolder:
-    def __init__(self, path: Path, config: Config) -> None:
-        """Make the folder and write config.toml."""
-        path.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._config_text = to_toml(config)
-        (path / "config.toml").write_text(self._config_text, encoding="utf-8")
+class RunFolder(Callback):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        texts: Mapping[str, str] | None = None,
+        arrays: Mapping[str, np.ndarray] | None = None,
+        every_steps: int = 0,
+        every_minutes: float = 5.0,
+        keep: int = 2,
+    ) -> None:
+        """
+        texts          what the checkpoints' metadata hold as well; "config" goes to config.toml too
+        arrays         what the checkpoints hold as well
+        every_steps    checkpoints after so many steps, beside those after each epoch; 0: none
+        every_minutes  and when the last one is so old; 0: none
+        keep           of how many of the last epochs the checkpoints are kept
+        """
+        self.path = Path(path)
+        self.texts, self.arrays = dict(texts or {}), dict(arrays or {})
+        self.every_steps, self.every_minutes, self.keep = every_steps, every_minutes, keep
+        self._saved = time.monotonic()
+        self._goes_on = False
 
-    def add_epoch(self, metrics: dict[str, Any], network: Module) -> None:
-        """Append the epoch's measurements, then replace the checkpoint."""
-        _append(self.path / "metrics.jsonl", json.dumps(metrics, allow_nan=False) + "\n")
-        metadata = {"config": self._config_text, "metrics": json.dumps(metrics, allow_nan=False)}
-        checkpoint.save(self.path / "checkpoint.safetensors", network.state(), metadata)
+    def resume(self, trainer: Trainer, file: str | os.PathLike[str] | None = None) -> list[str]:
+        """Give the trainer the state in `file`, or in the folder's latest checkpoint; does nothing if there is none.
+
+        Returns what of the machine differs from the one that the checkpoint was written on: bits may differ then.
+        Raises CheckpointError if the file is damaged or of another network.
+        """
+        source = Path(file or self.path / LATEST)
+        if not source.exists() and file is None:
+            return []
+        arrays, metadata = checkpoint.read(source)
+        restore(trainer, arrays, metadata, source)
+        self._goes_on = source == self.path / LATEST
+        return machine.differences(json.loads(metadata["machine"]), machine.describe(trainer.network.device))
+
+    def started(self, trainer: Trainer) -> None:
+        """Make the folder and its first checkpoint. Raises RunFolderError if it holds a run that was not resumed."""
+        if not self._goes_on and (self.path / LATEST).exists():
+            raise RunFolderError(f"{self.path} holds a run already, expected a new folder, or that it is resumed")
+        self._goes_on = True
+        self.path.mkdir(parents=True, exist_ok=True)
+        for left in self.path.glob(".*.tmp"):  # by a process that was killed
+            left.unlink()
+        self.save(trainer)
+        if "config" in self.texts:
+            write_text(self.path / "config.toml", self.texts["config"])
+        self._write_metrics(trainer)
+        if not trainer.inside_epoch:
+            self._keep(trainer)
+
+    def batch_ended(self, trainer: Trainer) -> None:
+        if trainer.network.train:
+            due = self.every_steps and trainer.step % self.every_steps == 0
+            late = self.every_minutes and time.monotonic() - self._saved >= 60 * self.every_minutes
+            if due or late:
+                self.save(trainer)
+
+    def epoch_ended(self, trainer: Trainer, metrics: dict[str, Any]) -> None:
+        self.save(trainer)
+        self._write_metrics(trainer)
+        self._keep(trainer)
+
+    def save(self, trainer: Trainer) -> None:
+        """Replace the latest checkpoint. Raises OSError, naming the file, if that fails: the old one is still there."""
+        arrays, record = trainer.state()
+        texts = {
+            "training": json.dumps(record, allow_nan=False),
+            "machine": json.dumps(machine.describe(trainer.network.device)),
+        }
+        checkpoint.save(self.path / LATEST, {**arrays, **self.arrays}, self.texts | texts)
+        self._saved = time.monotonic()
+
+    def _write_metrics(self, trainer: Trainer) -> None:
+        lines = [json.dumps(metrics, allow_nan=False) + "\n" for metrics in trainer.history]
+        write_text(self.path / "metrics.jsonl", "".join(lines))
+
+    def _keep(self, trainer: Trainer) -> None:
+        """Under another name, the latest checkpoint, which was written when its epoch had ended."""
+        epochs = len(trainer.history)
+        if not epochs:
+            return
+        latest = self.path / LATEST
+        if self.keep:
+            _link(latest, self.path / _name(epochs))
+        for path in self.path.glob(_name("*")):
+            if path.name not in {_name(epoch) for epoch in range(epochs - self.keep + 1, epochs + 1)}:
+                path.unlink()
+        if best_epoch(trainer.history) == epochs:
+            _link(latest, self.path / BEST)
 
 
-def _append(path: Path, line: str) -> None:
+def restore(trainer: Trainer, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str], source: Path) -> None:
+    """Give the trainer what a checkpoint holds. Raises CheckpointError if that is no training, or another's."""
+    if "training" not in metadata:
+        raise CheckpointError(f"{source} holds weights alone, expected the checkpoint of a training")
+    own = {name: array for name, array in arrays.items() if name.startswith(("network.", "optimizer."))}
     try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(line)
+        trainer.restore(own, json.loads(metadata["training"]))
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+
+
+def chosen_by(metrics: Mapping[str, Any]) -> str:
+    """The pictures by whose accuracy epochs are compared: "validation", or "test" where there are none."""
+    return "validation" if "validation_accuracy" in metrics else "test"
+
+
+def best_epoch(history: list[dict[str, Any]]) -> int:
+    """The first epoch with the best accuracy, counted from 1."""
+    accuracies = [metrics.get(f"{chosen_by(metrics)}_accuracy", 0.0) for metrics in history]
+    return accuracies.index(max(accuracies)) + 1
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file as a whole. Raises OSError, naming it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:  # one from a full disk names no path
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _name(epoch: int | str) -> str:
+    return f"epoch-{epoch:04d}.safetensors" if isinstance(epoch, int) else f"epoch-{epoch}.safetensors"
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name, in place of what has it. It is never written again, only replaced."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        try:
+            os.link(source, temporary)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -23,7 +23,8 @@ class ConfigError(ValueError):
 
 
 def key(default: Any, **limits: Any) -> Any:
-    """A key's default and limits: at_least, at_most, above, below, choices (of each entry in a list), length."""
+    """A key's default and limits: at_least, at_most, above, below, choices (of each entry in a list), length; `words`
+    are strings that may stand in place of its type."""
     return dataclasses.field(default=default, metadata=limits)
 
 
@@ -73,6 +74,10 @@ class _Reader:
         return kind(**values)
 
     def _convert(self, kind: Any, value: Any, dotted: str, limits: Mapping[str, Any]) -> Any:
+        if words := limits.get("words", ()):
+            if isinstance(value, str) and value in words:
+                return value
+            kind = get_args(kind)[0]  # of int | str
         if isinstance(kind, UnionType) or dataclasses.is_dataclass(kind):
             if not isinstance(value, dict):
                 raise _wrong_type(dotted, value, "a table")
@@ -82,7 +87,7 @@ class _Reader:
         if kind is float and type(value) is int and abs(value) <= 2**53:  # beyond, a float is another number
             value = float(value)
         if type(value) is not kind:  # not isinstance: true is no integer here
-            raise _wrong_type(dotted, value, _KINDS[kind])
+            raise _wrong_type(dotted, value, _KINDS[kind] + "".join(f" or {value_text(word)}" for word in words))
         _check_limits(dotted, value, limits)
         return value
 

@@ -1,27 +1,45 @@
 """The training loop: forward, loss, backward, a step of the optimizer; after each epoch an evaluation.
 
-    trainer = Trainer(network, criterion, optimizer, schedule)
-    for metrics in trainer.fit(train_loader, test_loader, epochs=10, data="cifar10"):
+    trainer = Trainer(network, criterion, optimizer, schedule, callbacks=[RunFolder("runs/mine")])
+    for metrics in trainer.fit(train_loader, {"test": test_loader}, epochs=10):
         print(metrics["test_accuracy"])
 
 Losses and accuracies are means over the pictures of an epoch; those of training are taken as the epoch goes, with the
-weights of the moment. Accuracies are fractions of 1.
+weights of the moment. Accuracies are fractions of 1. All that decides how a training goes on is in `state()`: a trainer
+that has been given it by `restore` goes on from the same minibatch of the same epoch, to the same bits.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from tinyfft import backend, checkpoint, evaluation
 from tinyfft import progress as progress_module
 from tinyfft.backend import Array
+from tinyfft.fourier import arena
+from tinyfft.fourier.arena import LimitError
 from tinyfft.nn.module import Module
 
 Batches = Iterable[tuple[Array, Array]]  # (images (S, C, H, W), labels (S,)), on the network's device
 
 
 class DivergedError(ArithmeticError):
-    """The loss is no longer a finite number, so that no further step can help."""
+    """The loss or a weight is no longer a finite number, so that no further step can help."""
+
+
+class Callback:
+    """What is told how a training goes; override what is wanted. An exception from here ends the training."""
+
+    def started(self, trainer: "Trainer") -> None:
+        """Before the first minibatch, and before the first one after a `restore`."""
+
+    def batch_ended(self, trainer: "Trainer") -> None:
+        """After each minibatch: of training where trainer.network.train, else of an evaluation."""
+
+    def epoch_ended(self, trainer: "Trainer", metrics: dict[str, Any]) -> None:
+        """After an epoch and its evaluation."""
 
 
 class Trainer:
@@ -32,69 +50,152 @@ class Trainer:
         optimizer: Any,
         schedule: Any,
         progress: Any = None,
-        after_step: Callable[["Trainer"], None] | None = None,
+        callbacks: Sequence[Callback] = (),
+        mirror: bool = False,
     ) -> None:
         """
         criterion   forward(output, labels) -> loss, backward(output, labels) -> its gradient
         optimizer   step(), on the network's flat weights and gradients, and the attribute learning_rate
         schedule    learning_rate_at(step), asked before each minibatch
         progress    a progress.Bars or progress.Lines; lines without one
-        after_step  called with this trainer after each minibatch of training
+        callbacks   each is called in this order
+        mirror      whether evaluations take the mean with the mirrored pictures' outputs (evaluation.py)
         """
         self.network = network
         self.criterion = criterion
         self.optimizer = optimizer
         self.schedule = schedule
         self.progress = progress or progress_module.Lines()
-        self.after_step = after_step
+        self.callbacks = list(callbacks)
+        self.mirror = mirror
         self.step = 0  # minibatches trained on so far
+        self.history: list[dict[str, Any]] = []  # the metrics of each epoch that ended
+        self._sums = Sums()  # of the epoch under way
         network.needs_gradInput = False
 
-    def fit(self, train_loader: Any, test_loader: Any, epochs: int, data: str) -> Iterator[dict[str, Any]]:
-        """Train for `epochs`, and yield each one's measurements: what a line of metrics.jsonl holds.
+    def fit(
+        self, train_loader: Any, evaluations: Mapping[str, Any], epochs: int, data: str = ""
+    ) -> Iterator[dict[str, Any]]:
+        """Train until there have been `epochs`, and yield each one's measurements: what a line of metrics.jsonl holds.
 
+        train_loader  len(), and epoch(number, first): the minibatches of that epoch from number `first` on
+        evaluations   loaders by name, such as "test": each gives NAME_loss and NAME_accuracy
+        data          a name for what is trained on, for the measurements
         `seconds` is the epoch's whole time, evaluation included; `images_per_second` is of training alone.
         """
-        for epoch in range(1, epochs + 1):
-            start = time.monotonic()
+        self._tell("started")
+        for epoch in range(len(self.history) + 1, epochs + 1):
             label = f"epoch {epoch}/{epochs}"
-            train = self.train_epoch(train_loader.epoch(epoch), label, len(train_loader))
-            trained = time.monotonic()
-            test = self.evaluate(test_loader.epoch(0), f"{label}, test", len(test_loader))
-            yield {
-                "epoch": epoch,
-                "train_loss": train["loss"],
-                "train_accuracy": train["accuracy"],
-                "test_loss": test["loss"],
-                "test_accuracy": test["accuracy"],
+            start = time.monotonic() - self._sums.seconds
+            self.network.training()
+            batches = train_loader.epoch(epoch, self._sums.batches)
+            train = self._over(batches, label, len(train_loader), self._train_step, self._sums)
+            metrics = {"epoch": epoch, "train_loss": train["loss"], "train_accuracy": train["accuracy"]}
+            for name, loader in evaluations.items():
+                found = self.evaluate(loader.epoch(0), f"{label}, {name}", len(loader))
+                metrics |= {f"{name}_loss": found["loss"], f"{name}_accuracy": found["accuracy"]}
+            metrics |= {
                 "seconds": time.monotonic() - start,
-                "images_per_second": train["images"] / (trained - start),
+                "images_per_second": train["images"] / self._sums.seconds,
                 "data": data,
                 "device": str(self.network.device),
             }
+            self.history.append(metrics)
+            self._sums = Sums()
+            self._tell("epoch_ended", metrics)
+            yield metrics
 
     def train_epoch(self, batches: Batches, label: str = "train", total: int | None = None) -> dict[str, Any]:
         """One step for each minibatch; {loss, accuracy, images}. Raises DivergedError at the first loss not finite."""
         self.network.training()
-        return self._over(batches, label, total, self._train_step)
+        return self._over(batches, label, total, self._train_step, Sums())
 
     def evaluate(self, batches: Batches, label: str = "test", total: int | None = None) -> dict[str, Any]:
         """{loss, accuracy, images} of the network in evaluate() mode, in which it stays."""
         self.network.evaluate()
-        return self._over(batches, label, total, self._evaluate_step)
+        return self._over(batches, label, total, self._evaluate_step, Sums())
 
-    def _over(self, batches: Batches, label: str, total: int | None, step: Callable) -> dict[str, Any]:
-        images, loss_sum, correct = 0, 0.0, 0
-        with self.progress.start(label, total):
+    @property
+    def inside_epoch(self) -> bool:
+        """Whether an epoch is under way."""
+        return self._sums.batches > 0
+
+    def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
+        """(arrays, record): all that decides how the training goes on. The arrays are not copies; the record is JSON.
+
+        Raises DivergedError if a weight is not finite: what was saved before is worth more.
+        """
+        arrays = self._arrays()
+        for name, array in arrays.items():
+            if not bool(self.network.device.xp.isfinite(array).all()):
+                raise DivergedError(f"{name} holds numbers that are not finite after {self.step} steps: {_ADVICE}")
+        return arrays, {
+            "step": self.step,
+            "history": self.history,
+            "epoch": self._sums.record(),
+            "random": backend.generator().bit_generator.state,
+            "arena": arena.found_bytes.get(self.network.device),
+            "choices": {name: module.choices for name, module in self._choosing()},
+        }
+
+    def restore(self, arrays: Mapping[str, Array], record: Mapping[str, Any]) -> None:
+        """Take over a `state()`, of which the arrays may be on the host.
+
+        Raises CheckpointError, and changes nothing, if it is of another network.
+        """
+        checkpoint.copy(arrays, self._arrays(), self.network.device, "the checkpoint")
+        self.network.weights_changed()
+        self.step, self.history, self._sums = record["step"], list(record["history"]), Sums(**record["epoch"])
+        backend.generator().bit_generator.state = record["random"]
+        if record["arena"] is not None:
+            arena.found_bytes[self.network.device] = record["arena"]
+        for name, module in self._choosing():
+            module.choices = record["choices"][name]
+
+    def _arrays(self) -> dict[str, Array]:
+        parts = {"network": self.network.state(), "optimizer": self.optimizer.state()}
+        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+
+    def _choosing(self) -> Iterator[tuple[str, Any]]:
+        """(name, layer) of those that choose between algorithms by a clock, which would not choose the same again."""
+        return ((name, module) for name, module in self.network.modules() if hasattr(module, "choices"))
+
+    def _tell(self, event: str, *arguments: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(self, *arguments)
+
+    def _over(self, batches: Batches, label: str, total: int | None, step: Callable, sums: "Sums") -> dict[str, Any]:
+        start = time.monotonic() - sums.seconds
+        with self.progress.start(label, total, sums.batches):
             for input, target in batches:
-                loss, output = step(input, target)
-                images += len(target)
-                loss_sum += loss * len(target)
-                correct = correct + (output.argmax(axis=1) == target).sum()  # stays on the device until the end
+                loss, output = self._attempt(step, input, target)
+                sums.images += len(target)
+                sums.loss += loss * len(target)
+                sums.correct = sums.correct + (output.argmax(axis=1) == target).sum()
+                sums.batches += 1
+                sums.seconds = time.monotonic() - start
                 self.progress.advance(len(target), loss)
-        if not images:
+                self._tell("batch_ended")
+        if not sums.images:
             raise ValueError(f"{label}: there is no minibatch, expected at least one")
-        return {"loss": loss_sum / images, "accuracy": int(correct) / images, "images": images}
+        return {"loss": sums.loss / sums.images, "accuracy": int(sums.correct) / sums.images, "images": sums.images}
+
+    def _attempt(self, step: Callable, input: Array, target: Array) -> tuple[float, Array]:
+        """step(input, target); where arena.limit_bytes is "auto", again with a smaller arena while memory runs out.
+
+        Random numbers are drawn again alike. Running statistics may have seen the minibatch twice.
+        """
+        random = backend.generator().bit_generator.state
+        while True:
+            try:
+                return step(input, target)
+            except LimitError:
+                raise
+            except MemoryError:
+                if (limit := arena.shrink(self.network.device)) is None:
+                    raise
+                self.progress.write(f"out of memory: the arena is limited to {limit} bytes from here on")
+                backend.generator().bit_generator.state = random
 
     def _train_step(self, input: Array, target: Array) -> tuple[float, Array]:
         self.optimizer.learning_rate = self.schedule.learning_rate_at(self.step)
@@ -106,19 +207,32 @@ class Trainer:
         self.optimizer.step()
         self.network.weights_changed()
         self.step += 1
-        if self.after_step:
-            self.after_step(self)
         return loss, output
 
     def _evaluate_step(self, input: Array, target: Array) -> tuple[float, Array]:
-        output = self.network.forward(input)
+        output = evaluation.outputs(self.network, input, self.mirror)
         loss = self.criterion.forward(output, target)
         self._check(loss)
         return loss, output
 
     def _check(self, loss: float) -> None:
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss is {loss} after {self.step} steps, at learning rate {self.optimizer.learning_rate:.3g}: "
-                f"try a smaller optimizer.learning_rate"
-            )
+            rate = f"at learning rate {self.optimizer.learning_rate:.3g}"
+            raise DivergedError(f"the loss is {loss} after {self.step} steps, {rate}: {_ADVICE}")
+
+
+@dataclass
+class Sums:
+    """What a loop over minibatches has seen so far."""
+
+    images: int = 0
+    loss: float = 0.0
+    correct: Any = 0  # a number of the device, so that nobody waits for it
+    batches: int = 0
+    seconds: float = 0.0
+
+    def record(self) -> dict[str, Any]:
+        return asdict(self) | {"correct": int(self.correct)}
+
+
+_ADVICE = "try a smaller optimizer.learning_rate"

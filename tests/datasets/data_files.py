@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tarfile
 
 import numpy as np
 from PIL import Image
@@ -87,3 +88,16 @@ def write_files(folder, files):
     folder.mkdir(parents=True, exist_ok=True)
     for name, contents in files.items():
         (folder / name).write_bytes(contents)
+
+
+def write_tar(path, members, mode="w:gz"):
+    """members: {name: bytes, or a tarfile type of link}."""
+    with tarfile.open(path, mode) as tar:
+        for name, contents in members.items():
+            member = tarfile.TarInfo(name)
+            if isinstance(contents, bytes) and len(contents) > 1:
+                member.size = len(contents)
+                tar.addfile(member, io.BytesIO(contents))
+            else:
+                member.type, member.linkname = contents, "/etc/hostname"
+                tar.addfile(member)

@@ -1,26 +1,13 @@
 """datasets/archive.py: regular files with wanted names, and nothing else."""
 
 import hashlib
-import io
 import tarfile
 
 import pytest
+from data_files import write_tar
 
 from datasets.archive import file_sha256, read_members
 from datasets.dataset import DataError
-
-
-def write_tar(path, members, mode="w:gz"):
-    """members: {name: bytes, or a tarfile type of link}."""
-    with tarfile.open(path, mode) as tar:
-        for name, contents in members.items():
-            member = tarfile.TarInfo(name)
-            if isinstance(contents, bytes) and len(contents) > 1:
-                member.size = len(contents)
-                tar.addfile(member, io.BytesIO(contents))
-            else:
-                member.type, member.linkname = contents, "/etc/hostname"
-                tar.addfile(member)
 
 
 def test_sha256(tmp_path):

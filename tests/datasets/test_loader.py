@@ -309,3 +309,55 @@ def test_refuses(rng, changes, message):
 def test_refuses_a_negative_epoch(rng):
     with pytest.raises(ValueError, match="the epoch's number is -1"):
         Loader(*pictures(rng), 4, CPU).epoch(-1)
+
+
+def test_an_epoch_goes_on_from_any_batch(rng):
+    images, labels = pictures(rng)
+    loader = Loader(images, labels, 4, CPU, shuffle=True, crop=1, flip=True, seed=5)
+    whole = list(loader.epoch(2))
+    for first in range(4):
+        rest = list(loader.epoch(2, first))
+        assert len(rest) == len(whole) - first
+        for (input, target), (expected_input, expected_target) in zip(rest, whole[first:], strict=True):
+            np.testing.assert_array_equal(input, expected_input)
+            np.testing.assert_array_equal(target, expected_target)
+
+
+def test_chosen_pictures_alone_are_taken(rng):
+    images, labels = pictures(rng)
+    chosen = np.array([1, 4, 5, 8, 9])
+    loader = Loader(images, labels, 2, CPU, mean=MEAN, std=STD, chosen=chosen)
+    assert len(loader) == 3
+    inputs, targets = whole_epoch(loader)
+    np.testing.assert_array_equal(targets, chosen)
+    np.testing.assert_allclose(inputs[3], normalised(images[8], MEAN, STD), rtol=1e-5, atol=1e-6)
+    shuffled = Loader(images, labels, 2, CPU, shuffle=True, chosen=chosen)
+    assert sorted(whole_epoch(shuffled)[1]) == list(chosen)
+    assert list(whole_epoch(shuffled)[1]) != list(chosen)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 20])
+def test_cutout_leaves_a_square_out(rng, side):
+    images, labels = pictures(rng, n=200)
+    loader = Loader(images, labels, 50, CPU, mean=MEAN, std=STD, cutout=side, seed=1)
+    centres = set()
+    for input, image in zip(whole_epoch(loader)[0], images, strict=True):
+        expected = normalised(image, MEAN, STD)
+        found = [
+            (y, x)
+            for y in range(6)
+            for x in range(5)
+            if np.allclose(input, without_square(expected, y - side // 2, x - side // 2, side), atol=1e-5)
+        ]
+        assert found
+        centres.update(found)
+    assert len(centres) == 30
+
+
+def without_square(image, top, left, side):
+    result = image.copy()
+    for y in range(top, top + side):
+        for x in range(left, left + side):
+            if 0 <= y < image.shape[1] and 0 <= x < image.shape[2]:
+                result[:, y, x] = 0
+    return result

@@ -1,6 +1,9 @@
 """The arena: one block, frames last in first out, a measured mark."""
 
+import math
 import threading
+from contextlib import contextmanager
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -8,13 +11,16 @@ from limits import limited
 
 from tinyfft.backend import Device
 from tinyfft.fourier.arena import (
+    AUTO,
     Arena,
     LimitError,
     aligned,
     current_arena,
+    found_bytes,
     high_water_bytes,
     release,
     reset_high_water,
+    shrink,
 )
 
 
@@ -164,3 +170,54 @@ def _owner(array):
     while array.base is not None:
         array = array.base
     return array
+
+
+@contextmanager
+def device_with(nbytes):
+    """Inside, no array of a device may be larger."""
+    empty = Device.empty
+
+    def scarce(device, shape, dtype):
+        if np.prod(shape) * np.dtype(dtype).itemsize > nbytes:
+            raise MemoryError("no more")
+        return empty(device, shape, dtype)
+
+    with mock.patch.object(Device, "empty", scarce):
+        yield
+
+
+def test_memory_that_is_not_to_be_had_is_named_with_what_would_help(arena):
+    with device_with(1000), pytest.raises(MemoryError) as caught, arena.frame(4096):
+        pass
+    assert str(caught.value).startswith("4096 bytes of frequency memory are not to be had from cpu: ")
+    assert str(caught.value).endswith("arena.limit_bytes = 'auto' finds out what does")
+    assert (arena.capacity, arena.limit) == (0, math.inf)
+    with arena.frame(4096):
+        assert arena.capacity == 4096
+
+
+def test_auto_halves_what_was_wanted_until_it_fits():
+    device = Device("cpu")
+    arena = current_arena(device)
+    release(device)
+    with limited(device, AUTO), mock.patch.dict(found_bytes, clear=True), device_with(1500):
+        assert arena.limit == math.inf
+        for limit in (2048, 1024):
+            with pytest.raises(MemoryError), arena.frame(arena.wanted if arena.limit < math.inf else 4096):
+                pass
+            assert shrink(device) == arena.limit == limit
+        with arena.frame(1024):
+            assert arena.capacity == 1024
+        with pytest.raises(LimitError, match="1025 bytes needed"), arena.frame(1025):
+            pass
+    assert arena.limit == math.inf
+
+
+def test_without_auto_nothing_shrinks():
+    device = Device("cpu")
+    with limited(device, 4096), current_arena(device).frame(4096):
+        pass
+    assert shrink(device) is None
+    with limited(device, 4096):
+        assert shrink(device) is None
+        assert current_arena(device).limit == 4096

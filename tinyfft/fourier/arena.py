@@ -5,6 +5,7 @@ next layer's pass gets the same memory. So a network costs what its largest laye
 device and stream (and thread, on the CPU): passes that may run at the same time never share memory.
 
     limit_bytes[device] = 256 << 20     no arena of this device grows beyond that; without an entry there is no limit
+    limit_bytes[device] = AUTO          none either, until `shrink` is called: then half of what was asked for last
 
 Layers that need more at once work in chunks (chunks.py).
 Source  Mathieu, Henaff, LeCun 2013, section 3.2 (memory is reused by all layers)
@@ -23,8 +24,13 @@ from tinyfft.backend import Array, Device
 
 ALIGNMENT = 256
 
-limit_bytes: dict[Device, int] = {}
-"""The most bytes that an arena of a device may take."""
+AUTO = "auto"
+
+limit_bytes: dict[Device, int | str] = {}
+"""The most bytes that an arena of a device may take, or AUTO."""
+
+found_bytes: dict[Device, int] = {}
+"""The limits that `shrink` has come to."""
 
 
 class LimitError(MemoryError):
@@ -45,25 +51,27 @@ class Arena:
         self._top = 0
         self.capacity = 0
         self.high_water = 0
+        self.wanted = 0  # bytes of the last block that was asked of the device
 
     @property
     def limit(self) -> float:
-        """The device's entry in `limit_bytes`, infinite without one."""
-        return limit_bytes.get(self.device, math.inf)
+        """The device's limit, infinite without one."""
+        limit = limit_bytes.get(self.device, math.inf)
+        return found_bytes.get(self.device, math.inf) if limit == AUTO else limit
 
     @contextmanager
     def frame(self, nbytes: int) -> Iterator["Arena"]:
         """Memory for `nbytes` bytes; what is taken inside is given back at the end.
 
         The block changes its size only while no frame is open, since arrays point into it; so the outermost frame asks
-        for everything that its inner ones need. Raises LimitError if that is beyond the limit, and MemoryError if an
-        inner frame needs more than what is left.
+        for everything that its inner ones need. Raises LimitError if that is beyond the limit, and MemoryError if
+        the device has not so much, or an inner frame needs more than what is left.
         """
         if self._top + nbytes > self.limit:
             raise LimitError(f"arena: {self._top + nbytes} bytes needed, arena.limit_bytes allows {self.limit}")
         if not self._top and not nbytes <= self.capacity <= self.limit:
-            self._block = None  # before the new one is made: never both at once
-            self._block = self.device.empty((nbytes,), np.uint8)
+            self._block, self.capacity = None, 0  # before the new one is made: never both at once
+            self._block = self._new_block(nbytes)
             self.capacity = nbytes
         if self._top + nbytes > self.capacity:
             left = self.capacity - self._top
@@ -73,6 +81,18 @@ class Arena:
             yield self
         finally:
             self._top = mark
+
+    def _new_block(self, nbytes: int) -> Array:
+        self.wanted = nbytes
+        try:
+            return self.device.empty((nbytes,), np.uint8)
+        except MemoryError as error:
+            fits = self.device.free_bytes
+            advice = f"arena.limit_bytes = {fits} would fit, " if fits else ""
+            raise MemoryError(
+                f"{nbytes} bytes of frequency memory are not to be had from {self.device}: {advice}"
+                f"arena.limit_bytes = {AUTO!r} finds out what does"
+            ) from error
 
     def take(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An uninitialised array of the open frame. Raises MemoryError if the block is too small for it."""
@@ -106,6 +126,20 @@ def high_water_bytes(device: Device) -> int:
 def reset_high_water(device: Device) -> None:
     """Begin to measure anew."""
     current_arena(device).high_water = 0
+
+
+def shrink(device: Device) -> int | None:
+    """After a MemoryError where the limit is AUTO: give the arena's memory back and limit it to half of what it wanted.
+
+    Returns the new limit, or None if it is not AUTO or nothing is left to give.
+    """
+    arena = current_arena(device)
+    if limit_bytes.get(device) != AUTO or arena.wanted <= ALIGNMENT:
+        return None
+    release(device)
+    device.free_unused()
+    found_bytes[device] = arena.wanted = arena.wanted // 2
+    return found_bytes[device]
 
 
 def release(device: Device) -> None:

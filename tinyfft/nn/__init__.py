@@ -11,6 +11,7 @@ from tinyfft.nn.module import Module
 from tinyfft.nn.normalization import BatchNormalization
 from tinyfft.nn.pooling import AveragePool, MaxPool
 from tinyfft.nn.reshape import Flatten
+from tinyfft.nn.residual import Residual
 from tinyfft.nn.sequential import Sequential
 
 __all__ = [
@@ -30,5 +31,6 @@ __all__ = [
     "MaxPool",
     "Module",
     "ReLU",
+    "Residual",
     "Sequential",
 ]

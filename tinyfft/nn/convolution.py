@@ -13,7 +13,8 @@ Source  the idea is cuDNN's benchmark mode; the two methods: fft_convolution.py,
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Any
 
 from tinyfft.backend import Array
@@ -39,10 +40,28 @@ class Convolution(FFTConvolution, DirectConvolution):
         if algorithm not in ("auto", *METHODS):
             raise ValueError(f"Convolution: algorithm is {algorithm!r}, expected one of auto, {', '.join(METHODS)}")
         self.algorithm, self.deterministic = algorithm, deterministic
+        self._choices: dict[tuple[str, tuple[int, ...], float], str] = {}
         self.precisions = METHODS.get(algorithm, FFTConvolution).precisions
         super().__init__(*arguments, **named)
 
     __init__.__doc__ = FFTConvolution.__init__.__doc__
+
+    @property
+    def choices(self) -> list[tuple[str, list[int], float | None, str]]:
+        """What "auto" has chosen: (pass, shape of the input, limit of the arena or None, "fft" or "direct").
+
+        Set it to choose the same without a clock.
+        """
+        return [
+            (name, list(shape), None if limit == inf else limit, to)
+            for (name, shape, limit), to in self._choices.items()
+        ]
+
+    @choices.setter
+    def choices(self, choices: Iterable[Sequence]) -> None:
+        self._choices = {
+            (name, tuple(shape), inf if limit is None else limit): method for name, shape, limit, method in choices
+        }
 
     def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
         """y, by its own method; with `relu`, the module that follows, its output in place of y."""
@@ -80,14 +99,20 @@ class Convolution(FFTConvolution, DirectConvolution):
         if self.algorithm != "auto":
             return METHODS[self.algorithm]
         plan = self._check_input(arguments[0])
+        key = (name, arguments[0].shape, current_arena(self.device).limit)
+        if key not in self._choices:
+            self._choices[key] = self._choose(name, arguments, plan)
+        return METHODS[self._choices[key]]
+
+    def _choose(self, name: str, arguments: tuple[Array, ...], plan: Plan) -> str:
         if not self._has_room(plan):
-            return FFTConvolution
+            return "fft"
         if self.deterministic:
-            return METHODS["fft" if plan.pass_operations < plan.direct_operations else "direct"]
+            return "fft" if plan.pass_operations < plan.direct_operations else "direct"
         key = (name, self.device, self.precision, self.memory, current_arena(self.device).limit, plan)
         if key not in _fastest:
             _fastest[key] = self._measure(name, arguments, plan)
-        return METHODS[_fastest[key]]
+        return _fastest[key]
 
     def _measure(self, name: str, arguments: tuple[Array, ...], plan: Plan) -> str:
         """The name of the method that runs this pass faster. Gradients of parameters are as before."""

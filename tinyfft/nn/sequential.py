@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 from tinyfft.backend import Array
+from tinyfft.fourier.arena import LimitError
 from tinyfft.nn.module import Module
 
 
@@ -167,6 +168,10 @@ class Sequential(Module):
         except (ValueError, TypeError) as error:
             kind = ValueError if isinstance(error, ValueError) else TypeError
             raise kind(f"Sequential: module {index} ({type(self._modules[index]).__name__}): {error}") from error
+        except LimitError:
+            raise  # it names the layer
+        except MemoryError as error:
+            raise MemoryError(f"module {index}, {self._modules[index]!r}: {error}") from error
 
     def __repr__(self) -> str:
         lines = [f"  ({index}): {module!r}".replace("\n", "\n  ") for index, module in enumerate(self._modules)]

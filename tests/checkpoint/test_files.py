@@ -3,6 +3,7 @@ import os
 import numpy as np
 import pytest
 from full_disk import full_disk
+from safetensors import numpy as safetensors_numpy
 
 from tinyfft import backend, checkpoint, nn
 from tinyfft.checkpoint import CheckpointError
@@ -129,3 +130,28 @@ def test_a_new_file_replaces_the_old_one_whole(tmp_path):
     np.testing.assert_array_equal(arrays["a"], [1, 1])
     assert metadata == {"epoch": "2"}
     assert os.listdir(tmp_path) == ["net.safetensors"]
+
+
+def test_of_a_training_the_network_alone_is_loaded(tmp_path):
+    saved, other = network(), network()
+    arrays = {f"network.{name}": array for name, array in saved.state().items()} | {"optimizer.velocity": np.ones(3)}
+    checkpoint.save(tmp_path / "run", arrays, {})
+    checkpoint.load(tmp_path / "run", other)
+    assert_same(values(other), values(saved))
+
+
+def test_a_byte_that_changed_is_noticed(tmp_path, rng):
+    path = tmp_path / "net.safetensors"
+    checkpoint.save(path, {"a": rng.standard_normal(5), "b": np.arange(3)}, {"note": "as it was"})
+    whole = path.read_bytes()
+    for place in (whole.index(b"as it was"), len(whole) - 1, len(whole) - 30):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(CheckpointError, match=r"net\.safetensors is damaged: its checksum"):
+            checkpoint.read(path)
+
+
+def test_a_file_without_a_checksum_is_read(tmp_path):
+    safetensors_numpy.save_file({"a": np.arange(3)}, tmp_path / "a", {"by": "others"})
+    arrays, metadata = checkpoint.read(tmp_path / "a")
+    np.testing.assert_array_equal(arrays["a"], [0, 1, 2])
+    assert metadata == {"by": "others"}

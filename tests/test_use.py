@@ -1,0 +1,86 @@
+"""train.py --evaluate and --predict: a network that was trained, in use."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from program import TINY, error_line, metrics, run
+
+BEST = "run/best.safetensors"
+
+
+@pytest.fixture(scope="session")
+def trained(pictures, tmp_path_factory):
+    """A folder with a run that tells red from blue."""
+    folder = tmp_path_factory.mktemp("trained")
+    rate = ("--set", "model.channels=[4,4,4]", "optimizer.learning_rate=0.05", "algorithm=fft", "--epochs", "10")
+    process = run(folder, "--config", "cifar", "--data", pictures, "--device", "cpu", *TINY, *rate, "--out", "run")
+    assert process.returncode == 0, process.stderr
+    return folder
+
+
+def test_evaluation_finds_what_training_found(trained):
+    process = run(trained, "--evaluate", "run/checkpoint.safetensors", "--json", "found.json", "--device", "cpu")
+    assert process.returncode == 0, process.stderr
+    last = metrics(trained / "run")[-1]
+    line = f"test accuracy {last['test_accuracy']:.4f}, loss {last['test_loss']:.4f}, 6 pictures of "
+    assert process.stdout.splitlines()[-1].startswith(line)
+    found = json.loads((trained / "found.json").read_text())
+    assert found["accuracy"] == last["test_accuracy"]
+    assert found["loss"] == pytest.approx(last["test_loss"], rel=1e-5)
+    assert (np.array(found["confusion"]).sum(axis=1) == 3).all()
+    assert found["classes"] == ["blue", "red"]
+    rows = [line.split() for line in process.stdout.splitlines()[-3:-1]]
+    assert rows == [[name, *map(str, row)] for name, row in zip(found["classes"], found["confusion"], strict=True)]
+
+
+def test_evaluation_of_other_pictures(trained, tmp_path):
+    for part, name, colour in (("train", "red", 0), ("train", "blue", 2), ("test", "red", 2), ("test", "blue", 0)):
+        picture = np.zeros((8, 8, 3), np.uint8)
+        picture[..., colour] = 200
+        (tmp_path / "mine" / part / name).mkdir(parents=True)
+        Image.fromarray(picture).save(tmp_path / "mine" / part / name / "0.png")
+    process = run(trained, "--evaluate", BEST, "--data", tmp_path / "mine", "--device", "cpu")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[-1].startswith("test accuracy 0.0000, loss ")  # each is called the other
+
+
+def test_predictions_are_classes_with_probabilities(trained, pictures):
+    files = [pictures / "test" / "red" / "1.png", pictures / "test" / "blue" / "2.png"]
+    process = run(trained, "--predict", BEST, *files, "--device", "cpu")
+    assert process.returncode == 0, process.stderr
+    for line, file in zip(process.stdout.splitlines(), files, strict=True):
+        name, _, rest = line.partition(": ")
+        ranked = [part.split() for part in rest.split(", ")]
+        assert name == str(file)
+        assert ranked[0][0] == file.parent.name
+        shares = [float(share) for _, share in ranked]
+        assert sorted(shares, reverse=True) == shares
+        assert sum(shares) == pytest.approx(1, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--evaluate", "none.safetensors"), "none.safetensors: No such file or directory"),
+        (("--evaluate", BEST, "--data", "nowhere"), "nowhere does not exist"),
+        (("--evaluate", BEST, "--epochs", "3"), "--epochs does not go with --evaluate"),
+        (("--predict", BEST), "--predict: expected a FILE and at least one PICTURE"),
+        (("--predict", BEST, "none.png"), "none.png cannot be read"),
+        (("--predict", BEST, "large.png"), "large.png is 9x8, expected 8x8"),
+        (("--predict", BEST, "run/config.toml"), "run/config.toml cannot be read: it is neither a JPEG nor a PNG"),
+    ],
+)
+def test_bad_input_is_one_line(trained, arguments, message):
+    Image.new("RGB", (9, 8)).save(trained / "large.png")
+    process = run(trained, *arguments, "--device", "cpu")
+    assert message in error_line(process, code=1 if "No such file" in message else 2)
+
+
+def test_other_classes_are_refused(trained, tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / "mine" / part / "green").mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "mine" / part / "green" / "0.png")
+    process = run(trained, "--evaluate", BEST, "--data", tmp_path / "mine", "--device", "cpu")
+    assert "the classes of mine are green, expected blue, red" in error_line(process)

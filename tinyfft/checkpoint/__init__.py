@@ -1,0 +1,12 @@
+"""Arrays and texts on disk in safetensors, and weights to and from PyTorch.
+
+save(path, network.state(), {"epoch": "3"})
+metadata = load(path, network)                    # of a network alone, or of a whole training
+model.load_state_dict({name: torch.from_numpy(a) for name, a in state_dict(network).items()})
+load_state_dict(network, model.state_dict())
+"""
+
+from tinyfft.checkpoint.exchange import load_state_dict, state_dict
+from tinyfft.checkpoint.files import CheckpointError, copy, load, read, save
+
+__all__ = ["CheckpointError", "copy", "load", "load_state_dict", "read", "save", "state_dict"]
