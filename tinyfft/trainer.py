@@ -185,13 +185,16 @@ class Trainer:
 
         Random numbers are drawn again alike. Running statistics may have seen the minibatch twice.
         """
-        random = backend.generator().bit_generator.state
+        random, first = backend.generator().bit_generator.state, None
         while True:
             try:
                 return step(input, target)
             except LimitError:
-                raise
-            except MemoryError:
+                if first is None:
+                    raise
+                raise first from None  # no arena is small enough to help
+            except MemoryError as error:
+                first = first or error
                 if (limit := arena.shrink(self.network.device)) is None:
                     raise
                 self.progress.write(f"out of memory: the arena is limited to {limit} bytes from here on")
