@@ -1,36 +1,15 @@
-"""What README and the other documents say to type: each command and example is taken from the text and run."""
+"""Each command and example of README and the other documents is taken from the text and run."""
 
-import re
 import shlex
 import subprocess
 import sys
 
 import pytest
+from documents import PICTURES, commands, examples
 from program import ROOT, environment, run
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "benchmarks/results/README.md")
-PICTURES = ("PICTURES", "DIR", "my-pictures")  # how the documents call a folder of pictures
 SHORT = ("--epochs", "1", "--set", "model.channels=[2,2,2]", "batch_size=50")
-
-
-def text_of(name):
-    return (ROOT / name).read_text(encoding="utf-8")
-
-
-def commands(program):
-    """Every `python PROGRAM ...` in the documents, without what comes before it and the comment behind it."""
-    found = {}
-    for name in DOCUMENTS:
-        pieces = re.findall(r"`([^`\n]+)`", text_of(name)) + text_of(name).splitlines()
-        for piece in pieces:
-            match = re.match(rf"(?:\w+=\S+ )*python {re.escape(program)}( [^#`]*)?$", re.sub(r"\s+#.*", "", piece))
-            if match:
-                found[(match[1] or "").strip()] = name
-    return sorted(found)
-
-
-def examples():
-    return [(name, block) for name in DOCUMENTS for block in re.findall(r"```python\n(.*?)```", text_of(name), re.S)]
+OF_TRAIN = commands(r"train\.py")
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +27,11 @@ def there(pictures, tmp_path_factory):
 
 
 def test_the_documents_have_commands_and_examples():
-    assert len(commands("train.py")) >= 8
+    assert len(OF_TRAIN) >= 8
     assert len(examples()) >= 2
 
 
-@pytest.mark.parametrize("command", commands("train.py"))
+@pytest.mark.parametrize("command", OF_TRAIN)
 def test_a_command_runs(there, command):
     words = shlex.split(command)
     trains = not {"--time", "--evaluate", "--predict", "--resume", "--help", "--list"} & {*words}

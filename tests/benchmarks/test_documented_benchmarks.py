@@ -1,0 +1,80 @@
+"""Each benchmark's command in the documents is taken from the text and run: on small layers, each call timed once."""
+
+import importlib
+import json
+import re
+import shlex
+import sys
+
+import pytest
+from documents import PICTURES, commands
+from program import ROOT
+
+pytestmark = pytest.mark.torch
+
+COMMANDS = commands(r"-m benchmarks\.(\w+)")
+GPU_ALONE = ("transforms",)
+SMALL = {  # what makes a command short, where its own options can
+    "iteration": ("--batch-size", "2", "--set", "timing.input_shape=[3,8,8]"),
+    "training": ("--set", "epochs=1", "model.channels=[2,2,2]", "batch_size=4"),
+}
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path, pictures):
+    """Small layers in place of all, the clock looks once, and the folder has what the commands name."""
+    from benchmarks import clock, memory, methods, plans, shapes, sweeps
+
+    layer = shapes.Layer(2, 3, 4, 10, 3, "same")
+    for layers in (shapes.LAYERS, shapes.SMALL, shapes.CIFAR, methods.ALL, plans.ALL):
+        for name in layers:
+            monkeypatch.setitem(layers, name, layer)
+    monkeypatch.setattr(sweeps, "CENTRE", shapes.Layer(2, 3, 4, 16, 3))
+    for name in sweeps.SWEEPS:
+        size, _, label = sweeps.SWEEPS[name]
+        monkeypatch.setitem(sweeps.SWEEPS, name, (size, {"k": (3, 5), "n": (16, 20), "S": (2, 3)}[size], label))
+    monkeypatch.setattr(memory, "TABLE", memory.TABLE[:1])
+    monkeypatch.setattr(clock, "GROUPS", (1, 1))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for what a benchmark starts
+    monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path / "cache"))
+    for name in PICTURES:
+        (tmp_path / name).symlink_to(pictures)
+    for file in (ROOT / "benchmarks" / "results").glob("sweeps-*.json"):
+        for name in (file.name, "sweeps-NAME.json"):
+            (tmp_path / name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def test_the_documents_have_such_commands():
+    assert len(COMMANDS) >= 15
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")  # by fft-conv-pytorch
+@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith(GPU_ALONE)])
+def test_a_benchmark_runs(small, monkeypatch, command):
+    name, *words = shlex.split(command)
+    module = importlib.import_module(f"benchmarks.{name}")
+    if "--fft-conv-pytorch" in words:
+        pytest.importorskip("fft_conv_pytorch")
+    of_device = [] if "--device" in words or name == "operations" or "--from" in words else ["--device", "cpu"]
+    arguments = [*_files(words), *of_device, *SMALL.get(name, ())]
+    monkeypatch.setattr(sys, "argv", [f"benchmarks.{name}", *arguments])
+    module.main()
+    for file in (word for word in arguments if word.endswith(".md")):
+        assert re.search(r"^\| .* \|$", (small / file).read_text(), re.M)
+    for file in (word for word in arguments if word.startswith("found")):
+        assert (small / file).stat().st_size
+        if file.endswith(".json"):
+            json.loads((small / file).read_text())
+
+
+def _files(words):
+    """The words with names for the files that they write."""
+    named = list(words)
+    for place, word in enumerate(words[:-1]):
+        if words[place + 1] == "FILE":
+            named[place + 1] = {"--json": "found.json", "--markdown": "found.md"}[word]
+        elif word == "--plots":
+            named[place + 1] = "plots"
+    return named
