@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 import tinyfft
-from tinyfft import nn
+from tinyfft import nn, report
 from tinyfft.kernel_source import kernel_directory, kernel_source
 
 package = Path(tinyfft.__file__).parent
@@ -14,6 +14,7 @@ assert kernel_directory() == package / "kernels", kernel_directory()
 assert "__global__" in kernel_source("spectrum")
 assert (kernel_directory() / "fourier.cuh").is_file()
 assert (package / "py.typed").is_file()
+assert report.NAME == "report.html"
 
 tinyfft.use_device("cpu")
 network = nn.Sequential(nn.FFTConvolution(3, 8, 5, padding="same"), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16 * 16, 10))

@@ -18,6 +18,7 @@ class Saved(NamedTuple):
     data: dict[str, Any]  # name, directory, classes, shape, ...: as commands/train.py describes them
     mean: np.ndarray
     std: np.ndarray
+    commands: list[str]  # that started the run and went on with it
 
     @property
     def directory(self) -> str | None:
@@ -41,7 +42,12 @@ class Saved(NamedTuple):
             if name not in found:
                 raise CheckpointError(f"{path} is no checkpoint of train.py: it has no {name}")
         return cls(
-            Path(path), _config(path, metadata), json.loads(metadata["data"]), arrays["data.mean"], arrays["data.std"]
+            Path(path),
+            _config(path, metadata),
+            json.loads(metadata["data"]),
+            arrays["data.mean"],
+            arrays["data.std"],
+            json.loads(metadata.get("commands", "[]")),
         )
 
 

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import shlex
+import sys
 import time
 import zlib
 from pathlib import Path
 from typing import Any
 
-from commands import build
+from commands import build, report
 from commands.errors import UsageError
 from commands.options import LATEST, overrides
 from commands.saved import Saved
@@ -17,9 +19,10 @@ from tinyfft.backend import Device
 from tinyfft.config import Config, differing_keys, load_config, parse_config, to_toml
 from tinyfft.interrupts import Interrupts, Stopped
 from tinyfft.run_folder import RunFolder
+from tinyfft.tensorboard import TensorBoard
 from tinyfft.trainer import Callback, Trainer
 
-CHANGEABLE = ("data.workers", "checkpoint.")
+CHANGEABLE = ("data.workers", "checkpoint.", "tensorboard")
 """Keys, or how they begin, that may differ from the checkpoint's when a run goes on: they change no result."""
 
 
@@ -47,13 +50,15 @@ def resume(options: argparse.Namespace) -> int:
 
 def _train(config: Config, device: Device, folder: Path, directory: str | None, saved: Saved | None) -> int:
     build.prepare(config, device)
+    callbacks = [ShowAlgorithms()] + ([TensorBoard(folder)] if config.tensorboard else [])
     show = progress.for_terminal()
     show.write(f"device {device} ({device.hardware})")
     data = build.load_data(config, directory, show)
     network = build.make_network(config, data.train_images.shape[1:], len(data.classes))
     train_loader, evaluations = build.make_loaders(config, device, data)
-    trainer = build.make_trainer(config, network, len(train_loader), show, [ShowAlgorithms()])
+    trainer = build.make_trainer(config, network, len(train_loader), show, callbacks)
     texts = {"config": to_toml(config), "data": json.dumps(_describe(data, directory))}
+    texts["commands"] = json.dumps([*(saved.commands if saved else ()), shlex.join(["python", *sys.argv])])
     c = config.checkpoint
     run = RunFolder(folder, texts, {"data.mean": train_loader.mean, "data.std": train_loader.std}, **vars(c))
     if saved is not None:
@@ -71,6 +76,7 @@ def _train(config: Config, device: Device, folder: Path, directory: str | None, 
             run.save(trainer)
             show.write(f"stopped by {stop} after {trainer.step} steps; python train.py --resume {folder} goes on")
             return 128 + stop.signal
+    report.write(folder, trainer, config, data, evaluations["test"])
     return 0
 
 

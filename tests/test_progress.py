@@ -25,6 +25,20 @@ def test_lines_come_at_once_when_no_time_must_pass_between_them(capsys):
     assert err == ""
 
 
+def test_without_a_loss_none_is_shown(capsys):
+    shown = progress.Lines(seconds=0)
+    with shown.start("test", 2):
+        shown.advance(10)
+    assert capsys.readouterr().out.startswith("test: minibatch 1/2, ")
+    bars = progress.Bars()
+    with bars.start("test", 2):
+        time.sleep(0.2)
+        bars.advance(10)
+    out, err = capsys.readouterr()
+    assert "images/s" in err
+    assert "loss" not in out + err
+
+
 def test_lines_are_rare(capsys):
     run(progress.Lines(seconds=3600))
     assert capsys.readouterr() == ("", "")

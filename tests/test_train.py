@@ -45,7 +45,7 @@ def test_a_run_says_what_it_does_and_leaves_its_files(train, pictures, tmp_path)
     assert [entry["epoch"] for entry in found] == [1, 2]
     assert set(found[0]) == {
         *("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy"),
-        *("data", "device"),
+        *("learning_rate", "data", "device"),
     }
     assert (found[1]["data"], found[1]["device"]) == (pictures.name, "cpu")
     accuracy, loss, epochs, _ = re.fullmatch(LAST_LINE, lines[-1]).groups()
@@ -93,6 +93,7 @@ def test_without_out_a_run_gets_a_new_folder(train, pictures, tmp_path):
     (folder,) = (tmp_path / "runs").iterdir()
     assert re.fullmatch(r"cifar-\d{8}-\d{6}", folder.name)
     names = ["best.safetensors", "checkpoint.safetensors", "config.toml", "epoch-0001.safetensors", "metrics.jsonl"]
+    names.append("report.html")
     assert sorted(os.listdir(folder)) == names
 
 

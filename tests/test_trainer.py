@@ -166,8 +166,9 @@ def test_fit_yields_the_measurements_of_each_epoch(device, pictures, capsys):
         assert json.loads(json.dumps(metrics)) == metrics
     assert set(found[0]) == {
         *("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy"),
-        *("seconds", "images_per_second", "data", "device"),
+        *("seconds", "images_per_second", "learning_rate", "data", "device"),
     }
+    assert [metrics["learning_rate"] for metrics in found] == [trainer.schedule.learning_rate_at(0)] * 2
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -115,6 +115,7 @@ class Config:
     epochs: int = key(10, at_least=1)
     batch_size: int = key(128, at_least=1)
     seed: int = key(1, at_least=0)
+    tensorboard: bool = False
     data: Data = field(default_factory=Data)
     model: ConvnetModel | PaperModel = field(default_factory=ConvnetModel)  # model.name says which
     loss: Loss = field(default_factory=Loss)

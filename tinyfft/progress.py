@@ -29,7 +29,7 @@ class Lines:
         yield
 
     def advance(self, images: int, loss: float | None = None) -> None:
-        """One more minibatch of `images` pictures is done."""
+        """One more minibatch of `images` pictures is done; without a loss none is shown."""
         self._done += 1
         self._images += images
         now = time.monotonic()
@@ -37,7 +37,7 @@ class Lines:
             self._last = now
             of = f"/{self._batches}" if self._batches else ""
             speed = self._images / (now - self._started)
-            self.write(f"{self._label}: minibatch {self._done}{of}, {_measured(loss, speed)}")
+            self.write(f"{self._label}: minibatch {self._done}{of}, {_loss(loss)}{speed:.0f} images/s")
 
     def write(self, line: str) -> None:
         """A line for the user to keep."""
@@ -57,7 +57,7 @@ class Bars:
     def advance(self, images: int, loss: float | None = None) -> None:
         self._images += images
         speed = self._images / max(time.monotonic() - self._started, 1e-9)
-        self._bar.set_postfix_str(_measured(loss, speed), refresh=False)
+        self._bar.set_postfix_str(f"{_loss(loss)}{speed:.0f} images/s", refresh=False)
         self._bar.update()
 
     def write(self, line: str) -> None:
@@ -70,5 +70,5 @@ def for_terminal() -> Any:
     return Bars() if sys.stderr.isatty() else Lines()
 
 
-def _measured(loss: float | None, speed: float) -> str:
-    return ("" if loss is None else f"loss {loss:.4f}, ") + f"{speed:.0f} images/s"
+def _loss(loss: float | None) -> str:
+    return "" if loss is None else f"loss {loss:.4f}, "

@@ -5,6 +5,7 @@ metrics.jsonl              one JSON object for each epoch, written when the epoc
 checkpoint.safetensors     always the latest: weights, optimizer, random states, place in the data, measurements
 epoch-0007.safetensors     as it was after that epoch, of the last few epochs
 best.safetensors           as it was after the epoch with the best accuracy: of validation, else of the test pictures
+report.html                is written by train.py when a training has ended
 
     folder = RunFolder("runs/mine")
     trainer = Trainer(network, criterion, optimizer, schedule, callbacks=[folder])

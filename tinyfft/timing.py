@@ -55,6 +55,14 @@ def measure(network: nn.Sequential, config: Config) -> dict[str, Any]:
     }
 
 
+def measure_layers(network: nn.Sequential, config: Config) -> list[dict[str, Any]]:
+    """The rows of `measure` alone. Weights stay; gradients, running statistics and random numbers do not."""
+    iteration = Iteration(network, config)
+    for _ in range(WARM_UP):
+        _run_layers(iteration, {})
+    return _measure_layers(iteration)
+
+
 def table(report: dict[str, Any]) -> str:
     """The measurements of `measure` as text: a row for each layer, then the whole."""
     times = (f"{name} (ms)" for name in PASSES)

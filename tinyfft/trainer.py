@@ -81,7 +81,8 @@ class Trainer:
         train_loader  len(), and epoch(number, first): the minibatches of that epoch from number `first` on
         evaluations   loaders by name, such as "test": each gives NAME_loss and NAME_accuracy
         data          a name for what is trained on, for the measurements
-        `seconds` is the epoch's whole time, evaluation included; `images_per_second` is of training alone.
+        `seconds` is the epoch's whole time, evaluation included; `images_per_second` is of training alone;
+        `learning_rate` is that of its last minibatch.
         """
         self._tell("started")
         for epoch in range(len(self.history) + 1, epochs + 1):
@@ -97,6 +98,7 @@ class Trainer:
             metrics |= {
                 "seconds": time.monotonic() - start,
                 "images_per_second": train["images"] / self._sums.seconds,
+                "learning_rate": self.schedule.learning_rate_at(self.step - 1),
                 "data": data,
                 "device": str(self.network.device),
             }

@@ -1,0 +1,96 @@
+"""Runs that never took place, and a reader for pages."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+
+from tinyfft import checkpoint
+from tinyfft.report import Example, Findings, Run
+
+CONFIG = 'epochs = 3\n\n[optimizer]\nlearning_rate = 0.1\n\n[model]\nname = "convnet"\nchannels = [2, 3]\n'
+VOID = {"meta", "img", "br"}
+
+
+def history(*test_accuracies, validation=()):
+    """One epoch for each accuracy."""
+    epochs = []
+    for epoch, accuracy in enumerate(test_accuracies, 1):
+        metrics = {"epoch": epoch, "train_loss": 2.0 / epoch, "train_accuracy": accuracy / 2}
+        if validation:
+            metrics |= {"validation_loss": 1.75 / epoch, "validation_accuracy": validation[epoch - 1]}
+        metrics |= {"test_loss": 1.5 / epoch, "test_accuracy": accuracy, "seconds": 1.25, "images_per_second": 80.0}
+        epochs.append(metrics | {"learning_rate": 0.1 / epoch, "data": "mine", "device": "cpu"})
+    return epochs
+
+
+def run(epochs, config=CONFIG, path="runs/one", data="mine"):
+    return Run(Path(path), epochs, 12, config, {"name": data}, {"numpy": "2.0"}, ["python train.py --config cifar"])
+
+
+def save(folder, epochs, config=CONFIG):
+    """A folder as a run leaves it."""
+    folder.mkdir(parents=True)
+    texts = {"training": json.dumps({"history": epochs, "step": 12}), "config": config, "machine": "{}"}
+    checkpoint.save(folder / "checkpoint.safetensors", {"network.weight": np.zeros(2)}, texts)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(metrics) + "\n" for metrics in epochs))
+    return folder
+
+
+def findings(classes=("cat", "dog"), confusion=((5, 1), (2, 4)), kernels=None, layers=()):
+    picture = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+    last = len(classes) - 1
+    wrong = [Example(picture, 0, last, 0.75)] if last else []
+    if kernels is None:
+        kernels = np.random.default_rng(1).standard_normal((4, 3, 5, 5))
+    return Findings(classes, np.array(confusion), [Example(picture, 0, 0, 0.9)], wrong, kernels, layers)
+
+
+LAYERS = [
+    {"name": "0 Convolution 3-2 k5x5", "updateOutput_ms": 1.5, "updateGradInput_ms": None, "accGradParameters_ms": 2.5}
+    | {"algorithm": {"updateOutput": "fft", "updateGradInput": None, "accGradParameters": "direct"}},
+    {"name": "1 ReLU", "updateOutput_ms": 0.25, "updateGradInput_ms": 0.5, "accGradParameters_ms": 0.125}
+    | {"algorithm": None},
+]
+
+
+class Page(HTMLParser):
+    """Reads a page; `links` are all addresses in it; `texts` and `rows`, of its tables, are by section."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.links, self.alts, self.ids, self.sections, self.tags = [], [], [], [], [], []
+        self.texts, self.rows = {}, {}
+        self.feed(text)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, name, attributes):
+        attributes = dict(attributes)
+        self.tags.append(name)
+        self.links += [attributes[key] for key in ("src", "href", "xlink:href", "action") if key in attributes]
+        self.alts += [attributes["alt"]] if "alt" in attributes else []
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        if name == "section":
+            self.sections.append(attributes["id"])
+        if name == "tr":
+            self.rows.setdefault(self.sections[-1], []).append([])
+        if name in ("td", "th"):
+            self.rows[self.sections[-1]][-1].append("")
+        if name not in VOID:
+            self.open.append(name)
+
+    def handle_startendtag(self, name, attributes):
+        self.handle_starttag(name, attributes)
+        if name not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, name):
+        assert self.open.pop() == name
+
+    def handle_data(self, data):
+        if self.sections and "style" not in self.open:
+            self.texts[self.sections[-1]] = self.texts.get(self.sections[-1], "") + data
+            if "td" in self.open or "th" in self.open:
+                self.rows[self.sections[-1]][-1][-1] += data
