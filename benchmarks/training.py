@@ -78,7 +78,7 @@ def main() -> None:
     config = load_config(options.config, options.set)
     if config.precision == "bf16":
         raise report.UsageError("--set: precision is bf16, expected fp32 or tf32: the twin here has no autocast")
-    data = datasets.load(config.data.name, options.data, progress=sys.stderr.isatty(), report=print)
+    data = datasets.load(config.data.name, options.data, build.folder_options(config), sys.stderr.isatty())
     found = {"machine": report.machine(device) | peers.prepare(device), "data": data.name}
     found |= {"command": report.command("python -m benchmarks.training", options)}
     found |= {"batch_size": config.batch_size, "precision": config.precision, "epochs": {}}

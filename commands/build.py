@@ -34,12 +34,18 @@ def prepare(config: Config, device: Device) -> None:
 
 def load_data(config: Config, directory: str | None, show: Any) -> Dataset:
     """The pictures, from `directory` if there is one; `show` is told what is worth knowing."""
-    data = datasets.load(config.data.name, directory, progress=sys.stderr.isatty(), report=show.write)
+    data = datasets.load(config.data.name, directory, folder_options(config), sys.stderr.isatty(), show.write)
     show.write(
         f"data {data.name}: {len(data.train_images)} training and {len(data.test_images)} test pictures, "
         f"{len(data.classes)} classes"
     )
     return data
+
+
+def folder_options(config: Config) -> datasets.FolderOptions:
+    """What the config says of folders of pictures."""
+    d = config.data
+    return datasets.FolderOptions(d.size, d.fit, d.bad_pictures, d.test_fraction, config.seed)
 
 
 def make_network(config: Config, input_shape: tuple[int, int, int], classes: int) -> nn.Sequential:

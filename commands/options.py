@@ -10,7 +10,7 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 EXAMPLES = """examples:
   python train.py --config cifar                       CIFAR-10, downloaded at the first start
-  python train.py --config cifar --data my-pictures    my-pictures/train/CLASS/*.jpg, my-pictures/test/CLASS/*.jpg
+  python train.py --config folder --data my-pictures   my-pictures/CLASS/**/*.jpg, of any size
   python train.py --config cifar --epochs 2 --set optimizer.learning_rate=0.05 model.channels=[16,32,64]
   python train.py --resume runs/cifar-20260101-120000  goes on where that run was stopped; without a name the latest
   python train.py --evaluate runs/cifar-20260101-120000/best.safetensors
@@ -74,7 +74,11 @@ def _parser() -> Parser:
     add = parser.add_argument
     add("--config", metavar="NAME", help=f"what to run: {names}, or a FILE.toml of your own")
     add("--list", action="store_true", help="say what each config is for, and exit")
-    add("--data", metavar="DIR", help="pictures: train/CLASS/*.jpg|png and test/CLASS/*, or CIFAR-10's python batches")
+    add(
+        "--data",
+        metavar="DIR",
+        help="pictures: CLASS/**, or train/CLASS/** and test/CLASS/**; or CIFAR-10's python batches",
+    )
     add("--device", metavar="DEVICE", default="auto", help="auto (a working GPU, else the CPU), cpu, cuda or cuda:N")
     add("--epochs", metavar="N", help="the same as --set epochs=N")
     add("--batch-size", metavar="N", help="pictures in a minibatch, the same as --set batch_size=N")

@@ -11,7 +11,7 @@ import numpy as np
 from commands import build
 from commands.errors import UsageError
 from commands.saved import Saved
-from datasets import Dataset, Loader, decode_pictures
+from datasets import Dataset, Decoder, Loader
 from tinyfft import checkpoint, nn, progress
 from tinyfft.backend import Device
 from tinyfft.evaluation import evaluate as outputs_of
@@ -41,7 +41,8 @@ def predict(options: argparse.Namespace) -> int:
     """The classes of pictures with their probabilities, the likeliest first; returns the exit code."""
     file, *pictures = options.predict
     saved, device, network = _load(file, options)
-    images = decode_pictures(pictures, lambda name: Path(name).read_bytes(), progress=False, shape=saved.shape)
+    of = saved.config.data
+    images = Decoder(pictures, _read, of.size, of.fit, shape=saved.shape, progress=False).all()
     loader = _loader(saved, device, images, np.zeros(len(images), np.int64))
     found = probabilities(outputs_of(network, loader.epoch(0), saved.config.evaluation.mirror).outputs)
     for name, of_classes in zip(pictures, found, strict=True):
@@ -60,6 +61,10 @@ def confusion_table(confusion: np.ndarray, classes: Sequence[str]) -> str:
         for name, row in zip(classes, confusion, strict=True)
     ]
     return "\n".join([f"{'':<{label}}  predicted", head, *rows])
+
+
+def _read(picture: str) -> bytes:
+    return Path(picture).read_bytes()
 
 
 def _check_same_kind(saved: Saved, data: Dataset) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from datasets.archive import read_members
 from datasets.cache import cache_directory, cached
+from datasets.collection import Collection
 from datasets.dataset import DataError, Dataset
 from datasets.download import download
 from datasets.unpickle import PickledArray, unpickle
@@ -48,16 +49,16 @@ def load_batches(folder: str | Path) -> Dataset:
         except OSError as error:
             raise DataError(f"{folder / name} cannot be read: {error.strerror}") from error
 
-    def make() -> Dataset:
-        return _dataset(read, lambda name: str(folder / name))
+    def make() -> Collection:
+        return _collection(read, lambda name: str(folder / name))
 
     found = [(name, (folder / name).stat()) for name in FILES if (folder / name).is_file()]
     fingerprint = " ".join(f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in found)
-    return cached(source=str(folder), fingerprint=fingerprint, make=make)
+    return cached(source=str(folder), fingerprint=fingerprint, make=make).dataset()
 
 
-def load_archive(path: str | Path) -> Dataset:
-    """The dataset in the archive at `path`."""
+def load_archive(path: str | Path) -> Collection:
+    """The pictures in the archive at `path`."""
     members = read_members(path, lambda name: name in [f"{FOLDER}/{file}" for file in FILES])
 
     def read(name: str) -> bytes:
@@ -65,35 +66,34 @@ def load_archive(path: str | Path) -> Dataset:
             raise DataError(f"{path} has no regular file {FOLDER}/{name}")
         return members[f"{FOLDER}/{name}"]
 
-    return _dataset(read, lambda name: f"{path}, {name}")
+    return _collection(read, lambda name: f"{path}, {name}")
 
 
 def load_official(progress: bool = True) -> Dataset:
     """The dataset from the authors' server, downloaded once and kept. DataError when that cannot be done."""
 
-    def fetch() -> Dataset:
+    def fetch() -> Collection:
         path = cache_directory() / URL.rpartition("/")[2]
         download(URL, path, SHA256, progress)
         return load_archive(path)
 
-    return cached(source=URL, fingerprint=SHA256, make=fetch)
+    return cached(source=URL, fingerprint=SHA256, make=fetch).dataset()
 
 
-def _dataset(read: Callable[[str], bytes], describe: Callable[[str], str]) -> Dataset:
+def _collection(read: Callable[[str], bytes], describe: Callable[[str], str]) -> Collection:
     meta = _mapping(read(META), describe(META), ("label_names", "num_cases_per_batch"))
     names = meta["label_names"]
     if not isinstance(names, list) or len(names) != CLASSES or not all(isinstance(name, bytes) for name in names):
         raise DataError(f"{describe(META)}: label_names are not {CLASSES} names")
-    batches = {
-        name: _batch(read(name), describe(name), meta["num_cases_per_batch"]) for name in (*TRAIN_BATCHES, TEST_BATCH)
-    }
-    return Dataset(
+    count = meta["num_cases_per_batch"]
+    batches = [_batch(read(name), describe(name), count) for name in (*TRAIN_BATCHES, TEST_BATCH)]
+    images, labels = zip(*batches, strict=True)
+    return Collection(
         name="cifar10",
         classes=tuple(name.decode("ascii", "replace") for name in names),
-        train_images=np.concatenate([batches[name][0] for name in TRAIN_BATCHES]),
-        train_labels=np.concatenate([batches[name][1] for name in TRAIN_BATCHES]),
-        test_images=batches[TEST_BATCH][0],
-        test_labels=batches[TEST_BATCH][1],
+        labels=np.concatenate(labels),
+        train=sum(map(len, labels[:-1])),
+        images=np.concatenate(images),
     )
 
 

@@ -6,6 +6,7 @@ Raises DataError, whatever the source, with one line that names the cause.
 """
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,15 +15,27 @@ class DataError(ValueError):
     """Data that are missing, damaged or not what they should be. The message is one plain line."""
 
 
+class Images(Protocol):
+    """Pictures (n, C, H, W): an array, or what is read from a file like one (datasets/picture_file.py)."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    ndim: int
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any) -> np.ndarray: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Pictures to train and to test with. Checked when made: a Dataset that exists has these shapes and dtypes."""
 
     name: str
     classes: tuple[str, ...]
-    train_images: np.ndarray
+    train_images: Images
     train_labels: np.ndarray
-    test_images: np.ndarray
+    test_images: Images
     test_labels: np.ndarray
 
     def __post_init__(self) -> None:
@@ -35,7 +48,7 @@ class Dataset:
                 f"test pictures {self._size(self.test_images)}, expected one size"
             )
 
-    def _check_part(self, part: str, images: np.ndarray, labels: np.ndarray) -> None:
+    def _check_part(self, part: str, images: Images, labels: np.ndarray) -> None:
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape:
             raise DataError(
                 f"{self.name}: {part}_images are {images.dtype} {images.shape}, "
@@ -52,5 +65,5 @@ class Dataset:
             )
 
     @staticmethod
-    def _size(images: np.ndarray) -> str:
+    def _size(images: Images) -> str:
         return f"{images.shape[3]}x{images.shape[2]}"

@@ -6,18 +6,19 @@
     target   the labels
 
 Shapes  input (S, C, H, W), target (S,); S is batch_size, but for a last batch that is smaller
-Dtypes  images uint8, labels int64 on the host; input `dtype`, target int64 on the device
+Dtypes  images uint8, labels int64 on the host or, the images, in a file; input `dtype`, target int64 on the device
 Order and augmentation follow from (seed, number of the epoch) alone: not from the batch size, the device or `workers`.
 Raises ValueError for arguments that do not fit.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
 
 from datasets.ahead import ahead
+from datasets.dataset import Images
+from datasets.statistics import channel_statistics
 from tinyfft.backend import Array, Device
 
 _HOST = Device("cpu")
@@ -37,7 +38,7 @@ class Loader:
 
     def __init__(
         self,
-        images: np.ndarray,
+        images: Images,
         labels: np.ndarray,
         batch_size: int,
         device: Device,
@@ -139,25 +140,6 @@ class Loader:
         offset = (-self.mean * scale).astype(self.dtype)[:, None, None]
         np.multiply(batch, factor, out=out, dtype=self.dtype)
         return np.add(out, offset, out=out)
-
-
-def channel_statistics(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(mean, std) of each channel, float64 (C,), of the values of `images` (n, C, H, W) uint8 scaled to 0..1.
-
-    std is that of the whole set (divided by n). Sums of integers: exact but for the last divisions.
-    """
-    channels = images.shape[1]
-    total, squares = [0] * channels, [0] * channels  # Python's integers: the products below leave 64 bits
-    for start in range(0, len(images), 1024):  # in pieces, so that the squares of a large set need little memory
-        piece = images[start : start + 1024].astype(np.uint16)
-        sums = piece.sum(axis=(0, 2, 3), dtype=np.int64).tolist()
-        sums_of_squares = (piece * piece).sum(axis=(0, 2, 3), dtype=np.int64).tolist()  # 255 * 255 just fits uint16
-        total = [a + b for a, b in zip(total, sums, strict=True)]
-        squares = [a + b for a, b in zip(squares, sums_of_squares, strict=True)]
-    count = images.size // channels
-    mean = [a / count / 255 for a in total]
-    std = [math.sqrt(count * b - a * a) / count / 255 for a, b in zip(total, squares, strict=True)]
-    return np.array(mean), np.array(std)
 
 
 def _per_channel(name: str, values: Sequence[float] | np.ndarray, channels: int) -> np.ndarray:

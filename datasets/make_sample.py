@@ -25,6 +25,8 @@ from datasets.sample import ARCHIVE
 def make_sample(pictures: str | Path, output: str | Path, train: int = 1000, test: int = 200) -> None:
     """Write the archive `output` from the folder `pictures`. DataError when a class has too few of them."""
     listing = list_folder(pictures)
+    if not listing.pictures["test"]:
+        raise DataError(f"{pictures} has no folder test, expected train/CLASS and test/CLASS")
     chosen = []
     for part, count in zip(PARTS, (train, test), strict=True):
         for name, group in groupby(listing.pictures[part], key=lambda picture: picture[1]):

@@ -1,8 +1,9 @@
-"""Encoded pictures (JPEG, PNG) -> one array, decoded by several threads.
+"""Encoded pictures of any size (JPEG, PNG, WebP, BMP, GIF, TIFF) -> arrays of one size, decoded by several threads.
 
-Shapes  result (n, 3, H, W) uint8, in the order of the names; every picture has the size of the first
-Greyscale, palette and transparent pictures become RGB; transparency is dropped.
-Raises DataError, naming the picture, when one cannot be read, is cut short, has another size or more than 8 bits.
+Shapes  result (n, 3, H, W) uint8, in the order of the names
+Of an animation the first picture is taken; a picture is turned as its EXIF orientation says; colours become RGB as
+datasets/colours.py says. A picture that cannot be decoded is bad: it is refused, or listed and left black.
+Raises DataError for bad pictures, and where all must have one size for the first that has another.
 """
 
 import io
@@ -10,99 +11,171 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from datasets.ahead import ahead
+from datasets.colours import to_rgb
 from datasets.dataset import DataError
 
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 # Other formats stay shut: Pillow would start Ghostscript for one, and a name that ends in .jpg says nothing.
-_FORMATS = ("JPEG", "PNG")
-_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 # What Pillow raises for damaged files, depending on where the damage is.
 _BROKEN = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error),
-    Image.DecompressionBombError,
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, struct.error, zlib.error),
+    *(OverflowError, Image.DecompressionBombError),
 )
+# What the EXIF tag 274 asks for. ImageOps.exif_transpose also writes the other tags anew, and fails for odd ones.
+_ORIENTATION = 274
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Of small pictures Python's own work is most, which only one thread at a time can do: on two cores two threads took
 # 1.4 times as long as one for 32x32, 0.9 times for 128x128, 0.6 times for 224x224.
 _THREADS_FROM = 128 * 128  # pixels a picture
 _SHEET = 1 << 20  # pixels decoded by one task
+_LISTED = 5  # bad pictures in an error
 
 
-def decode_pictures(
-    names: Sequence[str],
-    read: Callable[[str], bytes],
-    progress: bool = True,
-    label: str = "pictures",
-    shape: Sequence[int] | None = None,
-) -> np.ndarray:
-    """All pictures as one array (n, 3, H, W) uint8.
+class BadPicturesError(DataError):
+    """Pictures that cannot be decoded: how many, and the first ones with their causes."""
+
+
+class _Bad(ValueError):
+    """What is wrong with one picture, and its name."""
+
+
+class Decoder:
+    """The pictures `names` as batches of arrays, any number of times.
 
     names     at least one; the name of a picture in messages
     read      name -> its encoded bytes
+    size      N: each picture becomes N x N. 0: all must have one size
+    fit       of a size: "crop": the shorter side is scaled to N and the middle cut out; "stretch": both sides are
+    skip      bad pictures are black, and listed in `bad`; else they raise BadPicturesError when all have been tried
+    shape     (3, H, W) that they must have where size is 0; default: that of the first
     progress  show a bar, with `label` before it
-    shape     (3, H, W) that they must have; default: that of the first
+
+    Attributes  shape (n, 3, H, W), and after batches() `bad`: the number of each bad picture and what is wrong with it
     """
-    with _opened(names[0], read) as first:
-        width, height = first.size
-    if shape is not None and tuple(shape) != (3, height, width):
-        raise DataError(f"{names[0]} is {width}x{height}, expected {shape[2]}x{shape[1]}")
-    try:
-        images = np.empty((len(names), 3, height, width), dtype=np.uint8)
-    except MemoryError as error:
-        raise DataError(f"{len(names)} pictures of {width}x{height}, the size of {names[0]}: {error}") from error
-    step = max(1, min(256, _SHEET // (width * height)))
-    workers = os.cpu_count() if width * height >= _THREADS_FROM else 1
-    bar = tqdm(desc=label, total=len(names), unit=" pictures", disable=not progress)
-    with bar, ThreadPoolExecutor(workers) as pool:
-        tasks = (
-            partial(_decode_into, images[i : i + step], names[i : i + step], read, names[0])
-            for i in range(0, len(names), step)
-        )
-        # map gives results in order, so that of several bad pictures always the first is named.
-        for count in pool.map(lambda task: task(), tasks):
-            bar.update(count)
-    return images
 
+    def __init__(
+        self,
+        names: Sequence[str],
+        read: Callable[[str], bytes],
+        size: int = 0,
+        fit: str = "crop",
+        skip: bool = False,
+        shape: Sequence[int] | None = None,
+        progress: bool = True,
+        label: str = "pictures",
+    ) -> None:
+        self._names, self._read, self._size, self._fit, self._skip = names, read, size, fit, skip
+        self._progress, self._label = progress, label
+        self.bad: dict[int, str] = {}
+        self._first, pixels, (width, height) = self._first_good()
+        self._workers = os.cpu_count() if pixels >= _THREADS_FROM else 1
+        if not size and shape is not None:
+            self._first = None
+            height, width = shape[1:]
+        self.shape = (len(names), 3, height, width)
 
-def _decode_into(images: np.ndarray, names: Sequence[str], read: Callable[[str], bytes], first: str) -> int:
-    """Decode the pictures `names` into `images`. Pasted into one sheet: one array each takes a tenth longer."""
-    count, _, height, width = images.shape
-    sheet = Image.new("RGB", (width, height * count))
-    for index, name in enumerate(names):
-        with _opened(name, read) as picture:
+    def batches(self) -> Iterator[np.ndarray]:
+        """All pictures in order, (some, 3, H, W) uint8 at a time."""
+        n, _, height, width = self.shape
+        step = max(1, min(256, _SHEET // (width * height)))
+        calls = (partial(self._decode, range(i, min(i + step, n))) for i in range(0, n, step))
+        self.bad.clear()
+        with tqdm(desc=self._label, total=n, unit=" pictures", disable=not self._progress) as bar:
+            for images, bad in ahead(calls, self._workers):
+                self.bad |= bad
+                yield images
+                bar.update(len(images))
+        if self.bad and not self._skip:
+            raise self._refusal()
+
+    def all(self) -> np.ndarray:
+        """All pictures as one array."""
+        try:
+            images = np.empty(self.shape, dtype=np.uint8)
+        except MemoryError as error:
+            n, _, height, width = self.shape
+            raise DataError(f"{n} pictures of {width}x{height}: {error}") from error
+        start = 0
+        for batch in self.batches():
+            images[start : start + len(batch)] = batch
+            start += len(batch)
+        return images
+
+    def _first_good(self) -> tuple[str, int, tuple[int, int]]:
+        """The first picture that can be decoded: its name, its pixels in the file, its (width, height) when decoded."""
+        for number, name in enumerate(self._names):
+            try:
+                pixels, picture = self._picture(name)
+                return name, pixels, picture.size
+            except _Bad as bad:
+                self.bad[number] = str(bad)
+        raise self._refusal()
+
+    def _decode(self, numbers: range) -> tuple[np.ndarray, dict[int, str]]:
+        """The pictures with those numbers, and what is wrong with the bad ones."""
+        _, _, height, width = self.shape
+        # Pasted into one sheet: one array each takes a tenth longer.
+        sheet = Image.new("RGB", (width, height * len(numbers)))
+        bad = {}
+        for index, number in enumerate(numbers):
+            name = self._names[number]
+            try:
+                _, picture = self._picture(name)
+            except _Bad as error:
+                bad[number] = str(error)
+                continue
             if picture.size != (width, height):
-                found = f"{picture.width}x{picture.height}"
-                raise DataError(f"{name} is {found}, expected {width}x{height} as {first} is")
-            sheet.paste(_to_rgb(name, picture), (0, index * height))
-    images[:] = np.asarray(sheet).reshape(count, height, width, 3).transpose(0, 3, 1, 2)
-    return count
+                raise DataError(
+                    f"{name} is {picture.width}x{picture.height}, expected {width}x{height}"
+                    + (f" as {self._first} is; data.size = N makes all pictures N x N" if self._first else "")
+                )
+            sheet.paste(picture, (0, index * height))
+        images = np.asarray(sheet).reshape(len(numbers), height, width, 3)
+        return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), bad
 
+    def _picture(self, name: str) -> tuple[int, Image.Image]:
+        """The pixels that the file has, and the picture decoded, in RGB, upright and of the size asked for."""
+        try:
+            with Image.open(io.BytesIO(self._read(name)), formats=_FORMATS) as picture:
+                pixels = picture.width * picture.height
+                if self._size:
+                    # A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, here at no less than twice what is needed.
+                    picture.draft(None, (2 * self._size, 2 * self._size))
+                picture.load()
+                turn = _TURNS.get(picture.getexif().get(_ORIENTATION))
+                result = self._fitted(to_rgb(picture))
+                return pixels, result if turn is None else result.transpose(turn)
+        except Image.UnidentifiedImageError:
+            raise _Bad(f"{name} cannot be read: it is no picture of the kinds {', '.join(_FORMATS)}") from None
+        except _BROKEN as error:
+            raise _Bad(f"{name} cannot be read: {' '.join(str(error).split())}") from error
 
-@contextmanager
-def _opened(name: str, read: Callable[[str], bytes]) -> Iterator[Image.Image]:
-    """The picture, its pixels not yet decoded. What goes wrong in the block is told with its name."""
-    try:
-        with Image.open(io.BytesIO(read(name)), formats=_FORMATS) as picture:
-            yield picture
-    except DataError:
-        raise
-    except Image.UnidentifiedImageError:
-        raise DataError(f"{name} cannot be read: it is neither a JPEG nor a PNG picture") from None
-    except _BROKEN as error:
-        raise DataError(f"{name} cannot be read: {error}") from error
+    def _fitted(self, picture: Image.Image) -> Image.Image:
+        size = (self._size, self._size)
+        if not self._size or picture.size == size:
+            return picture
+        if self._fit == "crop":
+            return ImageOps.fit(picture, size, Image.Resampling.BICUBIC)
+        return picture.resize(size, Image.Resampling.BICUBIC)
 
-
-def _to_rgb(name: str, picture: Image.Image) -> Image.Image:
-    if picture.mode == "RGB":
-        return picture
-    if picture.mode not in _MODES:
-        raise DataError(f"{name} has pixels of mode {picture.mode}, expected 8 bits a channel")
-    if picture.mode == "P" and "transparency" in picture.info:
-        picture = picture.convert("RGBA")  # Pillow warns when such a palette becomes RGB at once
-    return picture.convert("RGB")
+    def _refusal(self) -> BadPicturesError:
+        listed = list(self.bad.values())[:_LISTED]
+        more = [f"and {len(self.bad) - _LISTED} more"] if len(self.bad) > _LISTED else []
+        head = f"{len(self.bad)} of {len(self._names)} pictures are bad: " if len(self.bad) > 1 else ""
+        return BadPicturesError(head + "; ".join(listed + more))

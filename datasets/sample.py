@@ -14,8 +14,9 @@ import numpy as np
 
 from datasets.archive import file_sha256, read_members
 from datasets.cache import cached
+from datasets.collection import Collection
 from datasets.dataset import DataError, Dataset
-from datasets.pictures import decode_pictures
+from datasets.pictures import Decoder
 
 NAME = "cifar10-sample"
 ARCHIVE = Path(__file__).resolve().parent / "cifar10-sample.tar.xz"
@@ -28,17 +29,17 @@ def load_sample(progress: bool = True, archive: str | Path = ARCHIVE) -> Dataset
         checksum = file_sha256(archive)
     except OSError as error:
         raise DataError(f"the sample {archive} cannot be read: {error.strerror}") from error
-    return cached(source=str(archive), fingerprint=checksum, make=lambda: _decode(archive, progress))
+    return cached(source=str(archive), fingerprint=checksum, make=lambda: _collection(archive, progress)).dataset()
 
 
-def _decode(archive: str | Path, progress: bool) -> Dataset:
+def _collection(archive: str | Path, progress: bool) -> Collection:
     members = read_members(archive, lambda name: _MEMBER.fullmatch(name) is not None)
     found = sorted((name, *_MEMBER.fullmatch(name).groups()) for name in members)
     train, test = ([picture for picture in found if picture[1] == part] for part in ("train", "test"))
     classes = sorted({label for _, _, label in train})
     if not classes or classes != sorted({label for _, _, label in test}):
         raise DataError(f"{archive} does not hold train/CLASS/NNNN.jpg and test/CLASS/NNNN.jpg of the same classes")
-    images = decode_pictures([name for name, _, _ in train + test], members.__getitem__, progress, NAME)
+    names = [name for name, _, _ in train + test]
     labels = np.array([classes.index(label) for _, _, label in train + test], dtype=np.int64)
-    n = len(train)
-    return Dataset(NAME, tuple(classes), images[:n], labels[:n], images[n:], labels[n:])
+    images = Decoder(names, members.__getitem__, progress=progress, label=NAME)
+    return Collection(NAME, tuple(classes), labels, len(train), images)

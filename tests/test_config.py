@@ -1,6 +1,7 @@
 import dataclasses
 import inspect
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +36,20 @@ def test_cifar_is_the_network_and_the_training_it_promises():
     assert (config.epochs, config.batch_size, config.algorithm, config.precision) == (10, 128, "auto", "fp32")
     assert dataclasses.astuple(config.optimizer) == (0.1, 0.9, True, 5e-4)
     assert (config.schedule.kind, config.loss.label_smoothing) == ("one_cycle", 0.1)
-    assert dataclasses.astuple(config.data) == ("cifar10", 4, True, 0, 1)
+    assert dataclasses.astuple(config.data) == ("cifar10", 0, "crop", "refuse", 0.2, 4, True, 0, 1)
+
+
+def test_folder_takes_pictures_of_any_size():
+    config = load_config("folder")
+    assert (config.data.name, config.data.size, config.data.fit, config.data.bad_pictures) == (
+        "folder",
+        64,
+        "crop",
+        "refuse",
+    )
+    assert (config.data.test_fraction, config.validation.fraction) == (0.2, 0.1)
+    network = models.build(config, (3, config.data.size, config.data.size), 2)
+    assert network.forward(np.zeros((1, 3, 64, 64), np.float32)).shape == (1, 2)
 
 
 def test_paper_is_timed_as_in_the_paper():
@@ -91,6 +105,12 @@ def test_an_override_reaches_a_table_that_the_file_leaves_out(tmp_path):
         ("batch_size=0", "batch_size is 0, expected at least 1"),
         ("epochs=0", "epochs is 0, expected at least 1"),
         ("seed=-1", "seed is -1, expected at least 0"),
+        ("data.size=-1", "data.size is -1, expected at least 0"),
+        ("data.size=64.0", "data.size is 64.0 (a number), expected an integer"),
+        ("data.fit=pad", 'data.fit is "pad", expected "crop" or "stretch"'),
+        ("data.bad_pictures=ignore", 'data.bad_pictures is "ignore", expected "refuse" or "skip"'),
+        ("data.test_fraction=0", "data.test_fraction is 0.0, expected more than 0"),
+        ("data.test_fraction=1", "data.test_fraction is 1.0, expected less than 1"),
         ("data.workers=-1", "data.workers is -1, expected at least 0"),
         ("data.workers=1.5", "data.workers is 1.5 (a number), expected an integer"),
         ("workers=2", "unknown key workers, did you mean data.workers?"),
@@ -105,7 +125,7 @@ def test_an_override_reaches_a_table_that_the_file_leaves_out(tmp_path):
         ("precision=fp16", 'precision is "fp16", expected "fp32" or "tf32" or "bf16"'),
         ("model.name=lenet", 'model.name is "lenet", expected "convnet" or "paper"'),
         ("model.name=3", "model.name is 3 (an integer), expected a string"),
-        ("data.name=mnist", 'data.name is "mnist", expected "cifar10" or "cifar10-sample"'),
+        ("data.name=mnist", 'data.name is "mnist", expected "cifar10" or "cifar10-sample" or "folder"'),
         ("optimizer.momentum=0", "optimizer.nesterov is true and optimizer.momentum 0"),
         ("epochs.most=3", "epochs.most: epochs is a single value and has no keys below it"),
         ("seed=1\nepochs=3", r'seed is "1\nepochs=3" (a string), expected an integer'),

@@ -193,6 +193,8 @@ def test_version(train):
         (("--config", "cifar", "--epochs", "ten"), 'epochs is "ten" (a string), expected an integer'),
         (("--config", "cifar", "--seed", "-1"), "seed is -1, expected at least 0"),
         (("--config", "cifar", "--data", "nowhere"), "nowhere does not exist"),
+        (("--config", "folder"), 'data.name is "folder", expected the folder of pictures too (--data DIR)'),
+        (("--config", "folder", "--set", "data.name=cifar10-sample"), "data.size is 64, expected 0: the pictures of"),
         (("--config", "cifar", "--device", "tpu"), "--device is 'tpu', expected auto, cpu, cuda or cuda:N"),
         (("--config", "cifar", "--device", "cuda"), "device cuda does not work: "),
         (("--config", "cifar", "--json", "t.json"), "--json needs --time or --evaluate"),
@@ -242,6 +244,25 @@ def test_a_truncated_picture_is_named(train, tmp_path):
     whole = (tmp_path / "mine" / "train" / "a" / "whole.png").read_bytes()
     (tmp_path / "mine" / "train" / "a" / "half.png").write_bytes(whole[: len(whole) // 2])
     assert "half.png" in error_line(train("--config", "cifar", "--data", "mine"))
+
+
+def test_bad_pictures_are_listed_and_left_out_where_that_is_wanted(train, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        for number in range(6):
+            Image.new("RGB", (8 + number, 9), (number, 2, 3)).save(tmp_path / "mine" / name / f"{number}.png")
+    (tmp_path / "mine" / "a" / "2.png").write_bytes(b"no picture")
+    (tmp_path / "mine" / "b" / "5.png").write_bytes(b"")
+    options = ("--config", "folder", "--data", "mine", "--device", "cpu", "--set", "data.size=16", "epochs=1")
+    message = error_line(train(*options))
+    assert message.startswith(f"2 of 12 pictures are bad: {tmp_path}/mine/a/2.png cannot be read: it is no picture")
+    assert f"; {tmp_path}/mine/b/5.png cannot be read: " in message
+    process = train(*options, "data.bad_pictures=skip", "model.channels=[2,2,2,2]", "algorithm=fft")
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    for line, name in zip(lines[1:3], ("a/2.png", "b/5.png"), strict=True):
+        assert line.startswith(f"warning: left out: {tmp_path}/mine/{name} cannot be read: ")
+    assert lines[3] == "data mine: 8 training and 2 test pictures, 2 classes"
 
 
 def test_pictures_too_small_for_the_network_are_refused(train, tmp_path):

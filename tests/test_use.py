@@ -69,7 +69,7 @@ def test_predictions_are_classes_with_probabilities(trained, pictures):
         (("--predict", BEST), "--predict: expected a FILE and at least one PICTURE"),
         (("--predict", BEST, "none.png"), "none.png cannot be read"),
         (("--predict", BEST, "large.png"), "large.png is 9x8, expected 8x8"),
-        (("--predict", BEST, "run/config.toml"), "run/config.toml cannot be read: it is neither a JPEG nor a PNG"),
+        (("--predict", BEST, "run/config.toml"), "run/config.toml cannot be read: it is no picture"),
     ],
 )
 def test_bad_input_is_one_line(trained, arguments, message):
@@ -84,3 +84,28 @@ def test_other_classes_are_refused(trained, tmp_path):
         Image.new("RGB", (8, 8)).save(tmp_path / "mine" / part / "green" / "0.png")
     process = run(trained, "--evaluate", BEST, "--data", tmp_path / "mine", "--device", "cpu")
     assert "the classes of mine are green, expected blue, red" in error_line(process)
+
+
+def test_pictures_of_any_size_are_treated_as_in_training(tmp_path):
+    """A reddish and a bluish kind, whose middle alone says which: the sides are green."""
+    rng = np.random.default_rng(5)
+    for name, colour in (("blue", 2), ("red", 0)):
+        (tmp_path / "mine" / name / "deep").mkdir(parents=True)
+        for number in range(10):
+            height = int(rng.integers(8, 20))
+            picture = rng.integers(60, size=(height, 4 * height, 3), dtype=np.uint8)
+            picture[..., 1] = 250
+            start = 3 * height // 2
+            picture[:, start : start + height, 1] = 0
+            picture[:, start : start + height, colour] = 250
+            Image.fromarray(picture).save(tmp_path / "mine" / name / "deep" / f"{number}.png")
+    network = ("--set", "model.channels=[4]", "model.kernel_sizes=[3]", "model.pool_after=[1]", "algorithm=fft")
+    options = (*network, "batch_size=4", "data.size=8", "data.crop=0", "--epochs", "10", "--device", "cpu")
+    process = run(tmp_path, "--config", "folder", "--data", "mine", *options, "--out", "run")
+    assert process.returncode == 0, process.stderr
+    assert metrics(tmp_path / "run")[-1]["test_accuracy"] == 1.0
+    assert "data mine: 16 training and 4 test pictures, 2 classes" in process.stdout
+    of_any_size = [f"mine/{name}/deep/{number}.png" for name in ("blue", "red") for number in range(10)]
+    process = run(tmp_path, "--predict", "run/best.safetensors", *of_any_size, "--device", "cpu")
+    assert process.returncode == 0, process.stderr
+    assert [line.split()[1] for line in process.stdout.splitlines()] == ["blue"] * 10 + ["red"] * 10

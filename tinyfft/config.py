@@ -22,7 +22,11 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 @dataclass(frozen=True)
 class Data:
-    name: str = key("cifar10", choices=("cifar10", "cifar10-sample"))
+    name: str = key("cifar10", choices=("cifar10", "cifar10-sample", "folder"))
+    size: int = key(0, at_least=0)  # pixels; 0: all pictures of a folder have one size
+    fit: str = key("crop", choices=("crop", "stretch"))
+    bad_pictures: str = key("refuse", choices=("refuse", "skip"))
+    test_fraction: float = key(0.2, above=0, below=1)  # of the pictures of a folder without test
     crop: int = key(0, at_least=0)  # pixels
     flip: bool = False
     cutout: int = key(0, at_least=0)  # pixels

@@ -64,7 +64,7 @@ def test_files_are_read_again_only_when_one_has_changed(tmp_path, rng, monkeypat
 def test_archive(tmp_path, rng):
     files, rows = batch_files(rng, count=3)
     write_archive(tmp_path / "cifar.tar.gz", files)
-    check(cifar10.load_archive(tmp_path / "cifar.tar.gz"), rows)
+    check(cifar10.load_archive(tmp_path / "cifar.tar.gz").dataset(), rows)
 
 
 @pytest.mark.parametrize("name", ["data_batch_3", "test_batch", "batches.meta"])

@@ -59,7 +59,7 @@ def test_official_data_are_used_where_they_are(load, reports, rng, monkeypatch):
     monkeypatch.setattr(cifar10, "read_members", lambda path, wanted: members)
     data = load()
     assert data.name == "cifar10"
-    np.testing.assert_array_equal(data.test_images.reshape(2, -1), rows["test_batch"][0])
+    np.testing.assert_array_equal(data.test_images[:].reshape(2, -1), rows["test_batch"][0])
     assert reports == []
 
 
@@ -70,7 +70,7 @@ def test_directory_with_batches(load, reports, rng, tmp_path, name):
     for directory in (tmp_path / "download", str(tmp_path / "download" / "cifar-10-batches-py")):
         data = load(name, directory=directory)
         assert data.name == "cifar10"
-        np.testing.assert_array_equal(data.test_images.reshape(2, -1), rows["test_batch"][0])
+        np.testing.assert_array_equal(data.test_images[:].reshape(2, -1), rows["test_batch"][0])
     assert reports == []
 
 
@@ -89,7 +89,7 @@ def test_a_directory_is_never_replaced(load, reports, rng, tmp_path):
     with pytest.raises(datasets.DataError, match="file is not a folder"):
         load(directory=tmp_path / "file")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(datasets.DataError, match=r"empty holds neither the batches of CIFAR-10 .* nor pictures"):
+    with pytest.raises(datasets.DataError, match="empty has no folders, expected one a class"):
         load(directory=tmp_path / "empty")
     (tmp_path / "half" / "train").mkdir(parents=True)
     with pytest.raises(datasets.DataError, match="train has no folders"):
@@ -103,7 +103,9 @@ def test_a_directory_is_never_replaced(load, reports, rng, tmp_path):
 
 def test_unknown_name(load, tmp_path):
     for options in ({}, {"directory": tmp_path}):
-        with pytest.raises(datasets.DataError, match="name is 'cifar100', expected one of 'cifar10', 'cifar10-sample'"):
+        with pytest.raises(
+            datasets.DataError, match="name is 'cifar100', expected one of 'cifar10', 'cifar10-sample', 'folder'"
+        ):
             load("cifar100", **options)
 
 
@@ -114,3 +116,31 @@ def test_bars_can_be_silenced(rng, tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
     datasets.load(directory=tmp_path / "b")
     assert "10/10" in capsys.readouterr().err
+
+
+def test_a_folder_by_name_needs_its_directory(load):
+    with pytest.raises(
+        datasets.DataError, match=r'data.name is "folder", expected the folder of pictures too \(--data'
+    ):
+        load("folder")
+
+
+def test_options_of_the_folder_are_used(load, reports, rng, tmp_path):
+    write_folder(tmp_path / "pets", rng)
+    (tmp_path / "pets" / "train" / "cat" / "0000.png").write_bytes(b"no picture")
+    data = load("folder", tmp_path / "pets", folder=datasets.FolderOptions(size=9, bad_pictures="skip"))
+    assert data.train_images.shape == (5, 3, 9, 9)
+    (line,) = reports
+    assert "train/cat/0000.png cannot be read" in line
+
+
+@pytest.mark.usefixtures("small_sample")
+@pytest.mark.parametrize("name", ["cifar10", "cifar10-sample", "folder"])
+def test_cifar10_is_never_scaled(load, rng, tmp_path, name):
+    files, _ = batch_files(rng)
+    write_files(tmp_path / "batches", files)
+    directory = tmp_path / "batches" if name == "folder" else None
+    with pytest.raises(
+        datasets.DataError, match=r"data.size is 64, expected 0: the pictures of .* have 32 x 32 pixels"
+    ):
+        load(name, directory, folder=datasets.FolderOptions(size=64))

@@ -1,20 +1,20 @@
-"""datasets/folder.py and pictures.py: every picture and label in its place, every defect named."""
+"""datasets/folder.py: every picture and label in its place, every defect of the folder named."""
 
+import os
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from data_files import encoded, random_pixels, write_folder
 from PIL import Image
 
-from datasets import folder, pictures
+from datasets import folder
 from datasets.dataset import DataError
-from datasets.folder import load_folder
+from datasets.folder import FolderOptions, load_folder
 
 
-def load(root):
-    return load_folder(root, progress=False)
+def load(root, **options):
+    return load_folder(root, FolderOptions(**options), progress=False)
 
 
 def check(data, written):
@@ -26,7 +26,7 @@ def check(data, written):
         assert labels.tolist() == [label for label, _ in written[part]]
         assert images.dtype == np.uint8
         expected = np.stack([pixels for _, pixels in written[part]])  # (n, H, W, 3)
-        np.testing.assert_array_equal(images, np.moveaxis(expected, 3, 1))
+        np.testing.assert_array_equal(images[:], np.moveaxis(expected, 3, 1))
 
 
 def test_pixels_and_labels(tmp_path, rng):
@@ -35,20 +35,6 @@ def test_pixels_and_labels(tmp_path, rng):
     assert data.name == "pets"
     assert data.classes == ("ant", "bee", "cat")
     check(data, written)
-
-
-def test_many_pictures_over_several_tasks(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(pictures, "_SHEET", 60)  # three pictures of 5x4 a task
-    monkeypatch.setattr(pictures, "_THREADS_FROM", 1)
-    written = write_folder(tmp_path, rng, train=10, test=7)
-    check(load(tmp_path), written)
-
-
-def test_jpeg_as_pillow_decodes_it(tmp_path, rng):
-    write_folder(tmp_path, rng, ending="jpg")
-    data = load(tmp_path)
-    with Image.open(tmp_path / "train" / "dog" / "0001.jpg") as picture:
-        np.testing.assert_array_equal(data.train_images[4].transpose(1, 2, 0), np.asarray(picture))
 
 
 def test_endings_and_what_is_passed_over(tmp_path, rng):
@@ -66,113 +52,156 @@ def test_endings_and_what_is_passed_over(tmp_path, rng):
     check(load(tmp_path), written)
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1"])
-def test_other_colours_become_rgb(tmp_path, rng, mode):
+def test_pictures_at_any_depth(tmp_path, rng):
+    written = write_folder(tmp_path, rng)
+    cats = tmp_path / "train" / "cat"
+    deep = cats / "0000" / "a" / "b" / "c"
+    deep.mkdir(parents=True)
+    (cats / "0000.png").rename(deep / "x.png")
+    (cats / "0001.png").rename(cats / "0000" / "a" / "y.png")
+    (cats / ".thumbnails").mkdir()
+    (cats / ".thumbnails" / "0000.png").write_bytes(b"no picture")
+    (cats / "folder.jpg").mkdir()
+    check(load(tmp_path), written)
+
+
+def test_links_to_pictures_and_classes_are_followed_and_no_circle(tmp_path, rng):
+    written = write_folder(tmp_path / "pets", rng)
+    cats = tmp_path / "pets" / "train" / "cat"
+    cats.rename(tmp_path / "elsewhere")
+    cats.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    (cats / "0002.png").rename(tmp_path / "linked.png")
+    (cats / "0002.png").symlink_to(tmp_path / "linked.png")
+    (cats / "circle").symlink_to(cats, target_is_directory=True)
+    check(load(tmp_path / "pets"), written)
+
+
+def flat(tmp_path, rng, counts):
+    """tmp_path/CLASS/N/NNN.png with `counts` pictures a class, each of one grey; returns {grey: label}."""
+    labels = {}
+    for label, (name, count) in enumerate(sorted(counts.items())):
+        for number in range(count):
+            grey = len(labels)
+            home = tmp_path / name / str(number % 3)
+            home.mkdir(parents=True, exist_ok=True)
+            (home / f"{number:03}.png").write_bytes(encoded(np.full((4, 4, 3), grey, np.uint8)))
+            labels[grey] = label
+    return labels
+
+
+def greys(images):
+    return images[:][:, 0, 0, 0].tolist()
+
+
+@pytest.mark.parametrize("layout", ["classes", "train"])
+def test_without_a_test_folder_a_part_of_each_class_is_held_out(tmp_path, rng, layout):
+    root = tmp_path / "pets"
+    written = flat(root / "train" if layout == "train" else root, rng, {"ant": 20, "bee": 10, "cat": 50})
+    data = load(root, test_fraction=0.3)
+    assert data.classes == ("ant", "bee", "cat")
+    assert np.bincount(data.test_labels).tolist() == [6, 3, 15]
+    assert np.bincount(data.train_labels).tolist() == [14, 7, 35]
+    found = dict(zip(greys(data.train_images), data.train_labels.tolist(), strict=True))
+    of_test = dict(zip(greys(data.test_images), data.test_labels.tolist(), strict=True))
+    assert not found.keys() & of_test.keys()
+    assert found | of_test == written
+
+
+def test_what_is_held_out_follows_from_seed_and_fraction_without_decoding_again(tmp_path, rng, monkeypatch):
+    root = tmp_path / "pets"
+    flat(root, rng, {"ant": 20, "bee": 20})
+    first = greys(load(root, seed=1).test_images)
+    monkeypatch.setattr(folder, "Decoder", None)
+    assert greys(load(root, seed=1).test_images) == first
+    assert greys(load(root, seed=2).test_images) != first
+    assert len(load(root, seed=1, test_fraction=0.5).test_labels) == 20
+
+
+def test_one_folder_is_not_one_class_each(tmp_path, rng):
+    write_folder(tmp_path / "above", rng)
+    (tmp_path / "above" / "train").rename(tmp_path / "above" / "all")
+    shutil.rmtree(tmp_path / "above" / "test")
+    with pytest.raises(DataError, match="above has one folder, all, expected one for each of several classes"):
+        load(tmp_path / "above")
+
+
+def test_pictures_of_any_size_become_squares(tmp_path, rng):
     write_folder(tmp_path, rng)
-    grey = np.repeat(random_pixels(rng)[:, :, :1] // 128 * 255, 3, axis=2)  # black and white survive every mode
-    (tmp_path / "test" / "cat" / "0000.png").write_bytes(encoded(grey, mode=mode))
-    with Image.open(tmp_path / "test" / "cat" / "0000.png") as picture:
-        assert picture.mode == mode
-    np.testing.assert_array_equal(load(tmp_path).test_images[0], grey.transpose(2, 0, 1))
-
-
-def test_palette_with_transparency(tmp_path, rng):
-    write_folder(tmp_path, rng)
-    picture = Image.new("P", (4, 5), 1)
-    picture.putpalette([0, 0, 0, 10, 20, 30])
-    picture.save(tmp_path / "train" / "cat" / "0000.png", transparency=b"\x80\x00")
-    assert np.unique(load(tmp_path).train_images[0].reshape(3, -1), axis=1).tolist() == [[10], [20], [30]]
-
-
-def test_cmyk_jpeg(tmp_path, rng):
-    write_folder(tmp_path, rng)
-    Image.new("CMYK", (4, 5), (0, 0, 0, 0)).save(tmp_path / "train" / "cat" / "0000.jpg")
-    assert (load(tmp_path).train_images[0] == 255).all()
-
-
-def test_sixteen_bits_are_refused(tmp_path, rng):
-    write_folder(tmp_path, rng)
-    Image.new("I;16", (4, 5), 1000).save(tmp_path / "train" / "dog" / "0000.png")
-    with pytest.raises(DataError, match=r"train/dog/0000\.png has pixels of mode I;16, expected 8 bits"):
+    Image.new("RGB", (40, 20), (1, 2, 3)).save(tmp_path / "train" / "cat" / "0001.png")
+    Image.new("L", (10, 90), 7).save(tmp_path / "test" / "dog" / "0001.png")
+    data = load(tmp_path, size=16)
+    assert data.train_images.shape == (6, 3, 16, 16)
+    assert np.unique(data.train_images[1].reshape(3, -1), axis=1).T.tolist() == [[1, 2, 3]]
+    assert (data.test_images[3] == 7).all()
+    with pytest.raises(DataError, match=r"cat/0001\.png is 40x20, expected 4x5 as .*data\.size = N makes all"):
         load(tmp_path)
 
 
-def read_or_error(root):
-    """The training pictures, or the error's text."""
-    try:
-        return load(root).train_images
-    except DataError as error:
-        return str(error)
+def test_size_and_fit_are_part_of_what_is_kept(tmp_path, rng):
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            (tmp_path / part / name).mkdir(parents=True)
+            picture = np.zeros((32, 96, 3), np.uint8)
+            picture[:, 32:64] = 200
+            (tmp_path / part / name / "0.png").write_bytes(encoded(picture))
+    assert load(tmp_path, size=16).train_images[:].min() >= 180
+    assert load(tmp_path, size=16, fit="stretch").train_images[:].min() == 0
+    assert load(tmp_path, size=8, fit="stretch").train_images.shape == (2, 3, 8, 8)
 
 
-@pytest.mark.parametrize("ending", ["jpg", "png"])
-def test_truncated_picture_is_named(tmp_path, rng, ending):
-    write_folder(tmp_path, rng, ending=ending)
-    whole = load(tmp_path).train_images
-    path = tmp_path / "train" / "dog" / f"0002.{ending}"
-    contents = path.read_bytes()
-    errors = 0
-    for length in range(0, len(contents), 3):
-        path.write_bytes(contents[:length])
-        found = read_or_error(tmp_path)
-        if isinstance(found, str):
-            assert found.startswith(f"{path} cannot be read: ")
-            assert "\n" not in found
-            errors += 1
-        else:  # a PNG may lack its last bytes, which hold no pixels
-            np.testing.assert_array_equal(found, whole)
-    assert errors * 3 >= len(contents) - 20
+def spoil(root):
+    """Of a folder by write_folder: three bad pictures."""
+    (root / "train" / "cat" / "0001.png").write_bytes(b"no picture")
+    (root / "train" / "dog" / "0002.png").write_bytes(b"")
+    (root / "test" / "dog" / "0000.png").write_bytes(encoded(random_pixels(np.random.default_rng(0)))[:70])
 
 
-@pytest.mark.parametrize("ending", ["jpg", "png"])
-def test_damaged_picture_is_read_or_named(tmp_path, rng, ending):
-    """Wherever a byte is wrong, nothing but DataError comes of it, and it names the picture."""
-    write_folder(tmp_path, rng, ending=ending)
-    path = tmp_path / "train" / "cat" / f"0001.{ending}"
-    contents = path.read_bytes()
-    errors = 0
-    for position in range(0, len(contents), 5):
-        path.write_bytes(contents[:position] + bytes([contents[position] ^ 0x55]) + contents[position + 1 :])
-        found = read_or_error(tmp_path)
-        assert isinstance(found, np.ndarray) or str(path) in found
-        errors += isinstance(found, str)
-    assert errors >= 3
-
-
-def test_more_pictures_than_memory(tmp_path, rng):
-    class Many(list):
-        def __len__(self):
-            return 1 << 50
-
+def test_bad_pictures_are_refused_with_their_number_and_names(tmp_path, rng):
     write_folder(tmp_path, rng)
-    path = str(tmp_path / "train" / "cat" / "0000.png")
-    with pytest.raises(DataError, match=r"pictures of 4x5, the size of .*cat/0000\.png: Unable to allocate"):
-        pictures.decode_pictures(Many([path]), lambda name: Path(name).read_bytes(), progress=False)
-
-
-def test_other_formats_under_a_false_name(tmp_path, rng):
-    write_folder(tmp_path, rng)
-    Image.new("RGB", (4, 5)).save(tmp_path / "train" / "cat" / "0001.png", "BMP")
-    with pytest.raises(DataError, match=r"cat/0001\.png cannot be read: it is neither a JPEG nor a PNG"):
+    spoil(tmp_path)
+    with pytest.raises(DataError) as caught:
         load(tmp_path)
+    text = str(caught.value)
+    assert text.startswith(f"3 of 10 pictures are bad: {tmp_path}/train/cat/0001.png cannot be read: it is no picture")
+    assert f"{tmp_path}/train/dog/0002.png cannot be read: " in text
+    assert f"{tmp_path}/test/dog/0000.png cannot be read: " in text
+    assert text.endswith('; data.bad_pictures = "skip" leaves bad ones out')
+    assert "\n" not in text
 
 
-def test_a_folder_named_as_a_picture(tmp_path, rng):
+def test_bad_pictures_are_skipped_and_reported_at_every_start(tmp_path, rng, monkeypatch):
+    root = tmp_path / "pets"
+    written = write_folder(root, rng)
+    spoil(root)
+    del written["train"][5], written["train"][1], written["test"][2]
+    expected = [f"{root}/{name}.png" for name in ("train/cat/0001", "train/dog/0002", "test/dog/0000")]
+    decoder = folder.Decoder
+    for decode in (decoder, None):  # the second time from the cache
+        monkeypatch.setattr(folder, "Decoder", decode)
+        reports = []
+        check(load_folder(root, FolderOptions(bad_pictures="skip"), progress=False, report=reports.append), written)
+        found = [line.removeprefix("warning: left out: ").partition(" cannot be read: ")[0] for line in reports]
+        assert found == expected
+    monkeypatch.setattr(folder, "Decoder", decoder)
+    with pytest.raises(DataError, match="3 of 10 pictures are bad"):
+        load(root)
+
+
+def test_a_class_of_bad_pictures_alone_is_an_error(tmp_path, rng):
     write_folder(tmp_path, rng)
-    (tmp_path / "test" / "cat" / "x.jpg").mkdir()
-    with pytest.raises(DataError, match=r"cat/x\.jpg cannot be read: .*directory"):
-        load(tmp_path)
+    for path in (tmp_path / "train" / "dog").iterdir():
+        path.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"all train pictures of the class dog are bad: .*dog/0000\.png cannot be read"):
+        load_folder(tmp_path, FolderOptions(bad_pictures="skip"), progress=False, report=lambda line: None)
 
 
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_first_of_several_other_sizes_is_named(tmp_path, rng, part, monkeypatch):
-    monkeypatch.setattr(pictures, "_SHEET", 20)  # one picture a task
-    monkeypatch.setattr(pictures, "_THREADS_FROM", 1)
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX")
+def test_a_name_that_is_no_text(tmp_path, rng, capsys):
     write_folder(tmp_path, rng)
-    (tmp_path / part / "dog" / "0000.png").write_bytes(encoded(random_pixels(rng, height=4, width=5)))
-    (tmp_path / part / "dog" / "0001.png").write_bytes(encoded(random_pixels(rng, height=9, width=9)))
-    with pytest.raises(DataError, match=rf"{part}/dog/0000\.png is 5x4, expected 4x5 as .*train/cat/0000\.png is"):
-        load(tmp_path)
+    with open(os.fsencode(tmp_path) + b"/train/cat/\xff.png", "wb") as file:
+        file.write(b"no picture")
+    load(tmp_path, bad_pictures="skip")
+    assert r"train/cat/\udcff.png cannot be read" in capsys.readouterr().out
 
 
 def test_missing_folders(tmp_path, rng):
@@ -181,11 +210,10 @@ def test_missing_folders(tmp_path, rng):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="file is not a folder"):
         load(tmp_path / "file")
-    for part in ("train", "test"):
-        write_folder(tmp_path / part, rng)
-        shutil.rmtree(tmp_path / part / part)
-        with pytest.raises(DataError, match=f"has no folder {part}, expected train and test"):
-            load(tmp_path / part)
+    write_folder(tmp_path / "half", rng)
+    shutil.rmtree(tmp_path / "half" / "train")
+    with pytest.raises(DataError, match="half has a folder test but no folder train, expected both or train alone"):
+        load(tmp_path / "half")
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -194,7 +222,7 @@ def test_empty_class_is_named(tmp_path, rng, part):
     for path in (tmp_path / part / "cat").iterdir():
         path.unlink()
     (tmp_path / part / "cat" / "notes.txt").write_text("")
-    with pytest.raises(DataError, match=f"{part}/cat is empty, expected pictures"):
+    with pytest.raises(DataError, match=rf"{part}/cat has no pictures \(\.jpg, \.jpeg, "):
         load(tmp_path)
 
 
@@ -217,7 +245,7 @@ def test_classes_that_differ(tmp_path, rng, part, other):
 def test_second_start_decodes_nothing(tmp_path, rng, monkeypatch):
     written = write_folder(tmp_path / "pets", rng)
     load(tmp_path / "pets")
-    monkeypatch.setattr(folder, "decode_pictures", None)
+    monkeypatch.setattr(folder, "Decoder", None)
     data = load(tmp_path / "pets")
     assert data.name == "pets"
     assert data.classes == ("cat", "dog")

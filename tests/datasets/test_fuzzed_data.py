@@ -11,7 +11,7 @@ from mutations import EACH, in_time, mutated
 
 from datasets import DataError
 from datasets.cifar10 import load_archive
-from datasets.pictures import decode_pictures
+from datasets.pictures import Decoder
 from datasets.sample import load_sample
 
 
@@ -22,7 +22,7 @@ def archives(rng):
     files, _ = batch_files(rng)
     batches = {f"cifar-10-batches-py/{name}": data for name, data in files.items()}
     hostile = batches | {"cifar-10-batches-py/data_batch_3": b"cos\nsystem\n(S'touch ran'\ntR."}
-    return [(load_sample_from, pictures), (load_archive, batches), (load_archive, hostile)]
+    return [(load_sample_from, pictures), (load_official_from, batches), (load_official_from, hostile)]
 
 
 def outcome(load):
@@ -32,6 +32,10 @@ def outcome(load):
             return load(), None
         except DataError as error:
             return None, str(error)
+
+
+def load_official_from(path):
+    return load_archive(path).dataset()
 
 
 def load_sample_from(path):
@@ -61,7 +65,7 @@ def test_pictures(number):
     pixels = random_pixels(rng, 16, 12)
     ending = ("png", "jpg")[number % 2]
     data = mutated(encoded(pixels, ending), number)
-    images, error = outcome(lambda: decode_pictures(["mine"], lambda _: data, progress=False))
+    images, error = outcome(lambda: Decoder(["mine"], lambda _: data, progress=False).all())
     if error is None:
         assert images.dtype == np.uint8
         assert images.shape[:2] == (1, 3)

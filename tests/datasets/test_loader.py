@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.loader import Loader, channel_statistics
+from datasets.loader import Loader
 from tinyfft.backend import Device, to_host
 
 CPU = Device("cpu")
@@ -90,24 +90,6 @@ def test_float64(rng):
     assert x.dtype == np.float64
     expected = np.stack([normalised(image, MEAN, STD) for image in images])
     assert np.max(np.abs(x - expected)) <= 1e-14
-
-
-def test_statistics_are_the_definition(rng):
-    images = rng.integers(0, 256, (2100, 3, 4, 5), dtype=np.uint8)
-    images[:, 1] //= 3
-    images[:, 2] = 7
-    mean, std = channel_statistics(images)
-    assert mean.dtype == std.dtype == np.float64
-    scaled = images / 255
-    np.testing.assert_allclose(mean, [scaled[:, c].mean() for c in range(3)], rtol=1e-12)
-    np.testing.assert_allclose(std[:2], [scaled[:, c].std() for c in range(2)], rtol=1e-12)
-    assert std[2] == 0
-
-
-def test_statistics_of_a_large_set_do_not_overflow():
-    images = np.zeros((50_000, 1, 32, 32), np.uint8)
-    images[::2] = 255
-    assert [float(value[0]) for value in channel_statistics(images)] == [0.5, 0.5]
 
 
 def test_default_normalisation_is_that_of_the_pictures(rng):
