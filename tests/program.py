@@ -12,9 +12,9 @@ TINY = ["--set", "model.channels=[2,2,2]", "batch_size=4", "epochs=1", "data.cro
 LAST_LINE = r"test accuracy (\d\.\d+), loss (\d+\.\d+), after (\d+) epochs in (\d+\.\d+) s"
 
 
-def run(folder, *arguments):
+def run(folder, *arguments, report=False):
     """The finished process, in `folder`, with no GPU in sight."""
-    options = {"cwd": folder, "env": environment(folder), "capture_output": True, "text": True, "timeout": 120}
+    options = {"cwd": folder, "env": environment(folder, report), "capture_output": True, "text": True, "timeout": 120}
     return subprocess.run(command(arguments), **options)
 
 
@@ -32,8 +32,11 @@ def command(arguments):
     return [sys.executable, str(ROOT / "train.py"), *map(str, arguments)]
 
 
-def environment(folder):
-    return {**os.environ, "TINYFFT_CACHE": str(folder / "cache"), "CUDA_VISIBLE_DEVICES": ""}
+def environment(folder, report=False):
+    """Without matplotlib, unless `report`: to draw a report takes longer than these runs."""
+    hidden = [] if report else [str(Path(__file__).parent / "without_matplotlib")]
+    path = os.pathsep.join(filter(None, [*hidden, os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "TINYFFT_CACHE": str(folder / "cache"), "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": path}
 
 
 def error_line(process, code=2):

@@ -37,6 +37,8 @@ def test_a_command_runs(there, command):
     trains = not {"--time", "--evaluate", "--predict", "--resume", "--help", "--list"} & {*words}
     if trains:
         words += [*SHORT, *(() if "--data" in words else ("--data", "PICTURES"))]
+    if "folder" in words:
+        words += ["--set", "model.kernel_sizes=[3,3,3]", "model.pool_after=[1,2,3]", "data.size=16"]
     if "--time" in words:
         words += ["--set", "timing.input_shape=[3,8,8]", "batch_size=2", "algorithm=fft"]
     process = run(there, *words, *(() if "--help" in words else ("--device", "cpu")))

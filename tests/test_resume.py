@@ -10,7 +10,7 @@ from program import TINY, error_line, metrics, start
 
 from tinyfft import checkpoint
 
-LONG = (*TINY, "model.dropout=0.2", "epochs=20", "checkpoint.every_steps=3", "validation.fraction=0.2")
+LONG = (*TINY, "model.dropout=0.2", "epochs=12", "checkpoint.every_steps=3", "validation.fraction=0.2")
 
 
 def weights(run):
@@ -52,8 +52,9 @@ def stop(process, number, line):
     return process.returncode, out, errors
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("line", ["layer 0", "epoch 1/"])
+@pytest.mark.parametrize(
+    ("number", "code", "line"), [(signal.SIGINT, 130, "layer 0"), (signal.SIGTERM, 143, "epoch 1/")]
+)
 def test_a_signal_ends_after_the_minibatch_and_the_run_goes_on(train, pictures, tmp_path, whole, number, code, line):
     found, out, errors = stop(begin(tmp_path, pictures), number, line)
     assert found == code
@@ -111,7 +112,7 @@ def test_without_a_name_the_latest_run_goes_on(train, pictures, tmp_path):
 
 def test_an_earlier_epoch_goes_on_in_a_folder_of_its_own(train, pictures, tmp_path, whole):
     options = ("--config", "cifar", "--data", pictures, "--device", "cpu", *LONG, "algorithm=fft", "--out", "run")
-    assert train(*options, "--set", "checkpoint.keep=20").returncode == 0
+    assert train(*options, "--set", "checkpoint.keep=12").returncode == 0
     message = error_line(train("--resume", "run/epoch-0002.safetensors"))
     assert message.endswith("is not its folder's latest checkpoint, expected a new folder with --out DIR")
     process = train("--resume", "run/epoch-0002.safetensors", "--out", "again")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 
+import program
 import pytest
 from program import LAST_LINE, TINY, command, environment, metrics
 
@@ -19,11 +20,23 @@ OPTIONS = ("--config", "cifar", "--device", "cpu", *TINY, "epochs=2", "algorithm
 def run(pictures, tmp_path_factory):
     """(folder, page) of a run of two epochs."""
     folder = tmp_path_factory.mktemp("reported")
-    options = {"cwd": folder, "env": environment(folder), "capture_output": True, "text": True, "timeout": 120}
+    options = {
+        "cwd": folder,
+        "env": environment(folder, report=True),
+        "capture_output": True,
+        "text": True,
+        "timeout": 120,
+    }
     process = subprocess.run(command((*OPTIONS, "--data", pictures, "--out", "run")), **options)
     assert process.returncode == 0, process.stderr
     assert process.stderr == ""
     return folder / "run", (folder / "run" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Runs train.py with matplotlib there; returns the finished process."""
+    return lambda *arguments: program.run(tmp_path, *arguments, report=True)
 
 
 def row(page, name):
@@ -97,7 +110,13 @@ def test_validation_pictures_are_named(train, pictures, tmp_path):
 
 def test_a_full_disk_is_one_line_and_the_checkpoint_is_whole(pictures, tmp_path):
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (40_000, 40_000))
-    options = {"cwd": tmp_path, "env": environment(tmp_path), "capture_output": True, "text": True, "timeout": 120}
+    options = {
+        "cwd": tmp_path,
+        "env": environment(tmp_path, report=True),
+        "capture_output": True,
+        "text": True,
+        "timeout": 120,
+    }
     arguments = command((*OPTIONS, "--data", pictures, "--out", "run"))
     process = subprocess.run(arguments, preexec_fn=limit, **options)
     assert process.returncode == 1
