@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import subprocess
 
 import numpy as np
 import program
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 import tinyfft
+import train as train_program
 from tinyfft import backend
 from tinyfft.fourier import arena
 
@@ -84,3 +86,20 @@ def pictures(tmp_path_factory):
 def train(tmp_path):
     """Runs train.py on the CPU, in an empty folder; returns the finished process."""
     return lambda *arguments: program.run(tmp_path, *arguments)
+
+
+@pytest.fixture
+def train_here(tmp_path, monkeypatch, capsys):
+    """The same in this process, which takes no start: for what is refused."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path / "cache"))
+
+    def run(*arguments):
+        capsys.readouterr()
+        try:
+            code = train_program.main([str(argument) for argument in arguments])
+        except SystemExit as stop:  # by argparse
+            code = stop.code
+        return subprocess.CompletedProcess(arguments, code, *capsys.readouterr())
+
+    return run

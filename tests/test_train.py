@@ -203,16 +203,16 @@ def test_version(train):
         (("--config", "cifar", "--time", "--json", "no/t.json"), "--json no/t.json: there is no folder no"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(train, tmp_path, arguments, message):
-    assert message in error_line(train(*arguments))
+def test_bad_input_is_one_line_and_exit_code_2(train_here, tmp_path, arguments, message):
+    assert message in error_line(train_here(*arguments))
     assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
 @pytest.mark.parametrize("mode", [("--time",), ("--data",)])
-def test_a_precision_of_gpus_is_refused_on_the_cpu(train, pictures, tmp_path, mode, precision):
+def test_a_precision_of_gpus_is_refused_on_the_cpu(train_here, pictures, tmp_path, mode, precision):
     mode = (*mode, pictures) if mode == ("--data",) else mode
-    message = error_line(train("--config", "cifar", "--device", "cpu", "--set", f"precision={precision}", *mode))
+    message = error_line(train_here("--config", "cifar", "--device", "cpu", "--set", f"precision={precision}", *mode))
     assert precision in message
     assert "cpu" in message
     assert not (tmp_path / "runs").exists()
@@ -226,24 +226,24 @@ def test_a_precision_of_gpus_is_refused_on_the_cpu(train, pictures, tmp_path, mo
         ("epochs =", "mine.toml: not valid TOML"),
     ],
 )
-def test_a_bad_config_file_is_named(train, tmp_path, text, message):
+def test_a_bad_config_file_is_named(train_here, tmp_path, text, message):
     (tmp_path / "mine.toml").write_text(text)
-    assert message in error_line(train("--config", "mine.toml"))
+    assert message in error_line(train_here("--config", "mine.toml"))
 
 
-def test_an_empty_class_folder_is_named(train, tmp_path):
+def test_an_empty_class_folder_is_named(train_here, tmp_path):
     for part in ("train", "test"):
         (tmp_path / "mine" / part / "empty").mkdir(parents=True)
-    assert "empty" in error_line(train("--config", "cifar", "--data", "mine"))
+    assert "empty" in error_line(train_here("--config", "cifar", "--data", "mine"))
 
 
-def test_a_truncated_picture_is_named(train, tmp_path):
+def test_a_truncated_picture_is_named(train_here, tmp_path):
     for part in ("train", "test"):
         (tmp_path / "mine" / part / "a").mkdir(parents=True)
         Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "mine" / part / "a" / "whole.png")
     whole = (tmp_path / "mine" / "train" / "a" / "whole.png").read_bytes()
     (tmp_path / "mine" / "train" / "a" / "half.png").write_bytes(whole[: len(whole) // 2])
-    assert "half.png" in error_line(train("--config", "cifar", "--data", "mine"))
+    assert "half.png" in error_line(train_here("--config", "cifar", "--data", "mine"))
 
 
 def test_bad_pictures_are_listed_and_left_out_where_that_is_wanted(train, tmp_path):
@@ -265,11 +265,11 @@ def test_bad_pictures_are_listed_and_left_out_where_that_is_wanted(train, tmp_pa
     assert lines[3] == "data mine: 8 training and 2 test pictures, 2 classes"
 
 
-def test_pictures_too_small_for_the_network_are_refused(train, tmp_path):
+def test_pictures_too_small_for_the_network_are_refused(train_here, tmp_path):
     for part in ("train", "test"):
         (tmp_path / "mine" / part / "a").mkdir(parents=True)
         Image.fromarray(np.zeros((4, 8, 3), np.uint8)).save(tmp_path / "mine" / part / "a" / "small.png")
-    message = error_line(train("--config", "cifar", "--data", "mine"))
+    message = error_line(train_here("--config", "cifar", "--data", "mine"))
     assert message == "convnet: pictures have 4 x 8 pixels, expected at least 8 x 8"
 
 
