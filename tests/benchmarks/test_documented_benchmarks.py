@@ -16,6 +16,7 @@ COMMANDS = commands(r"-m benchmarks\.(\w+)")
 GPU_ALONE = ("transforms",)
 SMALL = {  # what makes a command short, where its own options can
     "iteration": ("--batch-size", "2", "--set", "timing.input_shape=[3,8,8]"),
+    "picture_memory": ("--pictures", "80", "160", "--side", "16"),
     "training": ("--set", "epochs=1", "model.channels=[2,2,2]", "batch_size=4"),
 }
 
@@ -57,7 +58,8 @@ def test_a_benchmark_runs(small, monkeypatch, command):
     module = importlib.import_module(f"benchmarks.{name}")
     if "--fft-conv-pytorch" in words:
         pytest.importorskip("fft_conv_pytorch")
-    of_device = [] if "--device" in words or name == "operations" or "--from" in words else ["--device", "cpu"]
+    named = "--device" in words or "--from" in words
+    of_device = [] if named or name in ("operations", "picture_memory") else ["--device", "cpu"]
     arguments = [*_files(words), *of_device, *SMALL.get(name, ())]
     monkeypatch.setattr(sys, "argv", [f"benchmarks.{name}", *arguments])
     module.main()
