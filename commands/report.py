@@ -9,7 +9,7 @@ from datasets import Dataset
 from tinyfft import report, timing
 from tinyfft.config import Config, Timing
 from tinyfft.evaluation import evaluate
-from tinyfft.run_folder import write_text
+from tinyfft.files import write_text
 from tinyfft.trainer import Trainer
 
 

@@ -1,13 +1,12 @@
 """train.py --time: one training iteration of a config's network, on random pictures."""
 
 import argparse
-import json
-from pathlib import Path
 
 from commands import build
 from commands.options import overrides
 from tinyfft import timing
 from tinyfft.config import load_config
+from tinyfft.files import write_json
 
 
 def measure(options: argparse.Namespace) -> int:
@@ -19,5 +18,5 @@ def measure(options: argparse.Namespace) -> int:
     report = timing.measure(build.make_network(config, config.timing.input_shape, config.timing.classes), config)
     print(timing.table(report), flush=True)
     if options.json:
-        Path(options.json).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(options.json, report)
     return 0

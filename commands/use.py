@@ -1,7 +1,6 @@
 """train.py --evaluate and train.py --predict: what the network of a checkpoint makes of pictures."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from tinyfft import checkpoint, nn, progress
 from tinyfft.backend import Device
 from tinyfft.evaluation import evaluate as outputs_of
 from tinyfft.evaluation import probabilities
+from tinyfft.files import write_json
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -33,7 +33,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.json:
         report = {"data": data.name, "accuracy": outcome.accuracy, "loss": float(loss), "classes": saved.classes}
         report |= {"confusion": outcome.confusion.tolist()}
-        Path(options.json).write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_json(options.json, report)
     return 0
 
 

@@ -1,6 +1,7 @@
 """Convolutions in a row, each with normalisation and ReLU, max-pooling after some of them; then a linear layer."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from tinyfft import nn
 
@@ -8,16 +9,13 @@ from tinyfft import nn
 def convnet(
     input_shape: tuple[int, int, int],
     classes: int,
-    algorithm: str = "auto",
-    precision: str = "fp32",
-    memory: str = "recompute",
-    deterministic: bool = False,
-    dtype: str = "float32",
     channels: Sequence[int] = (32, 64, 128),
     kernel_sizes: Sequence[int] = (5, 5, 5),
     pool_after: Sequence[int] = (1, 2, 3),
     residual_after: Sequence[int] = (),
     dropout: float = 0.0,
+    dtype: str = "float32",
+    **convolution: Any,
 ) -> nn.Sequential:
     """The network for pictures of shape (C, H, W).
 
@@ -27,16 +25,16 @@ def convnet(
     residual_after  which of them, behind the pooling, are followed by two more of as many maps and that kernel size,
                   to whose output their input is added
     dropout       share of the numbers before the linear layer that training sets to zero
+    convolution   further arguments of each nn.Convolution: algorithm, precision, memory, deterministic
     Raises ValueError if the lists do not fit each other, or the poolings leave nothing of a picture.
     """
     _check(input_shape, channels, kernel_sizes, {"pool_after": pool_after, "residual_after": residual_after})
     C, H, W = input_shape
-    options = {"padding": "same", "precision": precision, "memory": memory, "dtype": dtype}
-    options |= {"algorithm": algorithm, "deterministic": deterministic}
+    # no bias: the normalisation has one, and takes away any other
+    options = {"padding": "same", "bias": False, "dtype": dtype, **convolution}
 
     def add_convolution(chain: nn.Sequential, C: int, F: int, kernel_size: int) -> None:
-        # no bias: the normalisation has one, and takes away any other
-        chain.add(nn.Convolution(C, F, kernel_size, bias=False, **options))
+        chain.add(nn.Convolution(C, F, kernel_size, **options))
         chain.add(nn.BatchNormalization(F, dtype=dtype)).add(nn.ReLU())
 
     network = nn.Sequential()

@@ -4,6 +4,8 @@ ReLU follows each convolution, 2 x 2 max-pooling the second and the fifth; a lin
 Source  Mathieu, Henaff, LeCun: Fast Training of Convolutional Networks through FFTs, 2013, arXiv:1312.5851
 """
 
+from typing import Any
+
 from tinyfft import nn
 
 LAYERS = ((96, 11, False), (256, 7, True), (384, 5, False), (384, 5, False), (384, 3, True))  # maps, kernel, pooled?
@@ -12,21 +14,19 @@ LAYERS = ((96, 11, False), (256, 7, True), (384, 5, False), (384, 5, False), (38
 def paper(
     input_shape: tuple[int, int, int],
     classes: int,
-    algorithm: str = "auto",
-    precision: str = "fp32",
-    memory: str = "recompute",
-    deterministic: bool = False,
     dtype: str = "float32",
+    **convolution: Any,
 ) -> nn.Sequential:
-    """The network for pictures of shape (C, H, W). Raises ValueError if one is smaller than 4 x 4."""
+    """The network for pictures of shape (C, H, W). Raises ValueError if one is smaller than 4 x 4.
+
+    convolution  further arguments of each nn.Convolution: algorithm, precision, memory, deterministic
+    """
     C, H, W = input_shape
     if H < 4 or W < 4:
         raise ValueError(f"paper: pictures have {H} x {W} pixels, expected at least 4 x 4")
-    options = {"padding": "same", "precision": precision, "memory": memory, "dtype": dtype}
-    options |= {"algorithm": algorithm, "deterministic": deterministic}
     network = nn.Sequential()
     for F, kernel_size, pooled in LAYERS:
-        network.add(nn.Convolution(C, F, kernel_size, **options)).add(nn.ReLU())
+        network.add(nn.Convolution(C, F, kernel_size, padding="same", dtype=dtype, **convolution)).add(nn.ReLU())
         C = F
         if pooled:
             network.add(nn.MaxPool(2))

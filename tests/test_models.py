@@ -40,7 +40,7 @@ def test_paper_layers():
 )
 def test_forward_and_backward_on_any_size(device, rng, name, shape):
     small = {"channels": (2, 3, 4)} if name == "convnet" else {}
-    network = models.MODELS[name](shape, 4, "fft", "fp32", "recompute", **small)
+    network = models.MODELS[name](shape, 4, algorithm="fft", **small)
     x = device.array(rng.standard_normal((2, *shape), dtype=np.float32))
     y = network.forward(x)
     assert y.shape == (2, 4)
@@ -62,7 +62,7 @@ def test_configuration_reaches_the_convolutions():
 
 
 def test_float64_throughout():
-    network = models.convnet((1, 8, 8), 2, "fft", "fp32", "recompute", dtype="float64", channels=(1, 1, 1))
+    network = models.convnet((1, 8, 8), 2, algorithm="fft", dtype="float64", channels=(1, 1, 1))
     assert network.forward(np.ones((2, 1, 8, 8))).dtype == np.float64
 
 

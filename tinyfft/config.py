@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinyfft.tables import ConfigError, from_table, key, to_text
+from tinyfft.tables import ConfigError, dotted, from_table, key, to_text
 
 __all__ = ["CONFIGS", "Config", "ConfigError", "load_config", "to_toml"]
 
@@ -163,15 +163,8 @@ def parse_config(text: str, overrides: Sequence[str] = ()) -> Config:
 
 def differing_keys(one: Config, other: Config) -> list[str]:
     """The dotted names of the keys with another value."""
-    a, b = (_flat(asdict(config), "") for config in (one, other))
+    a, b = (dotted(asdict(config)) for config in (one, other))
     return [name for name in {**a, **b} if a.get(name) != b.get(name)]
-
-
-def _flat(table: dict[str, Any], prefix: str) -> dict[str, Any]:
-    found = {}
-    for name, value in table.items():
-        found |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-    return found
 
 
 def to_toml(config: Config) -> str:

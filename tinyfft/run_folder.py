@@ -27,6 +27,7 @@ import numpy as np
 
 from tinyfft import checkpoint, machine
 from tinyfft.checkpoint import CheckpointError
+from tinyfft.files import replacing, write_text
 from tinyfft.trainer import Callback, Trainer
 
 LATEST, BEST = "checkpoint.safetensors", "best.safetensors"
@@ -87,7 +88,12 @@ class RunFolder(Callback):
         if not source.exists() and file is None:
             return []
         arrays, metadata = checkpoint.read(source)
-        restore(trainer, arrays, metadata, source)
+        if "training" not in metadata:
+            raise CheckpointError(f"{source} holds weights alone, expected the checkpoint of a training")
+        try:
+            trainer.restore(arrays, json.loads(metadata["training"]))
+        except CheckpointError as error:
+            raise CheckpointError(f"{source}: {error}") from error
         self._goes_on = source == self.path / LATEST
         return machine.differences(json.loads(metadata["machine"]), machine.describe(trainer.network.device))
 
@@ -147,17 +153,6 @@ class RunFolder(Callback):
             _link(latest, self.path / BEST)
 
 
-def restore(trainer: Trainer, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str], source: Path) -> None:
-    """Give the trainer what a checkpoint holds. Raises CheckpointError if that is no training, or another's."""
-    if "training" not in metadata:
-        raise CheckpointError(f"{source} holds weights alone, expected the checkpoint of a training")
-    own = {name: array for name, array in arrays.items() if name.startswith(("network.", "optimizer."))}
-    try:
-        trainer.restore(own, json.loads(metadata["training"]))
-    except CheckpointError as error:
-        raise CheckpointError(f"{source}: {error}") from error
-
-
 def chosen_by(metrics: Mapping[str, Any]) -> str:
     """The pictures by whose accuracy epochs are compared: "validation", or "test" where there are none."""
     return "validation" if "validation_accuracy" in metrics else "test"
@@ -169,32 +164,14 @@ def best_epoch(history: list[dict[str, Any]]) -> int:
     return accuracies.index(max(accuracies)) + 1
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a file as a whole. Raises OSError, naming it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:  # one from a full disk names no path
-        raise OSError(error.errno, error.strerror, str(path)) from error
-
-
 def _name(epoch: int | str) -> str:
     return f"epoch-{epoch:04d}.safetensors" if isinstance(epoch, int) else f"epoch-{epoch}.safetensors"
 
 
 def _link(source: Path, target: Path) -> None:
     """Give a file a second name, in place of what has it. It is never written again, only replaced."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
+    with replacing(target) as temporary:
         try:
             os.link(source, temporary)
         except OSError:  # a file system without hard links
             shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)

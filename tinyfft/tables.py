@@ -43,6 +43,14 @@ def to_text(values: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
+def dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The values of a table and of the tables in it, by dotted key."""
+    found = {}
+    for name, value in table.items():
+        found |= dotted(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return found
+
+
 def value_text(value: Any) -> str:
     """A value as TOML writes it."""
     if isinstance(value, bool):

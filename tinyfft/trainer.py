@@ -18,6 +18,7 @@ from typing import Any
 from tinyfft import backend, checkpoint, evaluation
 from tinyfft import progress as progress_module
 from tinyfft.backend import Array
+from tinyfft.checkpoint import NETWORK, OPTIMIZER
 from tinyfft.fourier import arena
 from tinyfft.fourier.arena import LimitError
 from tinyfft.nn.module import Module
@@ -141,11 +142,12 @@ class Trainer:
         }
 
     def restore(self, arrays: Mapping[str, Array], record: Mapping[str, Any]) -> None:
-        """Take over a `state()`, of which the arrays may be on the host.
+        """Take over a `state()`, of which the arrays may be on the host, and others among them.
 
         Raises CheckpointError, and changes nothing, if it is of another network.
         """
-        checkpoint.copy(arrays, self._arrays(), self.network.device, "the checkpoint")
+        own = {name: array for name, array in arrays.items() if name.startswith((NETWORK, OPTIMIZER))}
+        checkpoint.copy(own, self._arrays(), self.network.device, "the checkpoint")
         self.network.weights_changed()
         self.step, self.history, self._sums = record["step"], list(record["history"]), Sums(**record["epoch"])
         backend.generator().bit_generator.state = record["random"]
@@ -155,8 +157,8 @@ class Trainer:
             module.choices = record["choices"][name]
 
     def _arrays(self) -> dict[str, Array]:
-        parts = {"network": self.network.state(), "optimizer": self.optimizer.state()}
-        return {f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}
+        parts = {NETWORK: self.network.state(), OPTIMIZER: self.optimizer.state()}
+        return {part + name: array for part, arrays in parts.items() for name, array in arrays.items()}
 
     def _choosing(self) -> Iterator[tuple[str, Any]]:
         """(name, layer) of those that choose between algorithms by a clock, which would not choose the same again."""

@@ -95,7 +95,10 @@ def test_names_from_outside_are_only_text():
 
 
 def test_a_name_that_is_no_utf8_does_not_end_it():
-    report.run_page(run(history(0.5), path="runs/\udcff"), findings(("a\udcff", "b"))).encode("utf-8")
+    text = report.run_page(run(history(0.5), path="runs/\udcff"), findings(("a\udcff", "b")))
+    assert text.encode("utf-8").decode("utf-8") == text
+    assert "<h1>runs/?: " in text
+    assert Page(text).rows["confusion"][0][1:3] == ["a?", "b"]
 
 
 def test_configuration_machine_and_commands_are_shown():

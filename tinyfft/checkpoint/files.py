@@ -15,13 +15,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors import numpy as safetensors_numpy
 
 from tinyfft.backend import Array, Device, to_host
+from tinyfft.files import replacing
 from tinyfft.nn.module import Module
 
 CHECKSUM = "sha256"
 """The key of the metadata that says what the rest must add up to."""
 
-NETWORK = "network."
-"""With this the names of a network's arrays begin in the checkpoint of a training."""
+NETWORK, OPTIMIZER = "network.", "optimizer."
+"""With these the names of a network's and an optimizer's arrays begin in the checkpoint of a training."""
 
 _BROKEN = (SafetensorError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
 
@@ -35,16 +36,11 @@ def save(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Ma
     path = Path(path)
     on_host = {name: np.ascontiguousarray(to_host(array)) for name, array in arrays.items()}
     data = safetensors_numpy.save(on_host, {**metadata, CHECKSUM: _checksum(on_host, metadata)})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         _sync_folder(path.parent)
     except OSError as error:
         raise OSError(error.errno, f"the checkpoint cannot be written: {error.strerror}", str(path)) from error

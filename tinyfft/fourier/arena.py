@@ -88,10 +88,9 @@ class Arena:
             return self.device.empty((nbytes,), np.uint8)
         except MemoryError as error:
             fits = self.device.free_bytes
-            advice = f"arena.limit_bytes = {fits} would fit, " if fits else ""
+            advice = f", arena.limit_bytes = {fits} would fit" if fits else ""
             raise MemoryError(
-                f"{nbytes} bytes of frequency memory are not to be had from {self.device}: {advice}"
-                f"arena.limit_bytes = {AUTO!r} finds out what does"
+                f"{nbytes} bytes of frequency memory are not to be had from {self.device}{advice}"
             ) from error
 
     def take(self, shape: tuple[int, ...], dtype: Any) -> Array:

@@ -3,7 +3,7 @@
     python -m tinyfft.report runs/one runs/two        # a table here, and comparison.html
 
     run = report.read("runs/one")
-    run_folder.write_text(run.path / report.NAME, report.run_page(run, findings))
+    files.write_text(run.path / report.NAME, report.run_page(run, findings))
 
 run.py reads a folder, findings.py asks the network, charts.py and pictures.py draw, run_page.py and comparison.py
 write. Charts need matplotlib, the extra `report`; nothing here imports it before it draws.

@@ -7,7 +7,7 @@ from typing import Any
 
 from tinyfft import report
 from tinyfft.checkpoint import CheckpointError
-from tinyfft.run_folder import write_text
+from tinyfft.files import write_text
 
 PROGRAM = "python -m tinyfft.report"
 

@@ -69,7 +69,7 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]], class_: str 
     for first, *rest in rows:
         cells = (cell if isinstance(cell, Cell) else tag("td", cell) for cell in rest)
         lines.append(tag("tr", join([tag("th", first, scope="row"), *cells])))
-    return tag("div", tag("table", join(lines, "\n"), class_=class_), class_="wide")
+    return tag("div", tag("table", join(lines, "\n"), **({"class_": class_} if class_ else {})), class_="wide")
 
 
 def section(title: str, *parts: object) -> Html:

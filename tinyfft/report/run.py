@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from tinyfft import checkpoint
 from tinyfft.run_folder import LATEST, best_epoch, chosen_by
+from tinyfft.tables import dotted
 
 CHOSEN_ON = {"validation": "the validation pictures", "test": "the test pictures themselves"}
 """Where the best epoch comes from, by `Run.chosen_by`."""
@@ -41,7 +42,7 @@ class Run(NamedTuple):
     def settings(self) -> dict[str, Any]:
         """The values of the configuration by dotted key. Raises ReportError if it is no TOML."""
         try:
-            return dict(_flat(tomllib.loads(self.config), ""))
+            return dotted(tomllib.loads(self.config))
         except tomllib.TOMLDecodeError as error:
             raise ReportError(f"{self.path}: the configuration is not TOML: {error}") from error
 
@@ -82,11 +83,3 @@ def read(folder: str | os.PathLike[str]) -> Run:
         json.loads(metadata["machine"]),
         json.loads(metadata.get("commands", "[]")),
     )
-
-
-def _flat(table: dict[str, Any], prefix: str) -> Any:
-    for name, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value

@@ -1,0 +1,43 @@
+"""Files that are either the old ones or the new ones, never half of one.
+
+with replacing(path) as temporary:
+    temporary.write_bytes(...)
+write_text(path, text)
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A hidden name in the same folder, to be written; it takes the name `path` when the block ends without an error.
+
+    Raises OSError, naming `path` (one from a full disk names none); then the old file is still there.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Replace a file by this text in UTF-8."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], values: Any) -> None:
+    """Replace a file by these values, indented. Raises ValueError for numbers that JSON lacks."""
+    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
