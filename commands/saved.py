@@ -16,14 +16,21 @@ class Saved(NamedTuple):
     path: Path
     config: Config
     data: dict[str, Any]  # name, directory, classes, shape, ...: as commands/train.py describes them
-    mean: np.ndarray
-    std: np.ndarray
+    arrays: dict[str, np.ndarray]
     commands: list[str]  # that started the run and went on with it
 
     @property
     def directory(self) -> str | None:
         """Where the pictures were."""
         return self.data["directory"]
+
+    @property
+    def mean(self) -> np.ndarray:
+        return self.arrays["data.mean"]
+
+    @property
+    def std(self) -> np.ndarray:
+        return self.arrays["data.std"]
 
     @property
     def classes(self) -> list[str]:
@@ -45,8 +52,7 @@ class Saved(NamedTuple):
             Path(path),
             _config(path, metadata),
             json.loads(metadata["data"]),
-            arrays["data.mean"],
-            arrays["data.std"],
+            arrays,
             json.loads(metadata.get("commands", "[]")),
         )
 

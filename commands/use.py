@@ -83,7 +83,7 @@ def _load(file: str, options: argparse.Namespace) -> tuple[Saved, Device, nn.Seq
     device = build.use_device(options.device)
     build.prepare(saved.config, device)
     network = build.make_network(saved.config, tuple(saved.shape), len(saved.classes))
-    checkpoint.load(file, network)
+    checkpoint.put(saved.arrays, network, file)
     return saved, device, network
 
 

@@ -7,6 +7,17 @@ load_state_dict(network, model.state_dict())
 """
 
 from tinyfft.checkpoint.exchange import load_state_dict, state_dict
-from tinyfft.checkpoint.files import NETWORK, OPTIMIZER, CheckpointError, copy, load, read, save
+from tinyfft.checkpoint.files import NETWORK, OPTIMIZER, CheckpointError, copy, load, put, read, save
 
-__all__ = ["NETWORK", "OPTIMIZER", "CheckpointError", "copy", "load", "load_state_dict", "read", "save", "state_dict"]
+__all__ = [
+    "NETWORK",
+    "OPTIMIZER",
+    "CheckpointError",
+    "copy",
+    "load",
+    "load_state_dict",
+    "put",
+    "read",
+    "save",
+    "state_dict",
+]

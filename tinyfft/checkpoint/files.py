@@ -72,10 +72,15 @@ def load(path: str | os.PathLike[str], network: Module) -> dict[str, str]:
     Raises CheckpointError, and changes nothing, if names, shapes or dtypes are not the network's.
     """
     arrays, metadata = read(path)
-    inside = {name.removeprefix(NETWORK): array for name, array in arrays.items() if name.startswith(NETWORK)}
-    copy(inside or arrays, network.state(), network.device, str(path))
-    network.weights_changed()
+    put(arrays, network, str(path))
     return metadata
+
+
+def put(arrays: Mapping[str, np.ndarray], network: Module, source: str) -> None:
+    """What `load` does with arrays that were read already."""
+    inside = {name.removeprefix(NETWORK): array for name, array in arrays.items() if name.startswith(NETWORK)}
+    copy(inside or arrays, network.state(), network.device, source)
+    network.weights_changed()
 
 
 def copy(arrays: Mapping[str, np.ndarray], targets: Mapping[str, Array], device: Device, source: str) -> None:
