@@ -11,7 +11,7 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 EXAMPLES = """examples:
   python train.py --config cifar                       CIFAR-10, downloaded at the first start
   python train.py --config folder --data my-pictures   my-pictures/CLASS/**/*.jpg, of any size
-  python train.py --config cifar --epochs 2 --set optimizer.learning_rate=0.05 model.channels=[16,32,64]
+  python train.py --config cifar --epochs 2 --set optimizer.learning_rate=0.05 data.crop=2
   python train.py --resume runs/cifar-20260101-120000  goes on where that run was stopped; without a name the latest
   python train.py --evaluate runs/cifar-20260101-120000/best.safetensors
   python train.py --predict best.safetensors cat.jpg   the classes, each with its probability

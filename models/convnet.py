@@ -13,6 +13,7 @@ def convnet(
     kernel_sizes: Sequence[int] = (5, 5, 5),
     pool_after: Sequence[int] = (1, 2, 3),
     residual_after: Sequence[int] = (),
+    global_pool: bool = False,
     dropout: float = 0.0,
     dtype: str = "float32",
     **convolution: Any,
@@ -24,6 +25,7 @@ def convnet(
     pool_after    which of them, counted from 1, are followed by 2 x 2 max-pooling
     residual_after  which of them, behind the pooling, are followed by two more of as many maps and that kernel size,
                   to whose output their input is added
+    global_pool   whether the linear layer sees of each map the largest number alone, and not the whole map
     dropout       share of the numbers before the linear layer that training sets to zero
     convolution   further arguments of each nn.Convolution: algorithm, precision, memory, deterministic
     Raises ValueError if the lists do not fit each other, or the poolings leave nothing of a picture.
@@ -48,6 +50,9 @@ def convnet(
             network.add(nn.Residual())
             for _ in range(2):
                 add_convolution(network[-1], F, F, kernel_size)
+    if global_pool:
+        network.add(nn.MaxPool((H, W)))
+        H, W = 1, 1
     network.add(nn.Flatten())
     if dropout:
         network.add(nn.Dropout(dropout))

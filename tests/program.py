@@ -8,7 +8,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TINY = ["--set", "model.channels=[2,2,2]", "batch_size=4", "epochs=1", "data.crop=1"]
+
+
+def network_of(*channels):
+    """The keys for a convnet of 5 x 5 convolutions with so many maps, pooling after each of them."""
+    layers = range(1, len(channels) + 1)
+    lists = {"channels": channels, "kernel_sizes": [5 for _ in layers], "pool_after": layers}
+    return [f"model.{name}={[*values]}" for name, values in lists.items()] + ["model.global_pool=false"]
+
+
+TINY = ["--set", *network_of(2, 2, 2), "batch_size=4", "epochs=1", "data.crop=1"]
 LAST_LINE = r"test accuracy (\d\.\d+), loss (\d+\.\d+), after (\d+) epochs in (\d+\.\d+) s"
 
 

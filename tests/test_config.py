@@ -32,8 +32,8 @@ def write(tmp_path, text):
 
 def test_cifar_is_the_network_and_the_training_it_promises():
     config = load_config("cifar")
-    assert dataclasses.astuple(config.model) == ("convnet", (32, 64, 128), (5, 5, 5), (1, 2, 3), (), 0.0)
-    assert (config.epochs, config.batch_size, config.algorithm, config.precision) == (10, 128, "auto", "fp32")
+    assert dataclasses.astuple(config.model) == ("convnet", (32, 64, 64, 128, 128), (5,) * 5, (1, 3, 5), (), True, 0.0)
+    assert (config.epochs, config.batch_size, config.algorithm, config.precision) == (15, 128, "auto", "fp32")
     assert dataclasses.astuple(config.optimizer) == (0.1, 0.9, True, 5e-4)
     assert (config.schedule.kind, config.loss.label_smoothing) == ("one_cycle", 0.1)
     assert dataclasses.astuple(config.data) == ("cifar10", 0, "crop", "refuse", 0.2, 4, True, 0, 1)
@@ -224,5 +224,5 @@ def test_differing_keys_are_those_with_another_value():
     other = parse_config("epochs = 3\nseed = 4\n[model]\nname = 'convnet'\nchannels = [1, 2, 3]\n")
     assert differing_keys(one, one) == []
     names = {"seed", "model.name", "model.channels", "model.kernel_sizes", "model.pool_after"}
-    names |= {"model.residual_after", "model.dropout"}
+    names |= {"model.residual_after", "model.global_pool", "model.dropout"}
     assert set(differing_keys(one, other)) == set(differing_keys(other, one)) == names

@@ -13,12 +13,11 @@ import sys
 import numpy as np
 import datasets, models, tinyfft
 from tinyfft import nn, optim
-from tinyfft.config import load_config
 from tinyfft.trainer import Trainer
 
 device = tinyfft.use_device(sys.argv[1])
 tinyfft.manual_seed(3)
-network = models.build(load_config("cifar", ["deterministic=true", "model.channels=[4, 16, 32]"]), (3, 24, 24), 5)
+network = models.convnet((3, 24, 24), 5, channels=(4, 16, 32), deterministic=True)
 rng = np.random.default_rng(1)
 images, labels = rng.integers(256, size=(96, 3, 24, 24), dtype=np.uint8), rng.integers(5, size=96)
 loader = datasets.Loader(images, labels, 32, device, shuffle=True, crop=2, flip=True)

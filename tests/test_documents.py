@@ -6,9 +6,9 @@ import sys
 
 import pytest
 from documents import PICTURES, commands, examples
-from program import ROOT, environment, run
+from program import ROOT, environment, network_of, run
 
-SHORT = ("--epochs", "1", "--set", "model.channels=[2,2,2]", "batch_size=50")
+SHORT = ("--epochs", "1", "--set", *network_of(2, 2, 2), "batch_size=50")
 OF_TRAIN = commands(r"train\.py")
 
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -20,10 +22,12 @@ def linear(network):
 
 def test_cifar_layers():
     network = models.build(load_config("cifar"), (3, 32, 32), 10)
-    block = ["Convolution", "BatchNormalization", "ReLU", "MaxPool"]
-    assert kinds(network) == [*block * 3, "Flatten", "Linear"]
-    assert convolution_weights(network) == [(32, 3, 5, 5), (64, 32, 5, 5), (128, 64, 5, 5)]
-    assert linear(network) == (10, 128 * 4 * 4)
+    block = ["Convolution", "BatchNormalization", "ReLU"]
+    pooled = [*block, "MaxPool"]
+    assert kinds(network) == [*pooled, *block, *pooled, *block, *pooled, "MaxPool", "Flatten", "Linear"]
+    maps = [3, 32, 64, 64, 128, 128]
+    assert convolution_weights(network) == [(F, C, 5, 5) for C, F in itertools.pairwise(maps)]
+    assert linear(network) == (10, 128)
 
 
 def test_paper_layers():
@@ -53,7 +57,7 @@ def test_forward_and_backward_on_any_size(device, rng, name, shape):
 
 def test_configuration_reaches_the_convolutions():
     overrides = ["algorithm=direct", "memory=keep", "deterministic=true"]
-    overrides += ["model.channels=[4, 5, 6]", "model.kernel_sizes=[3, 3, 1]"]
+    overrides += ["model.channels=[4, 5, 6]", "model.kernel_sizes=[3, 3, 1]", "model.pool_after=[1]"]
     network = models.build(load_config("cifar", overrides), (3, 8, 8), 2)
     convolutions = [m for _, m in network.modules() if isinstance(m, nn.Convolution)]
     options = [(c.algorithm, c.memory, c.deterministic, c.precision) for c in convolutions]
@@ -85,6 +89,14 @@ def test_pooling_and_dropout_where_they_are_asked_for():
     assert behind == ["MaxPool", "Convolution", "Convolution", "MaxPool"]
     assert [m.p for m in network if isinstance(m, nn.Dropout)] == [0.25]
     assert network[-1].weight.shape == (7, 5 * 3 * 2)
+
+
+def test_global_pooling_leaves_one_number_of_a_map():
+    network = models.convnet((3, 12, 8), 7, pool_after=(1,), global_pool=True)
+    assert network[-1].weight.shape == (7, 128)
+    pooling = network[-3]
+    maps = np.random.default_rng(1).standard_normal((2, 128, 6, 4), dtype=np.float32)
+    assert np.array_equal(pooling.updateOutput(maps), maps.max(axis=(2, 3), keepdims=True))
 
 
 def test_residual_pairs_stand_behind_the_pooling():

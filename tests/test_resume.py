@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from program import TINY, error_line, metrics, run, start
+from program import TINY, error_line, metrics, network_of, run, start
 
 from tinyfft import checkpoint
 
@@ -80,7 +80,7 @@ def test_a_signal_ends_after_the_minibatch_and_the_run_goes_on(train, pictures, 
 
 def test_a_second_signal_ends_at_once(pictures, tmp_path):
     # one minibatch, and so long a one that the second signal comes inside of it
-    process = begin(tmp_path, pictures, "--set", "model.channels=[400,400,400]", "batch_size=20")
+    process = begin(tmp_path, pictures, "--set", *network_of(400, 400, 400), "batch_size=20")
     with process:
         try:
             while not (tmp_path / "run" / "checkpoint.safetensors").exists():

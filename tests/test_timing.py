@@ -3,13 +3,14 @@ import json
 
 import pytest
 from limits import limited
+from program import network_of
 
 import models
 from tinyfft import timing
 from tinyfft.config import load_config
 from tinyfft.nn import convolution
 
-SMALL = ["model.channels=[2, 3, 4]", "timing.input_shape=[3, 12, 8]", "timing.classes=5", "batch_size=3"]
+SMALL = [*network_of(2, 3, 4), "timing.input_shape=[3, 12, 8]", "timing.classes=5", "batch_size=3"]
 
 
 def measured(*overrides):

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
-from program import LAST_LINE, ROOT, TINY, error_line, metrics
+from program import LAST_LINE, ROOT, TINY, error_line, metrics, network_of
 
 import datasets
 import tinyfft
@@ -104,7 +104,7 @@ def test_fewer_pictures_than_a_minibatch_are_one_minibatch(train, pictures):
 
 
 def test_red_is_told_from_blue(train, pictures, tmp_path):
-    rate = ("--set", "model.channels=[4,4,4]", "optimizer.learning_rate=0.05")
+    rate = ("--set", *network_of(4, 4, 4), "optimizer.learning_rate=0.05")
     process = train("--config", "cifar", "--data", pictures, *TINY, *rate, "--epochs", "10", "--out", "run")
     assert process.returncode == 0, process.stderr
     assert metrics(tmp_path / "run")[-1]["test_accuracy"] == 1.0
@@ -117,7 +117,7 @@ def test_a_loss_that_explodes_is_one_line(train, pictures):
     assert "Traceback" not in process.stderr
 
 
-SMALL_TIMING = ("--set", "model.channels=[2,2,2]", "batch_size=3", "timing.input_shape=[3,8,8]")
+SMALL_TIMING = ("--set", *network_of(2, 2, 2), "batch_size=3", "timing.input_shape=[3,8,8]")
 
 
 def test_timing_needs_no_data_and_writes_json(train, tmp_path):

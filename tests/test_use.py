@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from program import TINY, error_line, metrics, run
+from program import TINY, error_line, metrics, network_of, run
 
 BEST = "run/best.safetensors"
 
@@ -14,7 +14,7 @@ BEST = "run/best.safetensors"
 def trained(pictures, tmp_path_factory):
     """A folder with a run that tells red from blue."""
     folder = tmp_path_factory.mktemp("trained")
-    rate = ("--set", "model.channels=[4,4,4]", "optimizer.learning_rate=0.05", "algorithm=fft", "--epochs", "10")
+    rate = ("--set", *network_of(4, 4, 4), "optimizer.learning_rate=0.05", "algorithm=fft", "--epochs", "10")
     process = run(folder, "--config", "cifar", "--data", pictures, "--device", "cpu", *TINY, *rate, "--out", "run")
     assert process.returncode == 0, process.stderr
     return folder

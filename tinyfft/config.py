@@ -42,6 +42,7 @@ class ConvnetModel:
     kernel_sizes: tuple[int, ...] = key((5, 5, 5), at_least=1)
     pool_after: tuple[int, ...] = key((1, 2, 3), at_least=1)
     residual_after: tuple[int, ...] = key((), at_least=1)
+    global_pool: bool = False
     dropout: float = key(0.0, at_least=0, below=1)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from program import network_of
 
 import models
 from tinyfft.config import load_config
@@ -9,7 +10,7 @@ from tinyfft.timing import Iteration
 
 pytestmark = pytest.mark.torch
 
-SMALL = ["model.channels=[2, 3, 4]", "timing.input_shape=[3, 12, 8]", "timing.classes=5", "batch_size=6"]
+SMALL = [*network_of(2, 3, 4), "timing.input_shape=[3, 12, 8]", "timing.classes=5", "batch_size=6"]
 
 
 def small_iteration(*overrides):
