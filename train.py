@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,7 @@ from commands.options import parse
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code: 0, 1 for a failure on the way, 2 for bad input, 130 after Ctrl-C."""
+    warnings.filterwarnings("ignore", module="PIL")  # of odd metadata, in pictures that it reads all the same
     try:
         return _run(parse(arguments))
     except UsageError as error:

@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 
 from datasets.dataset import DataError
-from datasets.folder import PARTS, list_folder
+from datasets.listing import PARTS, list_folder
 from datasets.sample import ARCHIVE
 
 

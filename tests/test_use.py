@@ -60,6 +60,14 @@ def test_predictions_are_classes_with_probabilities(trained, pictures):
         assert sum(shares) == pytest.approx(1, abs=0.002)
 
 
+def test_odd_metadata_are_passed_over(trained):
+    cut_off = b"Exif\0\0MM\0*\0\0\0\x08\0\x05\x01\x12\0\x03"  # five tags are announced, and not one is there
+    Image.new("RGB", (8, 8), (250, 0, 0)).save(trained / "odd.jpg", exif=cut_off)
+    process = run(trained, "--predict", BEST, "odd.jpg", "--device", "cpu")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert process.stdout.startswith("odd.jpg: red ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,5 +1,6 @@
-"""The page in a real browser, where there is one."""
+"""The page in a real browser, where there is one; with TINYFFT_REQUIRE_BROWSER a machine without one fails."""
 
+import os
 import shutil
 import subprocess
 
@@ -18,7 +19,8 @@ SIZE = (1200, 2000)
 def browser():
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
-        pytest.skip(f"there is no browser here: none of {', '.join(NAMES)}")
+        leave = pytest.fail if "TINYFFT_REQUIRE_BROWSER" in os.environ else pytest.skip
+        leave(f"there is no browser here: none of {', '.join(NAMES)}")
     return found
 
 
