@@ -3,6 +3,7 @@
    Each thread of a block is a coroutine with a stack of its own. It runs until its next __syncthreads(), where the next
    thread has its turn: so a value that is read before the barrier it should wait for was not written yet, every time.
    Shared memory begins as NaN. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>

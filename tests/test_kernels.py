@@ -7,6 +7,7 @@ from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import specialise
 from tinyfft.fourier.plan import Plan
 from tinyfft.kernel_source import kernel_directory, kernel_source
+from tinyfft.spatial import normalization_kernels
 from tinyfft.spatial.max_pool import Specialisation
 
 STEMS = sorted(path.stem for path in kernel_directory().glob("*.cu"))
@@ -38,6 +39,9 @@ def sources(stem):
     if stem == "max_pool":
         yield Specialisation(Axis(32, 2, 2), Axis(32, 2, 2), 4).source()
         yield Specialisation(Axis(9, 3, 2, 1, 1), Axis(8, 4, 1), 8, wide=True).source()
+        return
+    if stem == "normalization":
+        yield from map(normalization_kernels.source, (4, 8))
         return
     if stem not in ("spectrum", "signal"):
         yield kernel_source(stem)

@@ -1,0 +1,103 @@
+"""normalization.cu, built for the host, through BatchNormalization as a GPU runs it: against its definition."""
+
+import host_gpu
+import normalizations
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from measure import error
+
+from tinyfft import backend, nn
+from tinyfft.spatial import normalization_kernels
+
+pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """A device of the GPU's kind, its kernels being the host's, with fewer threads."""
+    monkeypatch.setattr(normalization_kernels, "THREADS", 16)
+    monkeypatch.setattr(normalization_kernels, "launch", on_host)
+    monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
+    monkeypatch.setattr(backend, "_current", backend.Device("cuda", 7))
+    return backend.current_device()
+
+
+def on_host(itemsize, name, blocks, arguments, shared_bytes, device):
+    assert device == backend.Device("cuda", 7)
+    source, threads = normalization_kernels.source(itemsize), normalization_kernels.THREADS
+    host_gpu.launch(source, name, blocks, threads, arguments, shared_bytes)
+
+
+@normalizations.shapes
+@normalizations.modes
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_definition(gpu, rng, shape, train, dtype):
+    normalizations.check(gpu, rng, shape, train, dtype)
+
+
+@settings(deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    S=st.integers(2, 9), C=st.integers(1, 4), pixels=st.integers(1, 40), train=st.booleans(), blocks=st.integers(1, 9)
+)
+def test_random_sizes(gpu, monkeypatch, S, C, pixels, train, blocks):
+    """Planes that are smaller and larger than a block, samples in parts that are not alike."""
+    monkeypatch.setattr(normalization_kernels, "BLOCKS", blocks)
+    normalizations.check(gpu, np.random.default_rng(5), (S, C, pixels, 1), train, "float64")
+
+
+def test_more_maps_than_threads(gpu, rng):
+    normalizations.check(gpu, rng, (3, 37, 2, 2), True, "float64")
+
+
+def test_the_same_bits_as_often_as_one_likes(gpu, rng):
+    x, dy = rng.standard_normal((2, 7, 3, 5, 5)).astype(np.float32)
+    layers = [nn.BatchNormalization(3) for _ in range(2)]
+    for layer in layers:
+        layer.forward(x)
+        layer.backward(x, dy)
+    for name in ("output", "gradInput", "gradWeight", "gradBias", "running_mean", "running_var"):
+        assert np.array_equal(*(getattr(layer, name) for layer in layers))
+
+
+def test_without_parameters(gpu, rng):
+    x, dy = rng.standard_normal((2, 5, 3, 4, 4))
+    plain, unit = nn.BatchNormalization(3, affine=False, dtype="float64"), nn.BatchNormalization(3, dtype="float64")
+    assert np.array_equal(plain.forward(x), unit.forward(x))
+    assert np.array_equal(plain.backward(x, dy), unit.backward(x, dy))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_float32_keeps_the_variance_far_from_zero(gpu, rng, offset):
+    """Even if the first value, from which the kernel counts, is far from all others."""
+    x = (offset + 0.01 * rng.standard_normal((9, 2, 13, 7))).astype(np.float32)
+    x[0, :, 0, 0] += 100
+    layer = nn.BatchNormalization(2, momentum=1.0)
+    layer.forward(x)
+    per_map = np.moveaxis(x.astype(np.float64), 1, 0).reshape(2, -1)
+    assert error(layer.running_var, per_map.var(axis=1, ddof=1)) <= 1e-6
+    assert error(layer.running_mean, per_map.mean(axis=1)) <= 1e-6
+
+
+def test_what_is_not_a_number_stays_so(gpu, rng):
+    x = rng.standard_normal((4, 2, 3, 3)).astype(np.float32)
+    x[1, 1, 2, 0] = np.nan
+    layer = nn.BatchNormalization(2)
+    y = layer.forward(x)
+    assert np.isnan(y[:, 1]).all()
+    assert np.isnan(layer.running_mean).tolist() == np.isnan(layer.running_var).tolist() == [False, True]
+    assert np.isfinite(y[:, 0]).all()
+
+
+def test_strided_arrays(gpu, rng):
+    x, dy = rng.standard_normal((2, 4, 3, 4, 10))[..., ::2]
+    layer, peer = nn.BatchNormalization(3, dtype="float64"), nn.BatchNormalization(3, dtype="float64")
+    assert np.array_equal(layer.forward(x), peer.forward(x.copy()))
+    assert np.array_equal(layer.backward(x, dy), peer.backward(x.copy(), dy.copy()))
+
+
+def test_an_empty_minibatch(gpu):
+    layer, x = nn.BatchNormalization(3, dtype="float64"), np.ones((0, 3, 4, 4))
+    layer.evaluate()
+    assert layer.forward(x).shape == layer.backward(x, x).shape == x.shape
