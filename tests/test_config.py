@@ -33,7 +33,7 @@ def write(tmp_path, text):
 def test_cifar_is_the_network_and_the_training_it_promises():
     config = load_config("cifar")
     assert dataclasses.astuple(config.model) == ("convnet", (32, 64, 64, 128, 128), (5,) * 5, (1, 3, 5), (), True, 0.0)
-    assert (config.epochs, config.batch_size, config.algorithm, config.precision) == (15, 128, "auto", "fp32")
+    assert (config.epochs, config.batch_size, config.algorithm, config.precision) == (10, 128, "auto", "fp32")
     assert dataclasses.astuple(config.optimizer) == (0.1, 0.9, True, 5e-4)
     assert (config.schedule.kind, config.loss.label_smoothing) == ("one_cycle", 0.1)
     assert dataclasses.astuple(config.data) == ("cifar10", 0, "crop", "refuse", 0.2, 4, True, 0, 1)
