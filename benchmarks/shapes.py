@@ -50,7 +50,7 @@ CIFAR = {
     "cifar-L2": Layer(128, 32, 64, 16, 5, "same"),
     "cifar-L3": Layer(128, 64, 128, 8, 5, "same"),
 }
-"""The three convolutions of configs/cifar.toml, measured by `benchmarks.methods`."""
+"""Three of the five convolutions of configs/cifar.toml, measured by `benchmarks.methods`."""
 
 PAPER = ("net-L1", "net-L2", "net-L3", "net-L4", "net-L5")
 """The paper's five, as they stand in its network here."""
