@@ -117,6 +117,15 @@ def test_a_loss_that_explodes_is_one_line(train, pictures):
     assert "Traceback" not in process.stderr
 
 
+def test_list_says_what_each_config_is_for(train_here):
+    process = train_here("--list")
+    assert process.returncode == 0
+    listed = dict(line.split(maxsplit=1) for line in process.stdout.splitlines())
+    assert [*listed] == sorted(file.stem for file in (ROOT / "configs").glob("*.toml"))
+    assert listed["cifar"] == "A small network for 32 x 32 pictures"
+    assert not any(":" in about or "#" in about for about in listed.values())
+
+
 SMALL_TIMING = ("--set", *network_of(2, 2, 2), "batch_size=3", "timing.input_shape=[3,8,8]")
 
 

@@ -14,7 +14,7 @@ OTHER = CONFIG.replace("[2, 3]", "[4, 3]").replace("epochs = 3", "epochs = 5\nse
 
 
 def two():
-    return [run(history(0.5, 0.75, 0.625)), run(history(0.25, validation=(0.375,)), OTHER, "runs/two")]
+    return [run(history(0.5, 0.75, 0.625)), run(history(0.25, validation=(0.375,)), OTHER, "runs/two", "other")]
 
 
 def test_exactly_the_differing_keys_are_named():
@@ -30,9 +30,19 @@ def test_the_table_on_the_terminal():
     lines = [line.split("  ") for line in report.comparison_table(two()).splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert cells == [
-        ["run", "epochs", "best accuracy", "of epoch", "chosen on", "last test accuracy", "last test loss", "seconds"],
-        ["runs/one", "3", "0.7500", "2", "the test pictures themselves", "0.6250", "0.5000", "3.8"],
-        ["runs/two", "1", "0.3750", "1", "the validation pictures", "0.2500", "1.5000", "1.2"],
+        [
+            "run",
+            "data",
+            "epochs",
+            "best accuracy",
+            "of epoch",
+            "chosen on",
+            "last test accuracy",
+            "last test loss",
+            "seconds",
+        ],
+        ["runs/one", "mine", "3", "0.7500", "2", "the test pictures themselves", "0.6250", "0.5000", "3.8"],
+        ["runs/two", "other", "1", "0.3750", "1", "the validation pictures", "0.2500", "1.5000", "1.2"],
         [],
         ["key", "runs/one", "runs/two"],
         ["epochs", "3", "5"],
@@ -46,6 +56,7 @@ def test_the_page_says_the_same():
     page = Page(text)
     assert page.sections == ["results", "curves", "differences"]
     assert page.rows["results"][1][1:] == [
+        "mine",
         "3",
         "0.7500",
         "2",
@@ -69,7 +80,7 @@ def test_names_from_outside_are_only_text():
 
 def test_one_run_and_runs_without_an_epoch():
     empty = run([], path="runs/empty")
-    assert report.comparison_table([empty]).splitlines()[1].split() == ["runs/empty", "0", *"-----", "0.0"]
+    assert report.comparison_table([empty]).splitlines()[1].split() == ["runs/empty", "mine", "0", *"-----", "0.0"]
     page = Page(report.comparison_page([empty]))
     assert "Their configurations are the same." not in page.texts["differences"]
     assert "One run alone." in page.texts["differences"]

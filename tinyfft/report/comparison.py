@@ -8,7 +8,17 @@ from tinyfft.report.html import Html, figure, join, page, section, table, tag, t
 from tinyfft.report.run import CHOSEN_ON, Run
 from tinyfft.tables import value_text
 
-HEAD = ("run", "epochs", "best accuracy", "of epoch", "chosen on", "last test accuracy", "last test loss", "seconds")
+HEAD = (
+    "run",
+    "data",
+    "epochs",
+    "best accuracy",
+    "of epoch",
+    "chosen on",
+    "last test accuracy",
+    "last test loss",
+    "seconds",
+)
 CURVES = (("test_accuracy", "test accuracy"), ("test_loss", "test loss"), ("train_loss", "training loss"))
 
 
@@ -52,7 +62,7 @@ def _row(run: Run) -> tuple[str, ...]:
         accuracy = run.history[run.best - 1][f"{run.chosen_by}_accuracy"]
         best = (f"{accuracy:.4f}", str(run.best), CHOSEN_ON[run.chosen_by])
     ends = (f"{last[key]:.4f}" if key in last else "-" for key in ("test_accuracy", "test_loss"))
-    return (run.name, str(len(run.history)), *best, *ends, f"{run.seconds:.1f}")
+    return (run.name, run.data.get("name", "-"), str(len(run.history)), *best, *ends, f"{run.seconds:.1f}")
 
 
 def _curves(runs: Sequence[Run]) -> list[Html]:
