@@ -20,14 +20,7 @@ OPTIONS = ("--config", "cifar", "--device", "cpu", *TINY, "epochs=2", "algorithm
 def run(pictures, tmp_path_factory):
     """(folder, page) of a run of two epochs."""
     folder = tmp_path_factory.mktemp("reported")
-    options = {
-        "cwd": folder,
-        "env": environment(folder, report=True),
-        "capture_output": True,
-        "text": True,
-        "timeout": 120,
-    }
-    process = subprocess.run(command((*OPTIONS, "--data", pictures, "--out", "run")), **options)
+    process = program.run(folder, *OPTIONS, "--data", pictures, "--out", "run", report=True)
     assert process.returncode == 0, process.stderr
     assert process.stderr == ""
     return folder / "run", (folder / "run" / "report.html").read_text(encoding="utf-8")

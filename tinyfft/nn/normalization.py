@@ -113,7 +113,8 @@ class BatchNormalization(Module):
     def _by_map(self, array: Array) -> Array:
         """The array as (S, C, H W), or (S, C, 1), in C order."""
         S, C = array.shape[:2]
-        return self.xp.ascontiguousarray(array).reshape(S, C, array.size // (S * C) if array.size else 0)
+        array = array if array.flags.c_contiguous else array.copy(order="C")
+        return array.reshape(S, C, array.size // (S * C) if array.size else 0)
 
     def _statistics(self) -> tuple[Array, Array]:
         """(mean, inverse_std) (C,) of the last forward."""
