@@ -43,7 +43,7 @@ def outputs(network: Module, input: Array, mirror: bool = False) -> Array:
     if not mirror:
         return found
     found = found.copy()
-    found += network.forward(network.xp.ascontiguousarray(input[..., ::-1]))
+    found += network.forward(network.device.xp.ascontiguousarray(input[..., ::-1]))
     found /= 2
     return found
 

@@ -31,6 +31,7 @@ def test_both_sides_train_alike(pictures):
     from benchmarks import training
 
     settings = ["batch_size=8", "epochs=2", *network_of(2, 3, 4), "data.crop=1", "optimizer.learning_rate=0.02"]
+    settings += ["evaluation.mirror=true"]
     config = load_config("cifar", settings)
     ours, peer = (list(training.measure(side, config, pictures, current_device())) for side in training.SIDES)
     assert [metrics["epoch"] for metrics in ours] == [metrics["epoch"] for metrics in peer] == [1, 2]
