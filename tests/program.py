@@ -14,6 +14,7 @@ def network_of(*channels):
     """The keys for a convnet of 5 x 5 convolutions with so many maps, pooling after each of them."""
     layers = range(1, len(channels) + 1)
     lists = {"channels": channels, "kernel_sizes": [5 for _ in layers], "pool_after": layers}
+    lists |= {"residual_after": ()}
     return [f"model.{name}={[*values]}" for name, values in lists.items()] + ["model.global_pool=false"]
 
 

@@ -8,7 +8,7 @@ import pytest
 from documents import PICTURES, commands, examples
 from program import ROOT, environment, network_of, run
 
-SHORT = ("--epochs", "1", "--set", *network_of(2, 2, 2), "batch_size=50")
+SHORT = ("--epochs", "1", "--set", *network_of(2, 2, 2), "batch_size=50", "precision=fp32")
 OF_TRAIN = commands(r"train\.py")
 
 

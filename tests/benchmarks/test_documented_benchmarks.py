@@ -17,7 +17,7 @@ GPU_ALONE = ("transforms",)
 SMALL = {  # what makes a command short, where its own options can
     "iteration": ("--batch-size", "2", "--set", "timing.input_shape=[3,8,8]"),
     "picture_memory": ("--pictures", "80", "160", "--side", "16"),
-    "training": ("--set", "epochs=1", *network_of(2, 2, 2), "batch_size=4"),
+    "training": ("--set", "epochs=1", *network_of(2, 2, 2), "batch_size=4", "precision=fp32"),
 }
 
 
