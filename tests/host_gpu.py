@@ -12,11 +12,26 @@ from pathlib import Path
 
 import numpy as np
 
+from tinyfft import backend, gpu
 from tinyfft.fourier.kernel import grid
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
 HEADER = Path(__file__).with_name("host_gpu.h")
 OPTIONS = ("-std=c++17", "-O0", "-fPIC", "-w")
+
+
+def stands_in(monkeypatch):
+    """A device of the GPU's kind, its kernels being the host's; new modules live there."""
+    device = backend.Device("cuda", 7)
+
+    def on_host(source, name, blocks, threads, arguments, asked, shared_bytes=0):
+        assert asked == device
+        launch(source.text(), name, blocks, threads, arguments, shared_bytes)
+
+    monkeypatch.setattr(gpu, "launch", on_host)
+    monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
+    monkeypatch.setattr(backend, "_current", device)
+    return device
 
 
 def run(kernel, layout, *arguments, edit=None):

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinyfft import backend, nn
+from tinyfft import gpu as kernels
 from tinyfft.fourier.axis import Axis
 from tinyfft.spatial import max_pool
 
@@ -17,16 +18,7 @@ WINDOWS = (Axis(4, 2, 2), Axis(6, 2, 2))
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """A device of the GPU's kind, its kernels being the host's."""
-    monkeypatch.setattr(max_pool, "launch", on_host)
-    monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
-    monkeypatch.setattr(backend, "_current", backend.Device("cuda", 7))
-    return backend.current_device()
-
-
-def on_host(kernel, name, blocks, arguments, device):
-    assert device == backend.Device("cuda", 7)
-    host_gpu.launch(kernel.source(), name, (blocks, 1), max_pool.THREADS, arguments)
+    return host_gpu.stands_in(monkeypatch)
 
 
 def check(device, x, rng, *sizes):
@@ -61,12 +53,12 @@ def test_many_blocks(gpu, rng):
 
 def test_indices_of_64_bits(gpu, rng, monkeypatch):
     """As arrays of 2^31 values need them, but on small ones."""
-    launched = []
+    launched, launch = [], kernels.launch
     monkeypatch.setattr(max_pool, "LARGEST_INT", 100)
-    monkeypatch.setattr(max_pool, "launch", lambda kernel, *rest: (launched.append(kernel), on_host(kernel, *rest)))
+    monkeypatch.setattr(kernels, "launch", lambda source, *rest: (launched.append(source), launch(source, *rest)))
     check(gpu, pools.drawn(rng, (2, 3, 7, 8), "ties"), rng, 3, 2, 1)
     assert launched
-    assert all("typedef long long integer;" in kernel.source() for kernel in launched)
+    assert all("typedef long long integer;" in source.head for source in launched)
 
 
 def test_infinite_values(gpu):

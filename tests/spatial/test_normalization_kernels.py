@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from measure import error
 
-from tinyfft import backend, nn
+from tinyfft import nn
 from tinyfft.spatial import normalization_kernels
 
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
@@ -16,18 +16,9 @@ pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C
 
 @pytest.fixture
 def gpu(monkeypatch):
-    """A device of the GPU's kind, its kernels being the host's, with fewer threads."""
+    """With fewer threads."""
     monkeypatch.setattr(normalization_kernels, "THREADS", 16)
-    monkeypatch.setattr(normalization_kernels, "launch", on_host)
-    monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
-    monkeypatch.setattr(backend, "_current", backend.Device("cuda", 7))
-    return backend.current_device()
-
-
-def on_host(itemsize, name, blocks, arguments, shared_bytes, device):
-    assert device == backend.Device("cuda", 7)
-    source, threads = normalization_kernels.source(itemsize), normalization_kernels.THREADS
-    host_gpu.launch(source, name, blocks, threads, arguments, shared_bytes)
+    return host_gpu.stands_in(monkeypatch)
 
 
 @normalizations.shapes

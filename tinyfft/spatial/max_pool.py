@@ -5,15 +5,14 @@ max_pool_gradient  gradInput (S, C, H, W) from input, output and gradOutput (S, 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import ceil
-from typing import Any
 
 import numpy as np
 
+from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.axis import Axis
-from tinyfft.kernel_source import kernel_source
+from tinyfft.gpu import Source
 
 THREADS = 256
 LARGEST_INT = 2**31 - 1
@@ -28,8 +27,8 @@ class Specialisation:
     itemsize: int
     wide: bool = False
 
-    def source(self) -> str:
-        """The CUDA source: types and sizes, then the kernels."""
+    def source(self) -> Source:
+        """With the types and sizes."""
         sizes = {"THREADS": THREADS}
         for H, axis in (("H", self.rows), ("W", self.columns)):
             own = {"": axis.size, "k": axis.kernel, "s": axis.stride, "p": axis.before, "o": axis.out}
@@ -37,7 +36,7 @@ class Specialisation:
         lines = [f"typedef {'float' if self.itemsize == 4 else 'double'} real;"]
         lines += [f"typedef {'long long' if self.wide else 'int'} integer;"]
         lines += [f"constexpr integer {name} = {value};" for name, value in sizes.items()]
-        return "\n".join([*lines, kernel_source("max_pool")])
+        return Source("max_pool", "\n".join(lines))
 
 
 def run(name: str, windows: tuple[Axis, Axis], device: Device, **arrays: Array) -> None:
@@ -59,19 +58,4 @@ def run(name: str, windows: tuple[Axis, Axis], device: Device, **arrays: Array) 
     wide = max(array.size for array in arrays.values()) + THREADS > LARGEST_INT
     kernel = Specialisation(*windows, written.itemsize, wide)
     blocks = max(1, ceil(written.size / THREADS))  # a grid may not be empty, as a minibatch may be
-    launch(kernel, name, blocks, (*arrays.values(), np.int64(written.size)), device)
-
-
-def launch(kernel: Specialisation, name: str, blocks: int, arguments: tuple, device: Device) -> None:
-    """Launch one of the two kernels with so many blocks."""
-    _function(kernel, name, device)((blocks,), (THREADS,), arguments)
-
-
-@lru_cache(maxsize=1024)
-def _function(kernel: Specialisation, name: str, device: Device) -> Any:
-    return _compiled(kernel, device).get_function(name)
-
-
-@lru_cache(maxsize=1024)
-def _compiled(kernel: Specialisation, device: Device) -> Any:
-    return device.xp.RawModule(code=kernel.source(), options=("-std=c++17",))
+    gpu.launch(kernel.source(), name, (blocks, 1), THREADS, (*arrays.values(), np.int64(written.size)), device)

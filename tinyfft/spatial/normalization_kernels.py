@@ -1,22 +1,22 @@
 """normalization.cu on a GPU: how its kernels divide an array (S, C, pixels), and their launches."""
 
-from functools import lru_cache
 from math import ceil
 from typing import Any
 
 import numpy as np
 
+from tinyfft import gpu
 from tinyfft.backend import Array, Device
-from tinyfft.kernel_source import kernel_source
+from tinyfft.gpu import Source
 
 THREADS = 256
 BLOCKS = 1024  # several for each multiprocessor of the largest GPU
 
 
-def source(itemsize: int) -> str:
-    """The CUDA source for float32 or float64."""
+def source(itemsize: int) -> Source:
+    """For float32 or float64."""
     real = "float" if itemsize == 4 else "double"
-    return f"typedef {real} real;\nconstexpr int THREADS = {THREADS};\n{kernel_source('normalization')}"
+    return Source("normalization", f"typedef {real} real;\nconstexpr int THREADS = {THREADS};")
 
 
 def parts(x: Array) -> int:
@@ -31,23 +31,9 @@ def over_maps(name: str, x: Array, device: Device, *arrays: Array | None) -> Non
     across = min(THREADS, 1 << (pixels - 1).bit_length()) if pixels else 1
     shared_bytes = 8 * THREADS if name in ("moments", "gradient_sums") else 0
     sizes = np.array([S, pixels, across], np.int32)
-    launch(x.itemsize, name, (C, parts(x)), (*arrays, *sizes), shared_bytes, device)
+    gpu.launch(source(x.itemsize), name, (C, parts(x)), THREADS, (*arrays, *sizes), device, shared_bytes)
 
 
 def for_each_map(name: str, x: Array, device: Device, *arguments: Any) -> None:
     """Launch a kernel that has a thread for each map."""
-    launch(x.itemsize, name, (ceil(x.shape[1] / THREADS), 1), arguments, 0, device)
-
-
-def launch(itemsize: int, name: str, blocks: tuple, arguments: tuple, shared_bytes: int, device: Device) -> None:
-    _function(itemsize, name, device)(blocks, (THREADS,), arguments, shared_mem=shared_bytes)
-
-
-@lru_cache(maxsize=1024)
-def _function(itemsize: int, name: str, device: Device) -> Any:
-    return _compiled(itemsize, device).get_function(name)
-
-
-@lru_cache(maxsize=1024)
-def _compiled(itemsize: int, device: Device) -> Any:
-    return device.xp.RawModule(code=source(itemsize), options=("-std=c++17",))
+    gpu.launch(source(x.itemsize), name, (ceil(x.shape[1] / THREADS), 1), THREADS, arguments, device)

@@ -1,0 +1,40 @@
+"""Kernels on a GPU: each source is compiled once, and launched on the current stream."""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from tinyfft.backend import Device
+from tinyfft.kernel_source import kernel_source
+
+
+class Source(NamedTuple):
+    """kernels/`stem`.cu, and before it the lines of types and sizes that it is compiled with."""
+
+    stem: str
+    head: str
+
+    def text(self) -> str:
+        return f"{self.head}\n{kernel_source(self.stem)}"
+
+
+def launch(
+    source: Source,
+    name: str,
+    blocks: tuple[int, ...],
+    threads: int,
+    arguments: tuple,
+    device: Device,
+    shared_bytes: int = 0,
+) -> None:
+    """Launch kernel `name` of the source. Arguments are arrays of the device, None for a null pointer, NumPy numbers."""
+    _function(source, name, device)(blocks, (threads,), arguments, shared_mem=shared_bytes)
+
+
+@lru_cache(maxsize=1024)
+def _function(source: Source, name: str, device: Device) -> Any:
+    return _compiled(source, device).get_function(name)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: Source, device: Device) -> Any:
+    return device.xp.RawModule(code=source.text(), options=("-std=c++17",))
