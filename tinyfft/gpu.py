@@ -26,7 +26,7 @@ def launch(
     device: Device,
     shared_bytes: int = 0,
 ) -> None:
-    """Launch kernel `name` of the source. Arguments are arrays of the device, None for a null pointer, NumPy numbers."""
+    """Launch kernel `name`. Arguments are arrays of the device, None for a null pointer, NumPy numbers."""
     _function(source, name, device)(blocks, (threads,), arguments, shared_mem=shared_bytes)
 
 
