@@ -24,6 +24,7 @@ from commands import build
 from tinyfft import progress
 from tinyfft.backend import Array, Device
 from tinyfft.config import Config, load_config
+from tinyfft.step import Step
 from tinyfft.timing import Iteration
 
 SIDES = ("tinyfft", "PyTorch")
@@ -68,7 +69,7 @@ class TorchNetwork:
     def learning_rate(self, rate: float) -> None:
         self.optimizer.param_groups[0]["lr"] = rate
 
-    def step(self) -> None:
+    def step(self, loss: Array) -> None:
         self.optimizer.step()
 
 
@@ -102,7 +103,8 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Any:
     trainer = build.make_trainer(config, network, len(train_loader), progress.for_terminal())
     if side == "PyTorch":
         settings = torch_iteration.sgd_settings(trainer.optimizer)
-        trainer.network = trainer.optimizer = _torch_network(network, settings, config, shape, classes)
+        trainer.network = trainer.optimizer = peer = _torch_network(network, settings, config, shape, classes)
+        trainer.steps = Step(peer, trainer.criterion, peer, record=False)
     return trainer.fit(train_loader, evaluations, config.epochs, data.name)
 
 

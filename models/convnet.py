@@ -16,6 +16,7 @@ def convnet(
     global_pool: bool = False,
     dropout: float = 0.0,
     dtype: str = "float32",
+    precision: str = "fp32",
     **convolution: Any,
 ) -> nn.Sequential:
     """The network for pictures of shape (C, H, W).
@@ -27,13 +28,13 @@ def convnet(
                   to whose output their input is added
     global_pool   whether the linear layer sees of each map the largest number alone, and not the whole map
     dropout       share of the numbers before the linear layer that training sets to zero
-    convolution   further arguments of each nn.Convolution: algorithm, precision, memory, deterministic
+    convolution   further arguments of each nn.Convolution: algorithm, memory, deterministic
     Raises ValueError if the lists do not fit each other, or the poolings leave nothing of a picture.
     """
     _check(input_shape, channels, kernel_sizes, {"pool_after": pool_after, "residual_after": residual_after})
     C, H, W = input_shape
     # no bias: the normalisation has one, and takes away any other
-    options = {"padding": "same", "bias": False, "dtype": dtype, **convolution}
+    options = {"padding": "same", "bias": False, "dtype": dtype, "precision": precision, **convolution}
 
     def add_convolution(chain: nn.Sequential, C: int, F: int, kernel_size: int) -> None:
         chain.add(nn.Convolution(C, F, kernel_size, **options))
@@ -56,7 +57,7 @@ def convnet(
     network.add(nn.Flatten())
     if dropout:
         network.add(nn.Dropout(dropout))
-    return network.add(nn.Linear(C * H * W, classes, dtype=dtype))
+    return network.add(nn.Linear(C * H * W, classes, dtype=dtype, precision=precision))
 
 
 def _check(

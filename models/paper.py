@@ -15,20 +15,23 @@ def paper(
     input_shape: tuple[int, int, int],
     classes: int,
     dtype: str = "float32",
+    precision: str = "fp32",
     **convolution: Any,
 ) -> nn.Sequential:
     """The network for pictures of shape (C, H, W). Raises ValueError if one is smaller than 4 x 4.
 
-    convolution  further arguments of each nn.Convolution: algorithm, precision, memory, deterministic
+    convolution  further arguments of each nn.Convolution: algorithm, memory, deterministic
     """
     C, H, W = input_shape
     if H < 4 or W < 4:
         raise ValueError(f"paper: pictures have {H} x {W} pixels, expected at least 4 x 4")
     network = nn.Sequential()
     for F, kernel_size, pooled in LAYERS:
-        network.add(nn.Convolution(C, F, kernel_size, padding="same", dtype=dtype, **convolution)).add(nn.ReLU())
+        network.add(
+            nn.Convolution(C, F, kernel_size, padding="same", dtype=dtype, precision=precision, **convolution)
+        ).add(nn.ReLU())
         C = F
         if pooled:
             network.add(nn.MaxPool(2))
             H, W = H // 2, W // 2
-    return network.add(nn.Flatten()).add(nn.Linear(C * H * W, classes, dtype=dtype))
+    return network.add(nn.Flatten()).add(nn.Linear(C * H * W, classes, dtype=dtype, precision=precision))

@@ -39,6 +39,11 @@ inline unsigned short to_bf16(float x) { /* to the nearest, ties to even; NaN st
     memcpy(&bits, &x, sizeof(bits));
     return x != x ? 0x7FFF : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
 }
+inline double atomicAdd(double* target, double value) { /* one thread runs at a time */
+    const double before = *target;
+    *target += value;
+    return before;
+}
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace host {

@@ -11,8 +11,10 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from bfloat16 import from_bfloat16, to_bfloat16
 
 from tinyfft import backend, gpu
+from tinyfft.dense import cublas
 from tinyfft.fourier.kernel import grid
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
@@ -29,9 +31,20 @@ def stands_in(monkeypatch):
         launch(source.text(), name, blocks, threads, arguments, shared_bytes)
 
     monkeypatch.setattr(gpu, "launch", on_host)
+    monkeypatch.setattr(cublas, "gemm", gemm)
     monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
     monkeypatch.setattr(backend, "_current", device)
     return device
+
+
+def gemm(a, b, out, device, *, transpose_a=False, transpose_b=False, scale=1, add=False, tf32=False):
+    """cublas.gemm by NumPy."""
+    assert all(m.flags.c_contiguous for m in (a, b, out))
+    bf16 = out.dtype == np.uint16
+    a, b = (from_bfloat16(m) if bf16 else m for m in (a, b))
+    a, b = (m.swapaxes(-1, -2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
+    product = scale * np.matmul(a, b)
+    out[...] = to_bfloat16(product) if bf16 else product + (out if add else 0)
 
 
 def run(kernel, layout, *arguments, edit=None):

@@ -3,6 +3,7 @@
 import nvrtc
 import pytest
 
+from tinyfft.dense import column_sums, cross_entropy, sgd
 from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import specialise
 from tinyfft.fourier.plan import Plan
@@ -43,6 +44,9 @@ def sources(stem):
     if stem == "normalization":
         yield from (normalization_kernels.source(itemsize).text() for itemsize in (4, 8))
         return
+    if stem in ("column_sums", "cross_entropy", "sgd"):
+        yield from (source.text() for source in dense_sources(stem))
+        return
     if stem not in ("spectrum", "signal"):
         yield kernel_source(stem)
         return
@@ -54,3 +58,12 @@ def sources(stem):
     axis = AxisPlan(Axis(32, 5, 1, 2, 2), 36)
     plan = Plan(4, 3, 2, axis, axis, kind="cuda", precision="bf16")
     yield specialise(stem, plan, "y", (32, 32), 99 << 10, conjugate=False, relu=True).source()
+
+
+def dense_sources(stem):
+    if stem == "column_sums":
+        numbers = (("float32", "float32"), ("complex128", "float64"), ("uint16", "float32"))
+        return [column_sums.source(*of) for of in numbers]
+    if stem == "cross_entropy":
+        return [cross_entropy.source("float", "signed long long"), cross_entropy.source("double", "unsigned char")]
+    return [sgd.source(itemsize, nesterov) for itemsize, nesterov in ((4, True), (8, False))]

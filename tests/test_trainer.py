@@ -133,7 +133,7 @@ def test_a_loss_that_is_not_finite_ends_the_training_before_it_spoils_the_weight
     trainer = linear_trainer(rate=0.25)
     trainer.train_epoch(Batches(device, *pictures, [9]).epoch(1))
     before = to_host(trainer.network[1].weight).copy()
-    trainer.criterion.forward = lambda output, target: bad
+    trainer.criterion.updateOutput = lambda output, target: bad
     for run in (trainer.train_epoch, trainer.evaluate):
         with pytest.raises(DivergedError, match=rf"the loss is {bad} after 1 steps, at learning rate 0.25"):
             run(Batches(device, *pictures, [9]).epoch(1))

@@ -1,9 +1,9 @@
 """Which array module computes, on which device, and where random numbers come from.
 
 A device is the CPU (NumPy) or one GPU (CuPy). Modules take the current device when they are made and keep it;
-`use_device` chooses the one for modules made from then on. Above this file nothing but the engine, tinyfft.fourier
-and tinyfft.spatial, may ask which of the two it is: all other code calls `device.xp`, the array module, whose functions
-have the same names in both.
+`use_device` chooses the one for modules made from then on. Above this file nothing but the engine, tinyfft.fourier,
+tinyfft.spatial and tinyfft.dense, may ask which of the two it is: all other code calls `device.xp`, the array module,
+whose functions have the same names in both.
 """
 
 import ctypes
@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from tinyfft import parallel
 from tinyfft.blockwise import blockwise
 from tinyfft.kernel_source import kernel_source
 
@@ -46,6 +45,11 @@ class Device:
         """Memory to work on at a time: 4 MiB stay in a CPU's caches, 256 MiB keep a GPU busy between two launches."""
         return 1 << 22 if self.kind == "cpu" else 1 << 28
 
+    @property
+    def records(self) -> bool:
+        """Whether work can be recorded and queued again as a whole (gpu.capture)."""
+        return self.kind == "cuda"
+
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An uninitialised array. Every buffer of the package is made here."""
         return self.xp.empty(shape, dtype)
@@ -64,14 +68,6 @@ class Device:
         else:
             work(*arrays)
 
-    def matmul(self, a: Array, b: Array, out: Array) -> Array:
-        """out = a @ b, of matrices."""
-        if self.kind == "cpu":
-            parallel.matmul(a, b, out)
-        else:
-            self.xp.matmul(a, b, out=out)
-        return out
-
     @property
     def free_bytes(self) -> int | None:
         """What a GPU has left, CuPy's unused blocks included; None on the CPU, which promises more than it has."""
@@ -85,6 +81,23 @@ class Device:
         """Give memory back that CuPy holds for later."""
         if self.kind == "cuda":
             _cupy().get_default_memory_pool().free_all_blocks()
+
+    def fetch(self, array: Array) -> Callable[[], np.ndarray]:
+        """Ask for a copy on the host; the call that is returned waits for it, but for nothing that is queued later."""
+        if self.kind == "cpu":
+            values = array.copy()
+            return lambda: values
+        cuda = _cupy().cuda
+        stream, event = cuda.get_current_stream(), cuda.Event(disable_timing=True)
+        memory = cuda.alloc_pinned_memory(array.nbytes)
+        cuda.runtime.memcpyAsync(memory.ptr, array.data.ptr, array.nbytes, cuda.runtime.memcpyDeviceToHost, stream.ptr)
+        event.record(stream)
+
+        def wait() -> np.ndarray:
+            event.synchronize()
+            return np.frombuffer(memory, array.dtype, array.size).reshape(array.shape).copy()
+
+        return wait
 
     def synchronize(self) -> None:
         """Wait until all work queued on this device is done."""
@@ -123,6 +136,7 @@ def use_device(name: str = "auto") -> Device:
         raise ValueError(f"use_device: name is {name!r}, expected 'auto', 'cpu', 'cuda' or 'cuda:N'")
     if device.kind == "cuda":
         _cupy().cuda.Device(device.index).use()
+        _stream(device.index).use()
     _current = device
     return device
 
@@ -206,6 +220,13 @@ def _run_cublas(cupy: ModuleType, index: int) -> None:
         x = cupy.full((64, 64), 0.5, dtype=cupy.float32)
         if not bool((x @ x == 16.0).all()):
             raise RuntimeError("it ran, but its results are wrong")
+
+
+@cache
+def _stream(index: int) -> Any:
+    """What work is queued on: a stream that can be captured, as the default one cannot, and that waits for that one
+    and is waited for by it, so that other libraries' work there is in order with ours."""
+    return _cupy().cuda.Stream()
 
 
 def _gpu_name(index: int) -> str:

@@ -1,5 +1,7 @@
-"""Kernels on a GPU: each source is compiled once, and launched on the current stream."""
+"""Work on a GPU: kernels, compiled once and launched on the current stream, and graphs of them."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -38,3 +40,27 @@ def _function(source: Source, name: str, device: Device) -> Any:
 @lru_cache(maxsize=1024)
 def _compiled(source: Source, device: Device) -> Any:
     return device.xp.RawModule(code=source.text(), options=("-std=c++17",))
+
+
+def capture(work: Callable[[], None], device: Device) -> Callable[[], None]:
+    """Record what `work` queues on the current stream, without running it; the result queues all of it at once.
+
+    All arrays it touches must stay where they are. Those it makes, and lets go of, come from memory that the result
+    keeps for itself. Raises what `work` raises, and RuntimeError if it waits for the device.
+    """
+    cuda = device.xp.cuda
+    stream, pool = cuda.get_current_stream(), cuda.MemoryPool()
+    with cuda.using_allocator(pool.malloc):
+        stream.begin_capture()
+        try:
+            work()
+        except BaseException:
+            with suppress(RuntimeError):  # that the capture was broken off
+                stream.end_capture()
+            raise
+        graph = stream.end_capture()
+
+    def replay(pool: Any = pool) -> None:
+        graph.launch(stream)
+
+    return replay

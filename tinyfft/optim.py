@@ -8,7 +8,8 @@
 Shapes  weights, gradients (n,), the two arrays of getParameters(); written in place, gradients never.
 Dtypes  float32, float64. Raises ValueError when the arrays do not fit each other or a number is out of range, TypeError
         when they are no arrays of the device.
-Source  torch.optim.SGD, the algorithm box of its documentation (dampening 0); compared in the tests
+Source  torch.optim.SGD, the algorithm box of its documentation (dampening 0); compared in the tests. dense/sgd.py
+        computes a step
 """
 
 import math
@@ -16,9 +17,12 @@ from dataclasses import dataclass
 
 from tinyfft import backend
 from tinyfft.backend import Array
+from tinyfft.dense import sgd
 
 
 class SGD:
+    records = True  # step.py
+
     def __init__(
         self,
         weights: Array,
@@ -37,6 +41,7 @@ class SGD:
         if nesterov and not momentum > 0:
             raise ValueError(f"SGD: nesterov is on and momentum is {momentum}, expected more than 0")
         self.weights, self.gradients = weights, gradients
+        self._rate = self.device.empty((1,), "float64")  # where a captured step reads it
         self.learning_rate = learning_rate
         self.momentum, self.weight_decay = float(momentum), float(weight_decay)
         self.nesterov = bool(nesterov)
@@ -55,11 +60,13 @@ class SGD:
         if not 0 <= value < math.inf:
             raise ValueError(f"SGD: learning_rate is {value}, expected 0 or more")
         self._learning_rate = float(value)
+        self._rate.fill(self._learning_rate)
 
-    def step(self) -> None:
-        """One step down the gradients that are there now."""
-        arrays = [array for array in (self.weights, self.gradients, self.velocity) if array is not None]
-        self.device.blockwise(self._update, *arrays)
+    def step(self, loss: Array | None = None) -> None:
+        """One step down the gradients that are there now; with the `loss` whose they are, float64 (1,) on the device,
+        none if that is not a finite number. Nobody waits for it."""
+        arrays = (self.weights, self.gradients, self.velocity, self._rate)
+        sgd.step(*arrays, self.momentum, self.nesterov, self.weight_decay, loss, self.device)
         backend.count_step()
 
     def state(self) -> dict[str, Array]:
@@ -71,22 +78,6 @@ class SGD:
             f"SGD(learning_rate={self.learning_rate:g}, momentum={self.momentum:g}, nesterov={self.nesterov}, "
             f"weight_decay={self.weight_decay:g})"
         )
-
-    def _update(self, weights: Array, g: Array, velocity: Array | None = None) -> None:
-        step = self.device.empty(g.shape, g.dtype)
-        if self.weight_decay:
-            self.xp.multiply(weights, self.weight_decay, out=step)
-            step += g
-            g = step
-        if velocity is not None:
-            velocity *= self.momentum
-            velocity += g
-        if velocity is None or self.nesterov:
-            weights -= self.xp.multiply(g, self.learning_rate, out=step)
-        if velocity is not None:
-            # Nesterov's d is a sum: its two halves are subtracted one by one, which spares a third array.
-            rate = self.learning_rate * (self.momentum if self.nesterov else 1.0)
-            weights -= self.xp.multiply(velocity, rate, out=step)
 
 
 @dataclass(frozen=True)

@@ -5,23 +5,26 @@
         print(metrics["test_accuracy"])
 
 Losses and accuracies are means over the pictures of an epoch; those of training are taken as the epoch goes, with the
-weights of the moment. Accuracies are fractions of 1. All that decides how a training goes on is in `state()`: a trainer
-that has been given it by `restore` goes on from the same minibatch of the same epoch, to the same bits.
+weights of the moment. Accuracies are fractions of 1. A loss is looked at once the device has it, on a GPU while that is
+at the next minibatch; one that is not finite has changed no weight (optim.py). All that decides how a training goes on
+is in `state()`: a trainer that has been given it by `restore` goes on from the same minibatch of the same epoch, to the
+same bits.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
-from tinyfft import backend, checkpoint, evaluation
+from tinyfft import backend, checkpoint
 from tinyfft import progress as progress_module
 from tinyfft.backend import Array
 from tinyfft.checkpoint import NETWORK, OPTIMIZER
 from tinyfft.fourier import arena
 from tinyfft.fourier.arena import LimitError
 from tinyfft.nn.module import Module
+from tinyfft.step import Measured, Step
+from tinyfft.sums import Pending, Sums
 
 Batches = Iterable[tuple[Array, Array]]  # (images (S, C, H, W), labels (S,)), on the network's device
 
@@ -53,18 +56,21 @@ class Trainer:
         progress: Any = None,
         callbacks: Sequence[Callback] = (),
         mirror: bool = False,
+        graph: bool = True,
     ) -> None:
         """
-        criterion   forward(output, labels) -> loss, backward(output, labels) -> its gradient
-        optimizer   step(), on the network's flat weights and gradients, and the attribute learning_rate
+        criterion   updateOutput(output, labels) -> loss, backward(output, labels) -> its gradient
+        optimizer   step(loss), on the network's flat weights and gradients, and the attribute learning_rate
         schedule    learning_rate_at(step), asked before each minibatch
         progress    a progress.Bars or progress.Lines; lines without one
         callbacks   each is called in this order
         mirror      whether evaluations take the mean with the mirrored pictures' outputs (evaluation.py)
+        graph       whether a GPU's steps are launched as one CUDA graph, where they can be (step.py)
         """
         self.network = network
         self.criterion = criterion
         self.optimizer = optimizer
+        self.steps = Step(network, criterion, optimizer, graph)
         self.schedule = schedule
         self.progress = progress or progress_module.Lines()
         self.callbacks = list(callbacks)
@@ -128,6 +134,7 @@ class Trainer:
 
         Raises DivergedError if a weight is not finite: what was saved before is worth more.
         """
+        self._settle(self._sums)
         arrays = self._arrays()
         for name, array in arrays.items():
             if not bool(self.network.device.xp.isfinite(array).all()):
@@ -168,23 +175,32 @@ class Trainer:
         for callback in self.callbacks:
             getattr(callback, event)(self, *arguments)
 
-    def _over(self, batches: Batches, label: str, total: int | None, step: Callable, sums: "Sums") -> dict[str, Any]:
+    def _over(self, batches: Batches, label: str, total: int | None, step: Callable, sums: Sums) -> dict[str, Any]:
         start = time.monotonic() - sums.seconds
         with self.progress.start(label, total, sums.batches):
             for input, target in batches:
-                loss, output = self._attempt(step, input, target)
-                sums.images += len(target)
-                sums.loss += loss * len(target)
-                sums.correct = sums.correct + (output.argmax(axis=1) == target).sum()
-                sums.batches += 1
+                steps = self.step
+                sums.add(Pending(self._attempt(step, input, target), target, steps))
+                self._settle(sums, but=self.steps.ahead if sums.batches > 1 else 0)
                 sums.seconds = time.monotonic() - start
-                self.progress.advance(len(target), loss)
+                self.progress.advance(len(target), sums.last_loss)
                 self._tell("batch_ended")
+            self._settle(sums)
+            sums.seconds = time.monotonic() - start
         if not sums.images:
             raise ValueError(f"{label}: there is no minibatch, expected at least one")
-        return {"loss": sums.loss / sums.images, "accuracy": int(sums.correct) / sums.images, "images": sums.images}
+        return {"loss": sums.loss / sums.images, "accuracy": sums.correct / sums.images, "images": sums.images}
 
-    def _attempt(self, step: Callable, input: Array, target: Array) -> tuple[float, Array]:
+    def _settle(self, sums: Sums, but: int = 0) -> None:
+        """Wait for what was measured, but for the last minibatches. Raises DivergedError if a loss is not finite."""
+        for batch, measured in sums.settle(but):
+            if not math.isfinite(measured.loss):
+                self.step = batch.steps  # as that was none
+                self.criterion.explain_nan(self.steps.output, batch.target)
+                rate = f"at learning rate {self.optimizer.learning_rate:.3g}"
+                raise DivergedError(f"the loss is {measured.loss} after {batch.steps} steps, {rate}: {_ADVICE}")
+
+    def _attempt(self, step: Callable, input: Array, target: Array) -> Callable[[], Measured]:
         """step(input, target); where arena.limit_bytes is "auto", again with a smaller arena while memory runs out.
 
         Random numbers are drawn again alike. Running statistics may have seen the minibatch twice.
@@ -199,47 +215,20 @@ class Trainer:
                 raise first from None  # no arena is small enough to help
             except MemoryError as error:
                 first = first or error
+                self.steps.forget()
                 if (limit := arena.shrink(self.network.device)) is None:
                     raise
                 self.progress.write(f"out of memory: the arena is limited to {limit} bytes from here on")
                 backend.generator().bit_generator.state = random
 
-    def _train_step(self, input: Array, target: Array) -> tuple[float, Array]:
+    def _train_step(self, input: Array, target: Array) -> Callable[[], Measured]:
         self.optimizer.learning_rate = self.schedule.learning_rate_at(self.step)
-        self.network.zeroGradParameters()
-        output = self.network.forward(input)
-        loss = self.criterion.forward(output, target)
-        self._check(loss)
-        self.network.backward(input, self.criterion.backward(output, target))
-        self.optimizer.step()
-        self.network.weights_changed()
+        measured = self.steps.train(input, target)
         self.step += 1
-        return loss, output
+        return measured
 
-    def _evaluate_step(self, input: Array, target: Array) -> tuple[float, Array]:
-        output = evaluation.outputs(self.network, input, self.mirror)
-        loss = self.criterion.forward(output, target)
-        self._check(loss)
-        return loss, output
-
-    def _check(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            rate = f"at learning rate {self.optimizer.learning_rate:.3g}"
-            raise DivergedError(f"the loss is {loss} after {self.step} steps, {rate}: {_ADVICE}")
-
-
-@dataclass
-class Sums:
-    """What a loop over minibatches has seen so far."""
-
-    images: int = 0
-    loss: float = 0.0
-    correct: Any = 0  # a number of the device, so that nobody waits for it
-    batches: int = 0
-    seconds: float = 0.0
-
-    def record(self) -> dict[str, Any]:
-        return asdict(self) | {"correct": int(self.correct)}
+    def _evaluate_step(self, input: Array, target: Array) -> Callable[[], Measured]:
+        return self.steps.evaluate(input, target, self.mirror)
 
 
 _ADVICE = "try a smaller optimizer.learning_rate"

@@ -5,14 +5,13 @@ from types import SimpleNamespace
 import host_gpu
 import numpy as np
 import pytest
-from bfloat16 import from_bfloat16, to_bfloat16
 from limits import least_bytes, limited
 from measure import FP32_BOUND, error
 from reference import convolution, gradients
 from spectra import SHARED, poisoned
 
 from tinyfft import backend, nn
-from tinyfft.fourier import arena, launch, product
+from tinyfft.fourier import arena, launch
 from tinyfft.nn import FFTConvolution, fft_convolution
 
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
@@ -36,12 +35,9 @@ def gpu(monkeypatch):
         lambda special, layout, device: lambda arguments: host_gpu.run(special, layout, *arguments),
     )
     monkeypatch.setattr(arena.Arena, "take", _poisoned_on_device)
-    monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
     monkeypatch.setattr(backend.Device, "empty", _poisoned_on_device)
-    monkeypatch.setattr(product, "_cublas", _by_numpy)
     monkeypatch.setattr(fft_convolution, "current_arena", lambda device: arena.Arena(device))
-    monkeypatch.setattr(backend, "_current", backend.Device("cuda", 7))
-    return backend.current_device()
+    return host_gpu.stands_in(monkeypatch)
 
 
 @pytest.mark.parametrize("count", [1, 4])
@@ -117,10 +113,3 @@ def on_device(rng, shape):
 
 def _poisoned_on_device(owner, shape, dtype):
     return (np.zeros(shape, dtype) if np.dtype(dtype).kind == "u" else poisoned(shape, dtype)).view(OnDevice)
-
-
-def _by_numpy(a, b, out, transpose_a, transpose_b, precision):
-    bf16 = out.dtype == np.uint16
-    a, b = (from_bfloat16(m) if bf16 else m for m in (a, b))
-    a, b = (m.swapaxes(-1, -2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
-    out[...] = to_bfloat16(np.matmul(a, b)) if bf16 else np.matmul(a, b)

@@ -47,7 +47,7 @@ class Arena:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self._block: Array | None = None
+        self.block: Array | None = None
         self._top = 0
         self.capacity = 0
         self.high_water = 0
@@ -70,8 +70,8 @@ class Arena:
         if self._top + nbytes > self.limit:
             raise LimitError(f"arena: {self._top + nbytes} bytes needed, arena.limit_bytes allows {self.limit}")
         if not self._top and not nbytes <= self.capacity <= self.limit:
-            self._block, self.capacity = None, 0  # before the new one is made: never both at once
-            self._block = self._new_block(nbytes)
+            self.block, self.capacity = None, 0  # before the new one is made: never both at once
+            self.block = self._newblock(nbytes)
             self.capacity = nbytes
         if self._top + nbytes > self.capacity:
             left = self.capacity - self._top
@@ -82,7 +82,7 @@ class Arena:
         finally:
             self._top = mark
 
-    def _new_block(self, nbytes: int) -> Array:
+    def _newblock(self, nbytes: int) -> Array:
         self.wanted = nbytes
         try:
             return self.device.empty((nbytes,), np.uint8)
@@ -99,7 +99,7 @@ class Arena:
         end = self._top + aligned(nbytes)
         if end > self.capacity:
             raise MemoryError(f"arena: {nbytes} bytes taken, {self.capacity - self._top} of {self.capacity} are left")
-        array = self._block[self._top : self._top + nbytes].view(dtype).reshape(shape)
+        array = self.block[self._top : self._top + nbytes].view(dtype).reshape(shape)
         self._top = end
         self.high_water = max(self.high_water, end)
         return array
@@ -144,4 +144,4 @@ def shrink(device: Device) -> int | None:
 def release(device: Device) -> None:
     """Give the current arena's memory back, while no frame is open; the next frame takes what it needs."""
     arena = current_arena(device)
-    arena._block, arena.capacity = None, 0
+    arena.block, arena.capacity = None, 0

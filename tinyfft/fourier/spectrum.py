@@ -100,7 +100,8 @@ def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:
 
 
 def window_sums(hat: Array) -> Array:
-    """The sum of the pixels of each window, real (A T, P B): what a spectrum holds as its zero frequency."""
-    if hat.ndim == 3:
-        return hat[0].real  # of the CPU's three planes the first one holds the real parts
-    return (hat[0, 0].astype("uint32") << 16).view("float32")  # bfloat16 is float32's upper half
+    """The sum of the pixels of each window, (A T, P B): what a spectrum holds as its zero frequency.
+
+    Its real part, if it is complex; bits of bfloat16, if it is made for such products.
+    """
+    return hat[0, 0] if hat.ndim == 4 else hat[0]  # of the CPU's three planes the first one holds the real parts

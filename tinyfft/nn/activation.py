@@ -15,6 +15,7 @@ from tinyfft.nn.module import Module
 
 
 class ReLU(Module):
+    records = True
     in_place = True
 
     def updateOutput(self, input: Array) -> Array:

@@ -14,14 +14,14 @@ Shapes  MSECriterion: input and target of one shape. The others: input (S, K), t
 Dtypes  input float32, float64 (losses are summed in float64); class indices of any integer dtype, else as the input.
         Raises ValueError when shapes, dtypes, classes or label_smoothing do not fit, TypeError when the target is no
         array of the device.
-Source  semantics as torch.nn.CrossEntropyLoss, NLLLoss and MSELoss, compared in the tests
+Source  semantics as torch.nn.CrossEntropyLoss, NLLLoss and MSELoss, compared in the tests; dense/cross_entropy.py
 """
 
 import math
 
 from tinyfft import backend
 from tinyfft.backend import Array
-from tinyfft.nn.activation import LogSoftMax
+from tinyfft.dense.cross_entropy import cross_entropy, cross_entropy_gradient
 from tinyfft.nn.module import Module
 
 
@@ -37,7 +37,7 @@ class Criterion:
         """The loss."""
         self.output = float(self.updateOutput(input, target))
         if math.isnan(self.output):
-            self._explain_nan(input, target)
+            self.explain_nan(input, target)
         return self.output
 
     def backward(self, input: Array, target: Array) -> Array:
@@ -57,7 +57,7 @@ class Criterion:
     _buffer = Module._buffer
     _check_array = Module._check_array
 
-    def _explain_nan(self, input: Array, target: Array) -> None:
+    def explain_nan(self, input: Array, target: Array) -> None:
         """Raises if the target is why the loss is NaN. Asked only then: to look at values is to wait for the device."""
 
     def _check(self, input: Array, target: Array) -> None:
@@ -116,7 +116,7 @@ class _ClassCriterion(Criterion):
         picked = log_p[self.xp.arange(S), self.xp.where(exists, classes, 0)]
         return -self.xp.where(exists, picked, self.xp.nan).sum(dtype="float64") / S
 
-    def _explain_nan(self, input: Array, target: Array) -> None:
+    def explain_nan(self, input: Array, target: Array) -> None:
         low, high, K = int(target.min()), int(target.max()), input.shape[1]
         if low < 0 or high >= K:
             raise ValueError(
@@ -139,29 +139,24 @@ class ClassNLLCriterion(_ClassCriterion):
 
 
 class CrossEntropyCriterion(_ClassCriterion):
+    records = True
+
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"CrossEntropyCriterion: label_smoothing is {label_smoothing}, expected 0 to 1")
         self.label_smoothing = float(label_smoothing)
-        self._log_softmax = LogSoftMax()
 
     def updateOutput(self, input: Array, target: Array) -> Array:
         self._check(input, target)
-        log_p = self._log_softmax.updateOutput(input)
-        loss = self._mean_nll(log_p, target)
-        if self.label_smoothing:
-            loss = (1 - self.label_smoothing) * loss - self.label_smoothing * log_p.mean(dtype="float64")
-        return loss
+        log_p, loss = self._buffer("_log_p", input.shape, input.dtype), self._buffer("_loss", (1,), "float64")
+        cross_entropy(input, target, log_p, loss, self.label_smoothing, self.device, self._buffer)
+        return loss[0]
 
     def updateGradInput(self, input: Array, target: Array) -> Array:
         self._check(input, target)
-        S, K = input.shape
         gradInput = self._buffer("gradInput", input.shape, input.dtype)
-        self.xp.exp(self._log_softmax.output, out=gradInput)
-        gradInput -= self.label_smoothing / K
-        gradInput[self.xp.arange(S), target] -= 1 - self.label_smoothing
-        gradInput /= S
+        cross_entropy_gradient(self._log_p, target, gradInput, self.label_smoothing, self.device)
         return gradInput
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 
 from tinyfft import backend
 from tinyfft.backend import Array
+from tinyfft.dense.column_sums import add_column_sums
 from tinyfft.fourier.arena import Arena, LimitError, current_arena
 from tinyfft.fourier.chunks import Chunk, chunks
 from tinyfft.fourier.plan import Plan
@@ -139,8 +140,7 @@ class FFTConvolution(ConvolutionLayer):
                 self._product(gy_hat, x_hat, gw_hat, transpose_a=True)
                 signal(gw_hat, part, "w", chunk.cut(self.gradWeight, slice(None), maps), arena, scale=scale)
         if self.bias is not None and chunk.first:  # which has the zero frequency
-            sums = window_sums(gy_hat).sum(axis=0)
-            self.gradBias += sums if scale == 1 else scale * sums
+            add_column_sums(window_sums(gy_hat), self.gradBias, self.device, scale)
 
     def _product(self, a: Array, b: Array, out: Array, **transposed: bool) -> None:
         product(a, b, out, self.device, precision=self.precision, **transposed)

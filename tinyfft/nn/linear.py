@@ -14,21 +14,34 @@ Source  torch/nn, Linear.lua
 from typing import Any
 
 from tinyfft.backend import Array
-from tinyfft.nn.arguments import whole_number
+from tinyfft.dense.column_sums import add_column_sums
+from tinyfft.dense.matmul import add_matmul, matmul
+from tinyfft.fourier.product import PRECISIONS
+from tinyfft.nn.arguments import one_of, whole_number
 from tinyfft.nn.init import initialize, make_parameters
 from tinyfft.nn.module import Module
 
 
 class Linear(Module):
+    records = True
     rereads_output = False
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, dtype: Any = "float32", init: str = "torch7"
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        dtype: Any = "float32",
+        init: str = "torch7",
+        precision: str = "fp32",
     ) -> None:
+        """precision  of float32 products on a GPU: "fp32"; "tf32", and "bf16" too, rounds operands as TF32 does: a
+        minibatch has so few rows that reading the weights takes the time, not multiplying"""
         super().__init__()
         self.in_features = whole_number(self, "in_features", in_features)
         self.out_features = whole_number(self, "out_features", out_features)
         self.init = init
+        self.tf32 = one_of(self, f"precision on {self.device}", precision, PRECISIONS[self.device.kind]) != "fp32"
         make_parameters(self, dtype, weight=(out_features, in_features), bias=(out_features,) if bias else None)
         self.reset()
 
@@ -40,28 +53,21 @@ class Linear(Module):
     def updateOutput(self, input: Array) -> Array:
         self._check(input)
         output = self._buffer("output", (input.shape[0], self.out_features), self.dtype)
-        self.device.matmul(input, self.weight.T, output)
+        matmul(input, self.weight.T, output, self.device, self.tf32)
         if self.bias is not None:
             output += self.bias
         return output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         self._check(input, gradOutput)
-        return self.device.matmul(gradOutput, self.weight, self._buffer("gradInput", input.shape, self.dtype))
+        gradInput = self._buffer("gradInput", input.shape, self.dtype)
+        return matmul(gradOutput, self.weight, gradInput, self.device, self.tf32)
 
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
         self._check(input, gradOutput)
-
-        def add(gradWeight: Array, gradients: Array) -> None:
-            product = self.device.empty(gradWeight.shape, self.dtype)
-            self.device.matmul(gradients, input, product)
-            if scale != 1:
-                product *= scale
-            gradWeight += product
-
-        self.device.blockwise(add, self.gradWeight, gradOutput.T)
+        add_matmul(gradOutput.T, input, self.gradWeight, self.device, scale, self.tf32)
         if self.bias is not None:
-            self.gradBias += scale * gradOutput.sum(axis=0)
+            add_column_sums(gradOutput, self.gradBias, self.device, scale)
 
     def __repr__(self) -> str:
         return f"nn.Linear({self.in_features} -> {self.out_features}{', no bias' if self.bias is None else ''})"

@@ -28,6 +28,7 @@ class Module:
     fuses: tuple[type, ...] = ()  # kinds of modules that this one does on its way, where one follows in a Sequential
     in_place = False  # whether output may be the input's array, and gradInput that of gradOutput, as the caller likes
     rereads_output = True  # whether `backward` reads `output`; if not, a module behind this one may write over it
+    records = False  # whether all it does is work of the device, alike every time: then it may be recorded (step.py)
     dtype: np.dtype | None = None  # a layer with parameters has one, and takes no other input
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class Module:
         self.output: Array | None = None
         self.gradInput: Array | None = None
         self._buffers: set[str] = set()
+        self._flat_gradient: Array | None = None  # of getParameters
         self.train = True
         self.needs_gradInput = True  # a network's first layer can do without: nobody reads the gradient of the data
 
@@ -94,12 +96,15 @@ class Module:
                 view[...] = array
                 setattr(module, attribute, view)
             start += array.size
+        self._flat_gradient = flat_gradient
         return flat, flat_gradient
 
     def zeroGradParameters(self) -> None:
         """Set all gradients of parameters to zero."""
-        for gradient in self.parameters()[1]:
-            gradient.fill(0)
+        gradients = self.parameters()[1]
+        flat = self._flat_gradient
+        for array in gradients if flat is None or any(g.base is not flat for g in gradients) else (flat,):
+            array.fill(0)
 
     def state(self) -> dict[str, Array]:
         """Every array that a checkpoint must hold, by dotted name: parameters and buffers, not copies."""

@@ -25,6 +25,7 @@ from tinyfft.spatial import normalization as maps
 
 
 class BatchNormalization(Module):
+    records = True
     rereads_output = False
     buffer_names = ("running_mean", "running_var")
 

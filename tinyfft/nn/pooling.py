@@ -63,6 +63,8 @@ class _Pool(Module):
 
 
 class MaxPool(_Pool):
+    records = True
+
     def updateOutput(self, input: Array) -> Array:
         windows = self._windows(input)
         output = self._output_buffer(input, windows)

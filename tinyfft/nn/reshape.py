@@ -16,6 +16,8 @@ from tinyfft.nn.module import Module
 
 
 class Flatten(Module):
+    records = True
+
     def updateOutput(self, input: Array) -> Array:
         self._check(input)
         self.output = input.reshape(input.shape[0], prod(input.shape[1:]))

@@ -23,6 +23,8 @@ from tinyfft.nn.module import Module
 
 
 class Sequential(Module):
+    records = True
+
     def __init__(self, *modules: Module) -> None:
         self._modules: list[Module] = []
         self._lent: list[Array | None] = [None, None]

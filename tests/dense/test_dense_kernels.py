@@ -1,0 +1,135 @@
+"""The kernels of dense/, built for the host, through the layers as a GPU runs them: against the CPU's."""
+
+import bfloat16
+import host_gpu
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from measure import FP32_BOUND, FP64_BOUND, error
+
+from tinyfft import backend, nn, optim
+from tinyfft.dense import column_sums, cross_entropy, sgd
+from tinyfft.dense.column_sums import add_column_sums
+from tinyfft.dense.cross_entropy import count_correct
+
+pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
+CPU = backend.Device("cpu")
+BOUNDS = {"float32": FP32_BOUND, "float64": FP64_BOUND}
+many = settings(
+    deadline=None, derandomize=True, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """With fewer threads."""
+    for module, name, value in ((sgd, "THREADS", 8), (cross_entropy, "THREADS", 8), (column_sums, "COLUMNS", 4)):
+        monkeypatch.setattr(module, name, value)
+    return host_gpu.stands_in(monkeypatch)
+
+
+@dtypes
+@many
+@given(rows=st.integers(0, 40), columns=st.integers(1, 19), scale=st.sampled_from([1, -0.5]))
+def test_column_sums(gpu, dtype, rows, columns, scale):
+    rng = np.random.default_rng(3)
+    matrix, before = rng.standard_normal((rows, columns)), rng.standard_normal(columns).astype(dtype)
+    for kind in (dtype, "complex64" if dtype == "float32" else "complex128"):
+        numbers, out = matrix.astype(kind) * (1 if kind == dtype else 1 + 2j), before.copy()
+        add_column_sums(numbers, out, gpu, scale)
+        assert error(out, before + scale * matrix.sum(axis=0), 1 + np.abs(matrix).sum()) <= BOUNDS[dtype]
+
+
+def test_column_sums_of_bfloat16(gpu, rng):
+    bits, out = bfloat16.to_bfloat16(rng.standard_normal((9, 7)).astype(np.float32)), np.zeros(7, np.float32)
+    add_column_sums(bits, out, gpu)
+    assert error(out, bfloat16.from_bfloat16(bits).sum(axis=0, dtype=np.float64), 9) <= FP32_BOUND
+
+
+OPTIONS = [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}]
+
+
+@dtypes
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@many
+@given(n=st.integers(1, 70), decay=st.sampled_from([0, 0.1]))
+def test_sgd(gpu, dtype, options, n, decay):
+    rng = np.random.default_rng(5)
+    weights, gradients = rng.standard_normal((2, n)).astype(dtype)
+    sides = [optim.SGD(weights.copy(), gradients.copy(), 0.1, weight_decay=decay, **options) for _ in range(2)]
+    sides[1].device = CPU
+    for rate in (0.1, 0.05, 0.0, 0.2):
+        for side in sides:
+            side.learning_rate = rate
+            side.step()
+    for name in ("weights", "velocity"):
+        ours, peer = (getattr(side, name) for side in sides)
+        assert (ours is None and peer is None) or error(ours, peer, 4) <= BOUNDS[dtype]
+    assert np.array_equal(sides[0].gradients, gradients)
+
+
+@dtypes
+@many
+@given(S=st.integers(1, 9), K=st.integers(1, 30), smoothing=st.sampled_from([0, 0.1, 1.0]), data=st.data())
+def test_cross_entropy(gpu, dtype, S, K, smoothing, data):
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    x, target = (5 * rng.standard_normal((S, K)) + 50).astype(dtype), rng.integers(K, size=S)
+    ours, peer = (nn.CrossEntropyCriterion(smoothing) for _ in range(2))
+    peer.device = CPU
+    assert ours.forward(x, target) == pytest.approx(peer.forward(x, target), rel=30 * BOUNDS[dtype], abs=1e-6)
+    assert error(ours.backward(x, target), peer.backward(x, target), 1 / S) <= 30 * BOUNDS[dtype]
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"])
+def test_classes_of_any_integers(gpu, rng, kind):
+    x, target = rng.standard_normal((5, 4)), np.array([3, 0, 2, 1, 3])
+    criterion = nn.CrossEntropyCriterion(0.1)
+    loss, gradient = criterion.forward(x, target), criterion.backward(x, target).copy()
+    assert criterion.forward(x, target.astype(kind)) == loss
+    assert np.array_equal(criterion.backward(x, target.astype(kind)), gradient)
+
+
+@pytest.mark.parametrize("wrong", [-1, 4])
+def test_a_class_that_does_not_exist(gpu, rng, wrong):
+    with pytest.raises(ValueError, match=r"target has classes from .*, expected 0 to 3"):
+        nn.CrossEntropyCriterion().forward(rng.standard_normal((3, 4)), np.array([0, wrong, 1]))
+
+
+@pytest.mark.parametrize("place", range(12))
+def test_nan_goes_through(gpu, place):
+    x = np.zeros((3, 4), np.float32)
+    x.flat[place] = np.nan
+    assert np.isnan(nn.CrossEntropyCriterion().forward(x, np.array([0, 1, 2])))
+
+
+@many
+@given(S=st.integers(1, 9), K=st.integers(1, 30), levels=st.integers(1, 4))
+def test_count_correct(gpu, S, K, levels):
+    """Of equal ones the first is the largest, as argmax has it."""
+    rng = np.random.default_rng(7)
+    x, target = rng.integers(levels, size=(S, K)).astype(np.float32), rng.integers(K, size=S)
+    counts = [np.array([2.0]), np.array([2.0])]
+    for device, correct in zip((gpu, CPU), counts, strict=True):
+        count_correct(x, target, correct, device)
+    assert counts[0] == counts[1] == 2 + (x.argmax(axis=1) == target).sum()
+
+
+@dtypes
+def test_linear(gpu, rng, dtype):
+    """All three passes, with operands as they lie, and strided ones."""
+    ours, peer = nn.Linear(6, 5, dtype=dtype), nn.Linear(6, 5, dtype=dtype)
+    peer.device = CPU
+    for own, other in zip(ours.parameters()[0], peer.parameters()[0], strict=True):
+        other[...] = own
+    for gradient in (*ours.parameters()[1], *peer.parameters()[1]):
+        gradient.fill(0.5)
+    x, dy = rng.standard_normal((4, 12)).astype(dtype)[:, ::2], rng.standard_normal((5, 4)).astype(dtype).T
+    for layer in (ours, peer):
+        layer.forward(x)
+        layer.backward(x, dy, 0.25)
+    assert error(ours.output, peer.output, 6) <= BOUNDS[dtype]
+    assert error(ours.gradInput, peer.gradInput, 6) <= BOUNDS[dtype]
+    for own, other in zip(ours.parameters()[1], peer.parameters()[1], strict=True):
+        assert error(own, other, 6) <= BOUNDS[dtype]

@@ -1,0 +1,159 @@
+"""Steps: recorded ones do what the others do, and go on after whatever ran between them.
+
+Where there is no GPU a recording that does the work again stands for a graph.
+"""
+
+import numpy as np
+import pytest
+from trainers import linear_trainer
+
+import tinyfft
+from tinyfft import backend, gpu, nn
+from tinyfft.backend import to_host
+from tinyfft.step import WARM_UP, Step
+
+
+@pytest.fixture
+def recorded(device, monkeypatch):
+    """The numbers of recordings made, by a device that records."""
+    made = []
+    if device.kind == "cpu":
+        monkeypatch.setattr(backend.Device, "records", True)
+        monkeypatch.setattr(gpu, "capture", lambda work, device: made.append(work) or work)
+    else:
+        capture = gpu.capture
+        monkeypatch.setattr(gpu, "capture", lambda work, device: made.append(work) or capture(work, device))
+    return made
+
+
+def network():
+    tinyfft.manual_seed(2)
+    layers = (nn.Convolution(3, 4, 3, padding="same", algorithm="fft"), nn.BatchNormalization(4), nn.ReLU())
+    return nn.Sequential(*layers, nn.MaxPool(2), nn.Flatten(), nn.Linear(16, 3))
+
+
+def batches(device, sizes=(6,) * 7):
+    rng = np.random.default_rng(4)
+    pictures = [rng.standard_normal((size, 3, 4, 4)).astype(np.float32) for size in sizes]
+    return [(device.array(x), device.array(rng.integers(3, size=len(x)))) for x in pictures]
+
+
+def trained(data, record, between=lambda trainer: None):
+    """(what each step measured, the weights), by steps at rates of their own."""
+    trainer = linear_trainer(network(), momentum=0.9)
+    step = Step(trainer.network, trainer.criterion, trainer.optimizer, record)
+    found = []
+    for number, (input, target) in enumerate(data):
+        trainer.network.training()
+        trainer.optimizer.learning_rate = 0.1 / (1 + number)
+        found.append(step.train(input, target)())
+        between(trainer)
+    return found, {name: to_host(array) for name, array in trainer.network.state().items()}
+
+
+def check(data, between=lambda trainer: None):
+    plain, weights = trained(data, False, between)
+    found, recorded_weights = trained(data, True, between)
+    assert found == plain
+    for name, array in weights.items():
+        np.testing.assert_array_equal(recorded_weights[name], array)
+
+
+def test_recorded_steps_do_what_the_others_do(device, recorded):
+    check(batches(device))
+    assert len(recorded) == 1
+
+
+def test_minibatches_of_another_shape_go_between_them(device, recorded):
+    check(batches(device, (6, 6, 6, 2, 6, 2, 2, 6)))
+    assert len(recorded) == 1
+
+
+def test_evaluations_go_between_them(device, recorded):
+    """Also larger ones, for which the arena has to grow, and their spectra of the weights are not stale."""
+    x, target = batches(device, (16,))[0]
+    losses = {}
+
+    def evaluate(trainer):
+        step = Step(trainer.network, trainer.criterion, trainer.optimizer)
+        trainer.network.evaluate()
+        losses.setdefault(id(trainer), []).append((step.evaluate(x, target)(), step.evaluate(x, target, True)()))
+
+    check(batches(device), evaluate)
+    plain, of_recorded = losses.values()
+    assert of_recorded == plain
+    assert len({loss for (loss, _), _ in plain}) == len(plain)
+
+
+def test_the_optimizer_counts_recorded_steps(device, recorded):
+    before = backend.steps()
+    trained(batches(device), True)
+    assert backend.steps() >= before + 7
+
+
+def test_before_a_recording_there_are_steps_to_warm_up(device, recorded):
+    trained(batches(device, (6,) * WARM_UP), True)
+    assert not recorded
+
+
+def test_a_module_that_does_not_say_it_records_is_not_recorded(device, recorded):
+    trainer = linear_trainer(nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(48, 3)))
+    step = Step(trainer.network, trainer.criterion, trainer.optimizer)
+    for input, target in batches(device):
+        step.train(input, target)
+    assert not recorded
+    assert not step.can_be_recorded
+
+
+def test_what_was_forgotten_is_recorded_again(device, recorded):
+    trainer = linear_trainer(network())
+    step = Step(trainer.network, trainer.criterion, trainer.optimizer)
+    for input, target in batches(device):
+        step.train(input, target)
+    step.forget()
+    for input, target in batches(device):
+        step.train(input, target)
+    assert len(recorded) == 2
+
+
+def test_a_loss_that_is_not_finite_changes_no_weight(device, recorded):
+    trainer = linear_trainer(network(), momentum=0.9)
+    step = Step(trainer.network, trainer.criterion, trainer.optimizer)
+    data = batches(device)
+    for input, target in data[:5]:
+        step.train(input, target)
+    trained_ones = {name: to_host(array).copy() for name, array in trainer.optimizer.state().items()}
+    weights = to_host(trainer.optimizer.weights).copy()
+    assert not np.isfinite(step.train(data[5][0] * np.nan, data[5][1])().loss)
+    np.testing.assert_array_equal(to_host(trainer.optimizer.weights), weights)
+    for name, array in trainer.optimizer.state().items():
+        np.testing.assert_array_equal(to_host(array), trained_ones[name])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["paper", "cifar", "cifar-accurate"])
+def test_a_running_iteration_allocates_nothing(name):
+    """Of the configs' networks, on small minibatches; recorded, too."""
+    import cupy
+
+    import models
+    from tinyfft.config import load_config
+    from tinyfft.timing import Iteration
+
+    device = tinyfft.use_device("cuda")
+    config = load_config(name, ["batch_size=8"])
+    iteration = Iteration(models.build(config, config.timing.input_shape, config.timing.classes), config)
+    for _ in range(3):
+        iteration.run()
+    allocated = []
+
+    class Watch(cupy.cuda.MemoryHook):
+        name = "allocations"
+
+        def malloc_preprocess(self, **named):
+            allocated.append(named)
+
+    with Watch():
+        iteration.run()
+    device.synchronize()
+    assert allocated == []

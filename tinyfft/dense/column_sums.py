@@ -1,0 +1,37 @@
+"""add_column_sums: out[c] += scale sum_r matrix[r, c]: the gradient of a bias.
+
+Shapes  matrix (rows, columns), copied on a GPU if it is not in C order; out (columns,)
+Dtypes  out float32 or float64; matrix the same, or its complex kind, of which the real parts are summed, or uint16:
+        bits of bfloat16, which is float32's upper half
+On a GPU one kernel, kernels/column_sums.cu; its sums are in double precision
+"""
+
+from math import ceil
+
+import numpy as np
+
+from tinyfft import gpu
+from tinyfft.backend import Array, Device
+from tinyfft.gpu import Source
+
+COLUMNS, ROWS = 32, 8  # of threads in a block
+_NUMBERS = {"float32": "float", "float64": "double", "complex64": "float2", "complex128": "double2"}
+
+
+def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1) -> None:
+    if device.kind == "cuda":
+        rows, columns = matrix.shape
+        matrix = device.xp.ascontiguousarray(matrix)
+        arguments = (matrix, out, out.dtype.type(scale), np.int32(rows), np.int32(columns))
+        kernel, blocks = source(matrix.dtype.name, out.dtype.name), (ceil(columns / COLUMNS), 1)
+        gpu.launch(kernel, "column_sums", blocks, COLUMNS * ROWS, arguments, device, COLUMNS * ROWS * 8)
+        return
+    sums = matrix.real.sum(axis=0)
+    out += sums if scale == 1 else scale * sums
+
+
+def source(number: str, real: str) -> Source:
+    """For matrices and sums of these dtypes."""
+    lines = [f"typedef {_NUMBERS.get(number, 'unsigned short')} number;", f"typedef {_NUMBERS[real]} real;"]
+    lines += [f"constexpr int COLUMNS = {COLUMNS}, ROWS = {ROWS};"]
+    return Source("column_sums", "\n".join(lines))

@@ -1,0 +1,80 @@
+"""The loss of classes and its gradient, as nn/criterion.py defines them, and how often the largest output is right.
+
+cross_entropy           writes log_p (S, K), the logarithm of the softmax of x, and the mean loss
+cross_entropy_gradient  writes gradInput (S, K) = (exp(log_p) - q) / S
+count_correct           adds the number of samples whose first largest output is that of their class
+Shapes   x, log_p, gradInput (S, K), target (S,) of integers; loss, correct (1,) of float64, on the device
+Dtypes   float32, float64. The loss is NaN where a class does not exist
+Buffer   called with a name, a shape and a dtype, it gives scratch memory and keeps it
+On a GPU each is a kernel of kernels/cross_entropy.cu, the loss two, and nobody waits for the device.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tinyfft import gpu
+from tinyfft.backend import Array, Device
+from tinyfft.gpu import Source
+
+Buffer = Callable[[str, tuple[int, ...], Any], Array]
+THREADS = 128
+
+
+def cross_entropy(
+    x: Array, target: Array, log_p: Array, loss: Array, label_smoothing: float, device: Device, buffer: Buffer
+) -> None:
+    S, K = x.shape
+    if device.kind == "cuda":
+        losses = buffer("_losses", (S,), "float64")
+        sizes = (np.int32(K), np.float64(label_smoothing))
+        _launch("cross_entropy", S, (x, target, log_p, losses, *sizes), device)
+        gpu.launch(_source(x, target), "mean", (1, 1), THREADS, (losses, loss, np.int32(S)), device, 8 * THREADS)
+        return
+    np.subtract(x, x.max(axis=1, keepdims=True), out=log_p)
+    exponentials = buffer("_exponentials", x.shape, x.dtype)
+    np.exp(log_p, out=exponentials)
+    log_p -= np.log(exponentials.sum(axis=1, keepdims=True))
+    exists = (target >= 0) & (target < K)
+    picked = log_p[np.arange(S), np.where(exists, target, 0).astype(np.int64)]
+    loss[0] = -np.where(exists, picked, np.nan).sum(dtype="float64") / S
+    if label_smoothing:
+        loss[0] = (1 - label_smoothing) * loss[0] - label_smoothing * log_p.mean(dtype="float64")
+
+
+def cross_entropy_gradient(
+    log_p: Array, target: Array, gradInput: Array, label_smoothing: float, device: Device
+) -> None:
+    S, K = log_p.shape
+    if device.kind == "cuda":
+        sizes = (np.int32(K), np.float64(label_smoothing))
+        _launch("cross_entropy_gradient", S, (log_p, target, gradInput, *sizes), device)
+        return
+    np.exp(log_p, out=gradInput)
+    gradInput -= label_smoothing / K
+    gradInput[np.arange(S), target] -= 1 - label_smoothing
+    gradInput /= S
+
+
+def count_correct(x: Array, target: Array, correct: Array, device: Device) -> None:
+    if device.kind == "cuda":
+        _launch("count_correct", len(x), (x, target, correct, np.int32(x.shape[1])), device)
+    else:
+        correct += np.count_nonzero(x.argmax(axis=1) == target)
+
+
+def source(real: str, label: str) -> Source:
+    """For numbers and classes of these C types."""
+    return Source("cross_entropy", f"typedef {real} real;\ntypedef {label} label;\nconstexpr int THREADS = {THREADS};")
+
+
+def _launch(name: str, samples: int, arguments: tuple, device: Device) -> None:
+    arguments = (*(device.xp.ascontiguousarray(array) for array in arguments[:2]), *arguments[2:])
+    kernel, shared_bytes = _source(*arguments[:2]), 0 if name == "cross_entropy_gradient" else 8 * THREADS
+    gpu.launch(kernel, name, (samples, 1), THREADS, arguments, device, shared_bytes)
+
+
+def _source(x: Array, target: Array) -> Source:
+    integer = {1: "char", 2: "short", 4: "int", 8: "long long"}[target.itemsize]
+    return source("float" if x.itemsize == 4 else "double", f"{'un' * (target.dtype.kind == 'u')}signed {integer}")

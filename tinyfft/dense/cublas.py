@@ -1,0 +1,101 @@
+"""cuBLAS, called by its C interface: cupy.matmul copies transposed operands, knows no TF32 and refuses to be captured.
+
+Computes  out[q] = scale op(a[q]) @ op(b[q]) for all q, or out[q] += that; op the identity or the transpose
+Input     a, b  (..., rows, columns), in C order: float32, float64, complex64, complex128, or bfloat16 as uint16
+Output    out   (..., rows of op(a), columns of op(b)), of the same dtype and in C order
+Sums are in float32 or float64; with `tf32` float32 operands are rounded to 10 bits of fraction on their way in.
+There is one handle for each device and stream: a handle that changes its stream loses its workspace, and work that is
+captured on a stream must not meet another's. Raises RuntimeError with cuBLAS's number if it refuses.
+"""
+
+import ctypes
+import sys
+from functools import cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tinyfft.backend import Array, Device
+
+WORKSPACE_BYTES = 8 << 20
+"""What a handle may use to cut long sums into parts that run at the same time."""
+
+# cudaDataType_t CUDA_R_32F, R_64F, C_32F, C_64F, R_16BF; cublasComputeType_t CUBLAS_COMPUTE_32F, _64F
+_NUMBERS = {"float32": (0, 68), "float64": (1, 70), "complex64": (4, 68), "complex128": (5, 70), "uint16": (14, 68)}
+_FAST_TF32 = 77
+_DEFAULT_ALGORITHM = -1
+
+
+def gemm(
+    a: Array,
+    b: Array,
+    out: Array,
+    device: Device,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    scale: float = 1,
+    add: bool = False,
+    tf32: bool = False,
+) -> None:
+    """Queue the products on the current stream."""
+    assert a.dtype == b.dtype == out.dtype, (a.dtype, b.dtype, out.dtype)
+    assert all(m.flags.c_contiguous for m in (a, b, out)), [m.strides for m in (a, b, out)]
+    *_, rows, columns = out.shape
+    inner = a.shape[-2 if transpose_a else -1]
+    if not out.size:
+        return
+    kind, compute = _NUMBERS[out.dtype.name]
+    factors = np.array([scale, add], np.float32 if out.dtype == np.uint16 else out.dtype)
+    handle, _ = _handle(device, device.xp.cuda.get_current_stream().ptr)
+    # rows of ours are columns of cuBLAS: it is asked for out^T = op(b)^T op(a)^T, operands swapped, nothing moved
+    status = _library(device).cublasGemmStridedBatchedEx(
+        handle,
+        *(int(transpose_b), int(transpose_a)),
+        *(columns, rows, inner, factors.ctypes.data),
+        *_operand(b, kind),
+        *_operand(a, kind),
+        factors.ctypes.data + factors.itemsize,
+        *_operand(out, kind),
+        *(prod(out.shape[:-2]), _FAST_TF32 if tf32 and compute == 68 else compute, _DEFAULT_ALGORITHM),
+    )
+    _check("cublasGemmStridedBatchedEx", status)
+
+
+def _operand(m: Array, kind: int) -> tuple[int, int, int, int]:
+    return m.data.ptr, kind, max(1, m.shape[-1]), m.shape[-2] * m.shape[-1]
+
+
+@cache
+def _library(device: Device) -> Any:
+    """The one that CuPy has loaded already."""
+    device.xp.cuda.device.get_cublas_handle()
+    major = device.xp.cuda.runtime.runtimeGetVersion() // 1000
+    library = ctypes.CDLL(f"cublas64_{major}.dll" if sys.platform == "win32" else f"libcublas.so.{major}")
+    number, pointer, stride = ctypes.c_int, ctypes.c_void_p, ctypes.c_longlong
+    matrix = (pointer, number, number, stride)
+    sizes = (number,) * 5
+    library.cublasGemmStridedBatchedEx.argtypes = (
+        *(pointer, *sizes, pointer, *matrix, *matrix, pointer, *matrix),
+        *(number, number, number),
+    )
+    library.cublasSetStream_v2.argtypes = (pointer, pointer)
+    library.cublasSetWorkspace_v2.argtypes = (pointer, pointer, ctypes.c_size_t)
+    return library
+
+
+@cache
+def _handle(device: Device, stream: int) -> tuple[ctypes.c_void_p, Array]:
+    """(a handle of this stream, its workspace)."""
+    library, handle = _library(device), ctypes.c_void_p()
+    workspace = device.empty((WORKSPACE_BYTES,), np.uint8)
+    _check("cublasCreate", library.cublasCreate_v2(ctypes.byref(handle)))
+    _check("cublasSetStream", library.cublasSetStream_v2(handle, stream))
+    _check("cublasSetWorkspace", library.cublasSetWorkspace_v2(handle, workspace.data.ptr, WORKSPACE_BYTES))
+    return handle, workspace
+
+
+def _check(name: str, status: int) -> None:
+    if status:
+        raise RuntimeError(f"{name} failed with status {status} (cublasStatus_t)")
