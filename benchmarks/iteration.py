@@ -51,7 +51,7 @@ def measure(name: str, precision: str, options: argparse.Namespace, device: Devi
     row = {"config": name, "batch_size": config.batch_size, "precision": precision, "losses": losses}
     row["ours"] = {
         "iteration_ms": milliseconds(ours.run, device),
-        "forward_ms": milliseconds(lambda: ours.network.forward(ours.input), device),
+        "forward_ms": milliseconds(ours.forward, device),
         **_memory(ours, name, overrides),
         "algorithms": {
             path: module.algorithms for path, module in ours.network.modules() if hasattr(module, "algorithms")

@@ -104,7 +104,7 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Any:
     if side == "PyTorch":
         settings = torch_iteration.sgd_settings(trainer.optimizer)
         trainer.network = trainer.optimizer = peer = _torch_network(network, settings, config, shape, classes)
-        trainer.steps = Step(peer, trainer.criterion, peer, record=False)
+        trainer.steps = Step(peer, trainer.criterion, peer, graph=False)
     return trainer.fit(train_loader, evaluations, config.epochs, data.name)
 
 

@@ -38,6 +38,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def overrides(options: argparse.Namespace) -> list[str]:
     """All "key=value" that change the config."""
     given = {"epochs": options.epochs, "batch_size": options.batch_size, "seed": options.seed}
+    given["graph"] = None if options.graph is None else str(options.graph).lower()
     return options.set + [f"{key}={value}" for key, value in given.items() if value is not None]
 
 
@@ -83,6 +84,8 @@ def _parser() -> Parser:
     add("--epochs", metavar="N", help="the same as --set epochs=N")
     add("--batch-size", metavar="N", help="pictures in a minibatch, the same as --set batch_size=N")
     add("--seed", metavar="N", help="of all random numbers, the same as --set seed=N")
+    graph_help = "a GPU's steps as one CUDA graph, or not: the same as --set graph=true and graph=false (default: true)"
+    add("--graph", action=argparse.BooleanOptionalAction, help=graph_help)
     add("--set", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="change keys of the config")
     add("--out", metavar="DIR", help="folder for what the run leaves behind (default: runs/NAME-TIME)")
     resume_help = "go on with the run in DIR or of the checkpoint FILE; without a name with the latest one in runs/"

@@ -8,18 +8,23 @@
 Shapes  input (S, C, H, W), target (S,); S is batch_size, but for a last batch that is smaller
 Dtypes  images uint8, labels int64 on the host or, the images, in a file; input `dtype`, target int64 on the device
 Order and augmentation follow from (seed, number of the epoch) alone: not from the batch size, the device or `workers`.
+On a GPU pictures that fit lie there (spatial/minibatch.py says which): from the first batch on, for as long as the
+Loader lives, one kernel makes each batch, to the bits that the host gives it.
 Raises ValueError for arguments that do not fit.
 """
 
+import math
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
 from datasets.ahead import ahead
 from datasets.dataset import Images
+from datasets.resident import Resident
 from datasets.statistics import channel_statistics
 from tinyfft.backend import Array, Device
+from tinyfft.spatial.minibatch import may_stay
 
 _HOST = Device("cpu")
 
@@ -31,7 +36,8 @@ class Loader:
     crop        the largest shift, in pixels; 0 for none
     mean, std   per channel, of values from 0 to 1; those of the training set also when testing. Default: of `images`.
                 A channel whose std is 0 is only centred
-    workers     threads that make up to workers + 1 batches ahead; 0: each is made when it is asked for
+    workers     threads that make up to workers + 1 batches ahead; 0: each is made when it is asked for. No effect where
+                the pictures lie on the device
     cutout      the side of the square that is left out, in pixels; 0 for none
     chosen      (n,) the numbers of the pictures to take; default: all
     """
@@ -85,7 +91,7 @@ class Loader:
         return whole + (rest > 0 and not self.drop_last)
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Array, Array]]:
-        """The batches of epoch `number` from batch `first` on, made a little ahead. The arrays belong to the caller."""
+        """The batches of epoch `number` from batch `first` on. The arrays belong to the caller."""
         for name, value in (("the epoch's number", number), ("the first batch", first)):
             if value < 0:
                 raise ValueError(f"Loader: {name} is {value}, expected at least 0")
@@ -93,24 +99,34 @@ class Loader:
 
     def _batches(self, rng: np.random.Generator, first: int) -> Iterator[tuple[Array, Array]]:
         n = len(self.chosen)
-        order = self.chosen[rng.permutation(n)] if self.shuffle else self.chosen
-        shifts = rng.integers(0, 2 * self.crop + 1, size=(n, 2))
-        mirrored = rng.random(n) < 0.5
+        places = rng.permutation(n) if self.shuffle else np.arange(n)
+        shifts = rng.integers(0, 2 * self.crop + 1, size=(n, 2)) - self.crop
+        mirrored = np.logical_and(rng.random(n) < 0.5, self.flip)
         centres = rng.integers(0, self.images.shape[2:], size=(n, 2))
         starts = range(first * self.batch_size, len(self) * self.batch_size, self.batch_size)
-        parts = (slice(start, start + self.batch_size) for start in starts)
+        parts = [slice(start, start + self.batch_size) for start in starts]
+        if self._resident:
+            yield from self._resident.batches(parts, np.column_stack((places, shifts, mirrored, centres)))
+            return
+        order = self.chosen[places]
         calls = (partial(self._batch, order[part], shifts[part], mirrored[part], centres[part]) for part in parts)
         for input, target in ahead(calls, self.workers):
             # Here, not in a worker: which GPU and which stream are current, every thread says for itself.
             yield self.device.array(input), self.device.array(target)
+
+    @cached_property
+    def _resident(self) -> Resident | None:
+        """The pictures on the device, if they are to lie there: put there when the first batch is asked for."""
+        if not may_stay(len(self.chosen) * math.prod(self.images.shape[1:]), self.device):
+            return None
+        return Resident(self.images, self.labels, self.chosen, *self._scaling(), self.cutout, self.device)
 
     def _batch(
         self, chosen: np.ndarray, shifts: np.ndarray, mirrored: np.ndarray, centres: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """(input, target) on the host of the pictures with the numbers `chosen`; nothing of it is shared."""
         images = self.images[chosen]
-        if self.flip:
-            images[mirrored] = images[mirrored, :, :, ::-1]
+        images[mirrored] = images[mirrored, :, :, ::-1]
         input = self._normalised(images)
         if self.crop:
             input = self._shifted(input, shifts)
@@ -119,13 +135,13 @@ class Loader:
         return input, self.labels[chosen].astype(np.int64)
 
     def _shifted(self, input: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-        """Windows of the batch with `crop` zeros on all sides, shifts (S, 2) from the upper left corner."""
+        """Windows of the batch with `crop` zeros on all sides, moved by shifts (S, 2)."""
         S, C, H, W = input.shape
         framed = np.zeros((S, C, H + 2 * self.crop, W + 2 * self.crop), self.dtype)
         # Normalising straight into the frame, a row at a time, takes twice as long as this second copy.
         framed[:, :, self.crop : self.crop + H, self.crop : self.crop + W] = input
         windows = np.lib.stride_tricks.sliding_window_view(framed, (H, W), axis=(2, 3))
-        return windows[np.arange(S), :, shifts[:, 0], shifts[:, 1]]
+        return windows[np.arange(S), :, self.crop + shifts[:, 0], self.crop + shifts[:, 1]]
 
     def _cut_out(self, input: np.ndarray, centres: np.ndarray) -> None:
         before = self.cutout // 2
@@ -135,11 +151,14 @@ class Loader:
 
     def _normalised(self, batch: np.ndarray) -> np.ndarray:
         out = _HOST.empty(batch.shape, self.dtype)
+        factor, offset = self._scaling()
+        np.multiply(batch, factor[:, None, None], out=out, dtype=self.dtype)
+        return np.add(out, offset[:, None, None], out=out)
+
+    def _scaling(self) -> tuple[np.ndarray, np.ndarray]:
+        """(factor, offset), each (C,): value factor + offset is the normalised value."""
         scale = 1 / np.where(self.std > 0, self.std, 1)
-        factor = (scale / 255).astype(self.dtype)[:, None, None]
-        offset = (-self.mean * scale).astype(self.dtype)[:, None, None]
-        np.multiply(batch, factor, out=out, dtype=self.dtype)
-        return np.add(out, offset, out=out)
+        return (scale / 255).astype(self.dtype), (-self.mean * scale).astype(self.dtype)
 
 
 def _per_channel(name: str, values: Sequence[float] | np.ndarray, channels: int) -> np.ndarray:

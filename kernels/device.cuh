@@ -11,4 +11,13 @@ __device__ __forceinline__ unsigned short to_bf16(float x) {
 }
 
 __device__ __forceinline__ float from_bf16(unsigned short x) { return __uint_as_float(static_cast<unsigned>(x) << 16); }
+
+/* x factor + offset, rounded after each operation: a compiler may not make one of the two. */
+__device__ __forceinline__ float multiply_then_add(float x, float factor, float offset) {
+    return __fadd_rn(__fmul_rn(x, factor), offset);
+}
+
+__device__ __forceinline__ double multiply_then_add(double x, double factor, double offset) {
+    return __dadd_rn(__dmul_rn(x, factor), offset);
+}
 #endif

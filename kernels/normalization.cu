@@ -1,13 +1,15 @@
 /* normalization: batch normalisation of maps, forwards and backwards, as nn/normalization.py defines it.
    Computes  moments         sum d and sum d^2 of d = x - x[0][c][0], of a part of map c's samples
              statistics      from those mean and 1/sqrt(var + eps) of each map, and the running ones moved
-             normalize       output = (input - mean) scale + bias, scale being weight inverse_std
-             gradient_sums   sum dy and sum dy (x - mean), of a part of map c's samples
+             normalize       output = (input - mean) scale + bias, scale being weight inverse_std; with `rectify`
+                             max(that, 0)
+             gradient_sums   sum dy and sum dy (x - mean), of a part of map c's samples; with `rectified`, ReLU's output,
+                             of masked = gradOutput where rectified > 0, else 0
              totals          from those sum dy and sum dy x_hat of each map
              pass_back       dx = scale (dy - total / n - x_hat projection / n), or scale dy where total is null
-   Input     input, gradOutput                real  [S][C][pixels]
+   Input     input, gradOutput, rectified     real  [S][C][pixels]; rectified null without a ReLU
              mean, inverse_std, weight, bias  real  [C]; null for a weight of 1 and a bias of 0
-   Output    output, gradInput                real  [S][C][pixels]
+   Output    output, gradInput, masked        real  [S][C][pixels]; masked null without a ReLU, or gradOutput itself
              mean, inverse_std, running_mean, running_var, total, projection  real  [C]
              sums      double  [C][parts][2]: what the parts' kernels leave to those of whole maps
    Grid      (C, parts); statistics and totals (ceil(C / THREADS), 1)     Block  THREADS
@@ -83,20 +85,25 @@ statistics(const real* __restrict__ input, const double* __restrict__ sums, real
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 normalize(const real* __restrict__ input, const real* __restrict__ mean, const real* __restrict__ inverse_std,
-          const real* __restrict__ weight, const real* __restrict__ bias, real* __restrict__ output, int S, int pixels,
-          int across) {
+          const real* __restrict__ weight, const real* __restrict__ bias, real* __restrict__ output, int rectify, int S,
+          int pixels, int across) {
     const int map = blockIdx.x;
     const real middle = mean[map], scale = inverse_std[map] * (weight ? weight[map] : 1), shift = bias ? bias[map] : 0;
-    over_map(S, pixels, across, [&](long long i) { output[i] = (input[i] - middle) * scale + shift; });
+    over_map(S, pixels, across, [&](long long i) {
+        const real y = (input[i] - middle) * scale + shift;
+        output[i] = rectify && y < 0 ? real(0) : y;  // so that NaN stays NaN
+    });
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-gradient_sums(const real* __restrict__ input, const real* __restrict__ gradOutput, const real* __restrict__ mean,
-              double* __restrict__ sums, int S, int pixels, int across) {
+gradient_sums(const real* __restrict__ input, const real* gradOutput, const real* __restrict__ mean,
+              const real* __restrict__ rectified, real* masked, double* __restrict__ sums, int S, int pixels,
+              int across) {
     const double middle = mean[blockIdx.x];
     double first = 0, second = 0;
     over_map(S, pixels, across, [&](long long i) {
-        const double dy = gradOutput[i];
+        real dy = gradOutput[i];
+        if (rectified) masked[i] = dy *= rectified[i] > 0;
         first += dy, second += dy * (input[i] - middle);
     });
     store_sums(first, second, sums);

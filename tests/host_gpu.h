@@ -44,6 +44,8 @@ inline double atomicAdd(double* target, double value) { /* one thread runs at a 
     *target += value;
     return before;
 }
+inline float multiply_then_add(float x, float factor, float offset) { return x * factor + offset; }
+inline double multiply_then_add(double x, double factor, double offset) { return x * factor + offset; }
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
 
 namespace host {

@@ -19,7 +19,7 @@ from tinyfft.fourier.kernel import grid
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
 HEADER = Path(__file__).with_name("host_gpu.h")
-OPTIONS = ("-std=c++17", "-O0", "-fPIC", "-w")
+OPTIONS = ("-std=c++17", "-O0", "-ffp-contract=off", "-fPIC", "-w")
 
 
 def stands_in(monkeypatch):
@@ -33,6 +33,7 @@ def stands_in(monkeypatch):
     monkeypatch.setattr(gpu, "launch", on_host)
     monkeypatch.setattr(cublas, "gemm", gemm)
     monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
+    monkeypatch.setattr(backend.Device, "free_bytes", property(lambda self: 1 << 36))
     monkeypatch.setattr(backend, "_current", device)
     return device
 

@@ -1,4 +1,6 @@
-"""The measure of accuracy: one error for a whole array, against one scale."""
+"""The measures of accuracy, one error for a whole array against one scale, and of memory."""
+
+import tracemalloc
 
 import numpy as np
 
@@ -15,3 +17,15 @@ def error(result, reference, scale=None):
     scale = np.max(np.abs(reference), initial=0.0) if scale is None else scale
     difference = np.max(np.abs(result.astype(np.float64) - reference), initial=0.0)
     return difference if scale == 0 else difference / scale
+
+
+def allocated(call):
+    """The most bytes that a call takes beyond what there is, once all buffers are there."""
+    call()
+    call()
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

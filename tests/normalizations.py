@@ -74,3 +74,42 @@ def check(device, rng, shape, train, dtype):
     for result, reference, size in zip(results, expected, scales, strict=True):
         assert result.dtype == dtype
         assert error(result, reference, size) <= bound
+
+
+def check_with_relu(device, rng, shape, train, dtype, behind=False, share_of_nan=0.0):
+    """The ReLU that follows in a Sequential: both modules hold, to the bit, what the two give alone.
+
+    With another layer `behind`, which reads ReLU's output, the gradient that ReLU gets is lent and its own lies there.
+    """
+
+    def build():
+        own = np.random.default_rng(7)
+        modules = [make(own, device, shape[1], dtype), nn.ReLU(), make(own, device, shape[1], dtype)]
+        for module in modules:
+            module.train = train
+        return modules[: 3 if behind else 2]
+
+    chain, alone = nn.Sequential(*build()), build()
+    for clear in (False, False, True):
+        x, dy = rng.standard_normal((2, *shape)).astype(dtype)
+        x[rng.random(shape) < share_of_nan] = np.nan
+        x, dy = device.array(x), device.array(dy)
+        if clear:
+            chain.clearState()
+        y, dx = chain.forward(x), chain.backward(x, dy, 0.5)
+        inputs = [x]
+        for module in alone:
+            inputs.append(module.forward(inputs[-1]))
+        gradient = dy
+        for module, input in zip(reversed(alone), reversed(inputs[:-1]), strict=True):
+            gradient = module.backward(input, gradient, 0.5)
+        pairs = [(y, inputs[-1]), (dx, gradient)]
+        pairs += [(getattr(chain[1], name), getattr(alone[1], name)) for name in ("output", "gradInput")]
+        for ours, theirs in zip((chain[i] for i in range(len(chain))), alone, strict=True):
+            pairs += zip(ours.parameters()[1], theirs.parameters()[1], strict=True)
+            pairs += zip(ours.state().values(), theirs.state().values(), strict=True)
+        for ours, theirs in pairs:
+            assert np.array_equal(to_host(ours), to_host(theirs), equal_nan=share_of_nan > 0)
+        assert chain[0].output is chain[1].output
+        assert dx is chain[0].gradInput
+        assert not behind or chain[1].gradInput is chain[2].gradInput

@@ -194,7 +194,7 @@ def test_model_keys_are_the_arguments_of_the_model(kind):
     assert arguments == {key: value for key, value in dataclasses.asdict(kind()).items() if key != "name"}
 
 
-COMMON_ARGUMENTS = ("input_shape", "classes", "dtype", "convolution")
+COMMON_ARGUMENTS = ("input_shape", "classes", "dtype", "precision", "convolution")
 
 
 def test_every_model_has_its_keys():

@@ -8,7 +8,7 @@ from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import specialise
 from tinyfft.fourier.plan import Plan
 from tinyfft.kernel_source import kernel_directory, kernel_source
-from tinyfft.spatial import normalization_kernels
+from tinyfft.spatial import minibatch, normalization_kernels
 from tinyfft.spatial.max_pool import Specialisation
 
 STEMS = sorted(path.stem for path in kernel_directory().glob("*.cu"))
@@ -46,6 +46,9 @@ def sources(stem):
         return
     if stem in ("column_sums", "cross_entropy", "sgd"):
         yield from (source.text() for source in dense_sources(stem))
+        return
+    if stem == "minibatch":
+        yield from (minibatch.source(itemsize).text() for itemsize in (4, 8))
         return
     if stem not in ("spectrum", "signal"):
         yield kernel_source(stem)

@@ -10,7 +10,8 @@ from trainers import linear_trainer
 import tinyfft
 from tinyfft import backend, gpu, nn
 from tinyfft.backend import to_host
-from tinyfft.step import WARM_UP, Step
+from tinyfft.recorded import WARM_UP
+from tinyfft.step import Step
 
 
 @pytest.fixture
@@ -46,7 +47,8 @@ def trained(data, record, between=lambda trainer: None):
     for number, (input, target) in enumerate(data):
         trainer.network.training()
         trainer.optimizer.learning_rate = 0.1 / (1 + number)
-        found.append(step.train(input, target)())
+        step.train(input, target)
+        found.append(step.measured()())
         between(trainer)
     return found, {name: to_host(array) for name, array in trainer.network.state().items()}
 
@@ -77,7 +79,10 @@ def test_evaluations_go_between_them(device, recorded):
     def evaluate(trainer):
         step = Step(trainer.network, trainer.criterion, trainer.optimizer)
         trainer.network.evaluate()
-        losses.setdefault(id(trainer), []).append((step.evaluate(x, target)(), step.evaluate(x, target, True)()))
+        step.evaluate(x, target)
+        plain = step.measured()()
+        step.evaluate(x, target, mirror=True)
+        losses.setdefault(id(trainer), []).append((plain, step.measured()()))
 
     check(batches(device), evaluate)
     plain, of_recorded = losses.values()
@@ -102,7 +107,7 @@ def test_a_module_that_does_not_say_it_records_is_not_recorded(device, recorded)
     for input, target in batches(device):
         step.train(input, target)
     assert not recorded
-    assert not step.can_be_recorded
+    assert not step.recorded
 
 
 def test_what_was_forgotten_is_recorded_again(device, recorded):
@@ -124,7 +129,8 @@ def test_a_loss_that_is_not_finite_changes_no_weight(device, recorded):
         step.train(input, target)
     trained_ones = {name: to_host(array).copy() for name, array in trainer.optimizer.state().items()}
     weights = to_host(trainer.optimizer.weights).copy()
-    assert not np.isfinite(step.train(data[5][0] * np.nan, data[5][1])().loss)
+    step.train(data[5][0] * np.nan, data[5][1])
+    assert not np.isfinite(step.measured()().loss)
     np.testing.assert_array_equal(to_host(trainer.optimizer.weights), weights)
     for name, array in trainer.optimizer.state().items():
         np.testing.assert_array_equal(to_host(array), trained_ones[name])

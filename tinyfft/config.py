@@ -117,6 +117,7 @@ class Config:
     precision: str = key("fp32", choices=("fp32", "tf32", "bf16"))
     memory: str = key("recompute", choices=("recompute", "keep"))
     deterministic: bool = False
+    graph: bool = True
     epochs: int = key(10, at_least=1)
     batch_size: int = key(128, at_least=1)
     seed: int = key(1, at_least=0)

@@ -21,8 +21,10 @@ from tinyfft import nn, optim
 from tinyfft.backend import Array, Device
 from tinyfft.config import Config
 from tinyfft.fourier import arena
+from tinyfft.recorded import Recorded
+from tinyfft.step import Step
 
-WARM_UP = 2  # runs
+WARM_UP = 3  # runs, of which a GPU's third is recorded
 RUNS = (3, 20)  # at least and at most
 SECONDS = 5.0  # no further run after these, if the fewest are done
 PASSES = ("updateOutput", "updateGradInput", "accGradParameters")
@@ -35,7 +37,7 @@ def measure(network: nn.Sequential, config: Config) -> dict[str, Any]:
     for _ in range(WARM_UP):
         iteration.run()
     iteration_ms = _median_ms(device, iteration.run)
-    forward_ms = _median_ms(device, lambda: network.forward(iteration.input))
+    forward_ms = _median_ms(device, iteration.forward)
     layers = _measure_layers(iteration)
     convolutions = [row for row in layers if row["algorithm"]]
     return {
@@ -109,14 +111,15 @@ class Iteration:
         self.optimizer = optim.SGD(*network.getParameters(), 1e-6, o.momentum, o.nesterov, o.weight_decay)
         network.needs_gradInput = False
         network.training()
+        self._step = Step(network, self.criterion, self.optimizer, config.graph)
+        modules = (module for _, module in network.modules())
+        self._forward = Recorded(network.forward, network.device, modules, self._step.recorded)
 
     def run(self) -> None:
-        self.network.zeroGradParameters()
-        output = self.network.forward(self.input)
-        self.criterion.updateOutput(output, self.target)  # the loss stays on the device: nobody waits for it
-        self.network.backward(self.input, self.criterion.backward(output, self.target))
-        self.optimizer.step()
-        self.network.weights_changed()
+        self._step.train(self.input, self.target)
+
+    def forward(self) -> None:
+        self._forward(self.input)
 
 
 def _median_ms(device: Device, run: Callable[[], Any]) -> float:

@@ -65,7 +65,7 @@ class Trainer:
         progress    a progress.Bars or progress.Lines; lines without one
         callbacks   each is called in this order
         mirror      whether evaluations take the mean with the mirrored pictures' outputs (evaluation.py)
-        graph       whether a GPU's steps are launched as one CUDA graph, where they can be (step.py)
+        graph       whether a GPU's steps are recorded as a CUDA graph, where they may be (step.py)
         """
         self.network = network
         self.criterion = criterion
@@ -223,12 +223,13 @@ class Trainer:
 
     def _train_step(self, input: Array, target: Array) -> Callable[[], Measured]:
         self.optimizer.learning_rate = self.schedule.learning_rate_at(self.step)
-        measured = self.steps.train(input, target)
+        self.steps.train(input, target)
         self.step += 1
-        return measured
+        return self.steps.measured()
 
     def _evaluate_step(self, input: Array, target: Array) -> Callable[[], Measured]:
-        return self.steps.evaluate(input, target, self.mirror)
+        self.steps.evaluate(input, target, self.mirror)
+        return self.steps.measured()
 
 
 _ADVICE = "try a smaller optimizer.learning_rate"

@@ -1,9 +1,8 @@
 """Layers and SGD on large arrays: in blocks and threads they give the bits of one block, and no array is made anew."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
+from measure import allocated
 from pools import CASES, drawn
 from threadpoolctl import threadpool_limits
 
@@ -16,6 +15,7 @@ LAYERS = {  # how the layer is made, and the shape of its input
     "BatchNormalization": (lambda: nn.BatchNormalization(3), (11, 3, 5, 6)),
     "vectors through BatchNormalization": (lambda: nn.BatchNormalization(30), (11, 30)),
     "BatchNormalization without parameters": (lambda: nn.BatchNormalization(3, affine=False), (11, 3, 5, 6)),
+    "BatchNormalization, ReLU": (lambda: nn.Sequential(nn.BatchNormalization(3), nn.ReLU()), (11, 3, 5, 6)),
 }
 LAYERS |= {
     f"{kind}, {name}": (lambda kind=kind, options=options: getattr(nn, kind)(*options), (7, *shape[1:]))
@@ -39,7 +39,7 @@ def passes(make, x):
     written = []
     for train in (True, False):
         layer = make()
-        layer.train = train
+        layer.training() if train else layer.evaluate()
         layer.zeroGradParameters()
         y = layer.forward(x)
         dx = layer.backward(x, np.random.default_rng(5).standard_normal(y.shape, dtype=np.float32))
@@ -75,18 +75,6 @@ def test_sgd_gives_the_bits_of_one_block(block, rng, options, n):
     assert np.array_equal(trained(64 * 4), trained(1 << 40))
 
 
-def allocated(call):
-    """The most bytes that a call takes beyond what there is, once all buffers are there."""
-    call()
-    call()
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
 @pytest.mark.parametrize(
     ("make", "shape"),
     [
@@ -95,10 +83,20 @@ def allocated(call):
         (lambda: nn.MaxPool(3, 2, 1), (32, 32, 32, 32)),
         (lambda: nn.AveragePool(2), (32, 32, 32, 32)),
         (lambda: nn.BatchNormalization(32), (32, 32, 32, 32)),
+        (lambda: nn.Sequential(nn.BatchNormalization(32), nn.ReLU()), (32, 32, 32, 32)),
         (lambda: nn.Linear(1024, 1024), (1024, 1024)),
         (nn.LogSoftMax, (1024, 1024)),
     ],
-    ids=["ReLU", "MaxPool", "overlapping MaxPool", "AveragePool", "BatchNormalization", "Linear", "LogSoftMax"],
+    ids=[
+        "ReLU",
+        "MaxPool",
+        "overlapping MaxPool",
+        "AveragePool",
+        "BatchNormalization",
+        "BatchNormalization, ReLU",
+        "Linear",
+        "LogSoftMax",
+    ],
 )
 def test_layers_make_no_large_array_anew(block, rng, make, shape):
     block(MIB // 4)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from measure import error
+from measure import allocated, error
 
+import tinyfft.gpu
 from tinyfft import nn
 from tinyfft.spatial import normalization_kernels
 
@@ -79,6 +80,30 @@ def test_what_is_not_a_number_stays_so(gpu, rng):
     assert np.isnan(y[:, 1]).all()
     assert np.isnan(layer.running_mean).tolist() == np.isnan(layer.running_var).tolist() == [False, True]
     assert np.isfinite(y[:, 0]).all()
+
+
+@normalizations.shapes
+@normalizations.modes
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("behind", [False, True], ids=["last", "in place"])
+def test_relu_on_the_way(gpu, rng, shape, train, dtype, behind):
+    normalizations.check_with_relu(gpu, rng, shape, train, dtype, behind)
+
+
+def test_what_is_not_a_number_stays_so_behind_relu(gpu, rng):
+    normalizations.check_with_relu(gpu, rng, (6, 5, 4, 4), True, "float32", share_of_nan=0.01)
+    chain = nn.Sequential(nn.BatchNormalization(2), nn.ReLU())
+    chain.evaluate()
+    y = chain.forward(np.array([[np.nan, -1], [-1, 1]], np.float32))
+    assert np.isnan(y).tolist() == [[True, False], [False, False]]
+
+
+@normalizations.modes
+def test_no_array_is_made_between_the_kernels(gpu, monkeypatch, train):
+    monkeypatch.setattr(tinyfft.gpu, "launch", lambda *_: None)
+    layer, x = nn.BatchNormalization(1 << 16), np.ones((2, 1 << 16), np.float32)
+    layer.train = train
+    assert allocated(lambda: (layer.forward(x), layer.backward(x, x))) < layer.weight.nbytes / 8
 
 
 def test_strided_arrays(gpu, rng):

@@ -11,6 +11,7 @@ In evaluation the running ones are used. Both passes back use what the last forw
 Shapes  input and output (S, C) or (S, C, H, W); weight, bias, running_mean, running_var (C,)
 Dtypes  float32, float64; the input's must be the layer's. Raises ValueError when shape or dtype do not fit, eps or
         momentum are out of range, or a map has a single value in training.
+ReLU    that follows in a Sequential is done on the way: y is its output at once, its gradInput is written as dy is read
 Source  torch/nn, BatchNormalization.lua (Ioffe, Szegedy 2015); semantics as torch.nn.BatchNorm2d, compared in
         the tests. spatial/normalization.py computes it
 """
@@ -18,6 +19,7 @@ Source  torch/nn, BatchNormalization.lua (Ioffe, Szegedy 2015); semantics as tor
 from typing import Any
 
 from tinyfft.backend import Array
+from tinyfft.nn.activation import ReLU
 from tinyfft.nn.arguments import whole_number
 from tinyfft.nn.init import make_parameters
 from tinyfft.nn.module import Module
@@ -26,6 +28,7 @@ from tinyfft.spatial import normalization as maps
 
 class BatchNormalization(Module):
     records = True
+    fuses = (ReLU,)
     rereads_output = False
     buffer_names = ("running_mean", "running_var")
 
@@ -59,7 +62,8 @@ class BatchNormalization(Module):
             self.weight.fill(1)
             self.bias.fill(0)
 
-    def updateOutput(self, input: Array) -> Array:
+    def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
+        """y; with `relu`, the module that follows, its output in place of y."""
         self._check(input)
         x = self._by_map(input)
         output = self._buffer("output", input.shape, self.dtype).reshape(x.shape)
@@ -70,8 +74,12 @@ class BatchNormalization(Module):
             maps.statistics(x, mean, inverse_std, *running, self.momentum, self.eps, self.device, self._buffer)
         else:
             mean[...] = self.running_mean
-            inverse_std[...] = 1 / self.xp.sqrt(self.running_var + self.eps)
-        maps.normalize(x, mean, inverse_std, self.weight, self.bias, output, self.device)
+            self.xp.add(self.running_var, self.eps, out=inverse_std)
+            self.xp.sqrt(inverse_std, out=inverse_std)
+            self.xp.divide(1, inverse_std, out=inverse_std)
+        maps.normalize(x, mean, inverse_std, self.weight, self.bias, output, self.device, relu=relu is not None)
+        if relu is not None:
+            relu.output = self.output
         return self.output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
@@ -85,14 +93,17 @@ class BatchNormalization(Module):
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
         total, projection = self._sums(input, gradOutput)
         if self.weight is not None:
-            self.gradWeight += scale * projection
-            self.gradBias += scale * total
+            self.gradWeight += projection if scale == 1 else scale * projection
+            self.gradBias += total if scale == 1 else scale * total
 
-    def backward(self, input: Array, gradOutput: Array, scale: float = 1) -> Array | None:
-        """Both halves, with one pass for the sums that each of them needs."""
-        self._sums_of_backward = self._sums(input, gradOutput)
+    def backward(self, input: Array, gradOutput: Array, scale: float = 1, relu: ReLU | None = None) -> Array | None:
+        """Both halves, with one pass for the sums that each of them needs.
+
+        With `relu`, the module that follows, gradOutput is that of its output, and its gradInput is written too.
+        """
+        self._sums_of_backward = self._sums(input, gradOutput, relu)
         try:
-            return super().backward(input, gradOutput, scale)
+            return super().backward(input, gradOutput if relu is None else relu.gradInput, scale)
         finally:
             self._sums_of_backward = None
 
@@ -121,12 +132,20 @@ class BatchNormalization(Module):
         """(mean, inverse_std) (C,) of the last forward."""
         return tuple(self._buffer(name, (self.num_features,), self.dtype) for name in ("_mean", "_inverse_std"))
 
-    def _sums(self, input: Array, gradOutput: Array) -> tuple[Array, Array]:
-        """(sum dy, sum dy x_hat), each (C,), after all checks; within `backward` the ones that it has."""
+    def _sums(self, input: Array, gradOutput: Array, relu: ReLU | None = None) -> tuple[Array, Array]:
+        """(sum dy, sum dy x_hat), each (C,), after all checks; within `backward` the ones that it has.
+
+        With `relu` dy is its gradInput, which is written.
+        """
         if self._sums_of_backward is not None:
             return self._sums_of_backward
         self._check(input, gradOutput)
         x, dy = self._by_map(input), self._by_map(gradOutput)
+        of_relu = {}
+        if relu is not None:
+            relu._check_gradOutput(gradOutput)
+            masked = relu._buffer("gradInput", gradOutput.shape, self.dtype)
+            of_relu = {"rectified": self._by_map(relu.output), "masked": self._by_map(masked)}
         sums = tuple(self._buffer(name, (self.num_features,), self.dtype) for name in ("_total", "_projection"))
-        maps.gradient_sums(x, dy, *self._statistics(), *sums, self.device, self._buffer)
+        maps.gradient_sums(x, dy, *self._statistics(), *sums, self.device, self._buffer, **of_relu)
         return sums

@@ -1,8 +1,9 @@
 """Batch normalisation on maps, forwards and backwards, as nn/normalization.py defines it.
 
 statistics      writes mean and inverse_std (C,), and moves running_mean and running_var (C,)
-normalize       writes output (S, C, pixels)
-gradient_sums   writes total = sum dy and projection = sum dy x_hat (C,)
+normalize       writes output (S, C, pixels), with `relu` max(output, 0)
+gradient_sums   writes total = sum dy and projection = sum dy x_hat (C,); with `rectified`, ReLU's output, those of
+                masked = dy where rectified > 0, else 0: ReLU's gradInput on the way; `masked` may be dy
 pass_back       writes gradInput (S, C, pixels)
 Buffer   called with a name, a shape and a dtype, it gives scratch memory and keeps it
 On the CPU they go over some samples at a time, in NumPy. On a GPU each is a kernel (normalization_kernels.py), the sums
@@ -49,11 +50,18 @@ def statistics(
 
 
 def normalize(
-    x: Array, mean: Array, inverse_std: Array, weight: Array | None, bias: Array | None, output: Array, device: Device
+    x: Array,
+    mean: Array,
+    inverse_std: Array,
+    weight: Array | None,
+    bias: Array | None,
+    output: Array,
+    device: Device,
+    relu: bool = False,
 ) -> None:
-    """output = weight inverse_std (x - mean) + bias."""
+    """output = weight inverse_std (x - mean) + bias; with `relu` max(that, 0)."""
     if device.kind == "cuda":
-        kernels.over_maps("normalize", x, device, x, mean, inverse_std, weight, bias, output)
+        kernels.over_maps("normalize", x, device, x, mean, inverse_std, weight, bias, output, np.int32(relu))
         return
     scale = _scale(inverse_std, weight)
 
@@ -62,6 +70,8 @@ def normalize(
         y *= scale
         if bias is not None:
             y += bias[:, None]
+        if relu:
+            np.maximum(y, 0, out=y)
 
     device.blockwise(work, x, output)
 
@@ -75,24 +85,30 @@ def gradient_sums(
     projection: Array,
     device: Device,
     buffer: Buffer,
+    rectified: Array | None = None,
+    masked: Array | None = None,
 ) -> None:
-    """total = sum dy and projection = sum dy x_hat of each map."""
+    """total = sum dy and projection = sum dy x_hat of each map; with `rectified` those of masked, which is written."""
     if device.kind == "cuda":
         sums = _sums(x, buffer)
-        kernels.over_maps("gradient_sums", x, device, x, dy, mean, sums)
+        kernels.over_maps("gradient_sums", x, device, x, dy, mean, rectified, masked, sums)
         sizes = np.array([x.shape[1], kernels.parts(x)], np.int32)
         kernels.for_each_map("totals", x, device, sums, inverse_std, total, projection, *sizes)
         return
     totals, projections = _for_each_map(x, 2, buffer)
+    of_relu = () if rectified is None else (rectified, masked)
 
-    def work(x: Array, dy: Array, totals: Array, projections: Array) -> None:
+    def work(x: Array, dy: Array, totals: Array, projections: Array, *of_relu: Array) -> None:
+        if of_relu:
+            rectified, masked = of_relu
+            dy = np.multiply(dy, np.greater(rectified, 0), out=masked)  # as nn/activation.py does, and why
         d = device.empty(x.shape, x.dtype)
         np.subtract(x, mean[:, None], out=d)
         d *= dy
         _sum_pixels(dy, totals)
         _sum_pixels(d, projections)
 
-    device.blockwise(work, x, dy, totals, projections)
+    device.blockwise(work, x, dy, totals, projections, *of_relu)
     np.sum(totals[..., 0], axis=0, out=total)
     np.sum(projections[..., 0], axis=0, out=projection)
     projection *= inverse_std

@@ -25,13 +25,13 @@ def parts(x: Array) -> int:
     return max(1, min(S, ceil(BLOCKS / C)))
 
 
-def over_maps(name: str, x: Array, device: Device, *arrays: Array | None) -> None:
-    """Launch a kernel that takes each part of each map's samples: its arguments are `arrays`, then the sizes of x."""
+def over_maps(name: str, x: Array, device: Device, *arguments: Any) -> None:
+    """Launch a kernel that takes each part of each map's samples: its arguments are these, then the sizes of x."""
     S, C, pixels = x.shape
     across = min(THREADS, 1 << (pixels - 1).bit_length()) if pixels else 1
     shared_bytes = 8 * THREADS if name in ("moments", "gradient_sums") else 0
     sizes = np.array([S, pixels, across], np.int32)
-    gpu.launch(source(x.itemsize), name, (C, parts(x)), THREADS, (*arrays, *sizes), device, shared_bytes)
+    gpu.launch(source(x.itemsize), name, (C, parts(x)), THREADS, (*arguments, *sizes), device, shared_bytes)
 
 
 def for_each_map(name: str, x: Array, device: Device, *arguments: Any) -> None:

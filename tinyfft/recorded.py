@@ -1,0 +1,67 @@
+"""Work on arrays of a GPU that is recorded as a CUDA graph, and from then on launched as a whole.
+
+    step = Recorded(work, network.device, owners)
+    step(input, target)
+
+The first calls with arrays of some shapes run `work(*arrays)`: algorithms are chosen, kernels compiled, buffers made.
+Then one is recorded, on copies of the arrays, into which those of each later call are written before all of it is
+launched: the host, which takes longer to queue the kernels of a small network than the GPU to run them, has nothing
+left to do. What is recorded goes on writing where it did, and keeps those arrays, whatever their owners do with them.
+Calls with other shapes, and all on a device that does not record, run `work` as it is.
+Source  CUDA C++ Programming Guide, CUDA Graphs (stream capture)
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from tinyfft import gpu
+from tinyfft.backend import Array, Device
+from tinyfft.fourier.arena import current_arena
+
+WARM_UP = 2
+"""Calls with the same shapes before one is recorded."""
+
+
+class Recorded:
+    def __init__(self, work: Callable[..., None], device: Device, owners: Iterable[Any], record: bool = True) -> None:
+        """
+        work    its arguments are arrays; it must do the same on the device every time
+        owners  all objects whose attributes hold arrays that it uses
+        record  whether to record at all
+        """
+        self._work, self._device, self._owners = work, device, list(owners)
+        self._record = record and device.records
+        self.forget()
+
+    def __call__(self, *arrays: Array) -> bool:
+        """Do the work; returns whether it was recorded work."""
+        shapes = tuple((array.shape, array.dtype) for array in arrays)
+        if shapes != self._recorded_for:
+            self._work(*arrays)
+            self._ran[shapes] = self._ran.get(shapes, 0) + 1
+            if self._record and self._recorded_for is None and self._ran[shapes] == WARM_UP:
+                self._recorded_for = shapes
+            return False
+        if self._launch is None:
+            self._arguments = [array.copy() for array in arrays]
+            self._launch = gpu.capture(lambda: self._work(*self._arguments), self._device)
+            self._held = [*self._arrays(), current_arena(self._device).block]
+        for own, array in zip(self._arguments, arrays, strict=True):
+            own[...] = array
+        self._launch()
+        return True
+
+    def forget(self) -> None:
+        """Let the recording go, and the memory that it alone keeps; after some calls there is another one."""
+        self._launch: Callable[[], None] | None = None
+        self._recorded_for: tuple | None = None
+        self._arguments: list[Array] = []
+        self._held: list[Array] = []
+        self._ran: dict[tuple, int] = {}
+
+    def _arrays(self) -> Iterator[Array]:
+        for owner in self._owners:
+            for value in vars(owner).values():
+                for part in value if isinstance(value, (list, tuple)) else (value,):
+                    if isinstance(part, self._device.xp.ndarray):
+                        yield part
