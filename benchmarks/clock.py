@@ -2,8 +2,8 @@
 
 On a GPU a group is several calls between two events. With `ahead` the GPU is kept busy until the host has queued them,
 so that the host's part is hidden, as that of a layer is in a network which keeps the GPU busy; without, the host may be
-what takes the time. Events are recorded on the default stream, which is PyTorch's too: tinyfft's own stream waits for it
-and is waited for by it.
+what takes the time. Events are recorded on the default stream, which is PyTorch's too: tinyfft's own stream waits for
+it and is waited for by it.
 """
 
 import statistics

@@ -2,13 +2,14 @@
    Computes  output[p][i][j] = max of input[p] over the window of (i, j): rows i sH - pH to i sH - pH + kH - 1, columns
              likewise, as far as they lie on the plane; NaN if one of them is
              gradInput[p][h][w] = sum of gradOutput[p][i][j] over the windows whose first largest value, by rows, is
-             input[p][h][w]; where the largest is NaN nothing equals it
+             input[p][h][w]; where the largest is NaN nothing equals it; with RECTIFIED, the input being ReLU's output,
+             zero where that is: the gradient of ReLU's input
    Input     input      real  [planes][H][W]
              gradOutput real  [planes][oH][oW], and output as the first kernel wrote it
    Output    output     real  [planes][oH][oW]; gradInput real [planes][H][W]
    Grid      ceil(count / THREADS) blocks     Block  THREADS, each one of the `count` values that are written
    Shared    0                                Requires  types real and integer (which holds count + THREADS), constants
-             THREADS, H, W, kH, kW, sH, sW, pH, pW, oH, oW; padding at most half the window: each holds a pixel */
+             THREADS, RECTIFIED, H, W, kH, kW, sH, sW, pH, pW, oH, oW; padding at most half the window: each holds a pixel */
 
 /* Without padding no window reaches beyond its plane. */
 __device__ __forceinline__ bool inside(integer row, integer column) {
@@ -53,6 +54,10 @@ max_pool_gradient(const real* __restrict__ input, const real* __restrict__ outpu
     const real* plane = input + index * (H * W);
     const real x = input[item];
     real sum = 0;
+    if (RECTIFIED && !(x > 0)) {
+        gradInput[item] = 0;
+        return;
+    }
     for (integer back = 0; back < (kH + sH - 1) / sH * ((kW + sW - 1) / sW); ++back) {
         const integer i = (row + pH) / sH - back / ((kW + sW - 1) / sW);
         const integer j = (column + pW) / sW - back % ((kW + sW - 1) / sW);

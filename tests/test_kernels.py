@@ -39,7 +39,7 @@ def sources(stem):
     """The source as it is, or specialised: whole and cut windows, odd and even sizes, all numbers, with ReLU."""
     if stem == "max_pool":
         yield Specialisation(Axis(32, 2, 2), Axis(32, 2, 2), 4).source().text()
-        yield Specialisation(Axis(9, 3, 2, 1, 1), Axis(8, 4, 1), 8, wide=True).source().text()
+        yield Specialisation(Axis(9, 3, 2, 1, 1), Axis(8, 4, 1), 8, wide=True, rectified=True).source().text()
         return
     if stem == "normalization":
         yield from (normalization_kernels.source(itemsize).text() for itemsize in (4, 8))

@@ -37,7 +37,7 @@ class Step:
         """One step, queued."""
         if self._recorded(input, target):
             backend.count_step()
-            self.network.weights_changed()
+        self.network.weights_changed()
 
     def evaluate(self, input: Array, target: Array, mirror: bool = False) -> None:
         """The loss and the number of right answers, of evaluation.outputs; queued."""
@@ -63,7 +63,6 @@ class Step:
         self._measure(output, target)
         self.network.backward(input, self.criterion.backward(output, target))
         self.optimizer.step(self._measured[:1])
-        self.network.weights_changed()
 
     def _measure(self, output: Array, target: Array) -> None:
         self.output = output

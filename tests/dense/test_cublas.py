@@ -85,6 +85,21 @@ def test_products(library, rng, dtype, shape, transpose_a, transpose_b, add):
     assert library.asked == COMPUTE[dtype]
 
 
+@pytest.mark.parametrize("transpose_a", [False, True])
+@pytest.mark.parametrize("transpose_b", [False, True])
+def test_parts_of_rows(library, rng, transpose_a, transpose_b):
+    """Each operand of a batch is a part of the rows of one matrix."""
+    m, k, n = 4, 5, 2
+    a, b = (
+        made(rng.standard_normal((rows, 3, columns) if not flag else (columns, 3, rows))).transpose(1, 0, 2)
+        for (rows, columns), flag in (((m, k), transpose_a), ((k, n), transpose_b))
+    )
+    out = made(np.ones((3, m, n)))
+    cublas.gemm(a, b, out, Device("cuda"), transpose_a=transpose_a, transpose_b=transpose_b)
+    left, right = (x.swapaxes(1, 2) if flag else x for x, flag in ((a, transpose_a), (b, transpose_b)))
+    assert np.allclose(out, left @ right)
+
+
 def test_tf32_is_asked_for_float32_alone(library):
     for dtype, compute in (("float32", 77), ("complex64", 77), ("float64", 70)):
         a = made(np.ones((2, 2), dtype))

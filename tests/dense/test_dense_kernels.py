@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from measure import FP32_BOUND, FP64_BOUND, error
 
 from tinyfft import backend, nn, optim
-from tinyfft.dense import column_sums, cross_entropy, sgd
+from tinyfft.dense import column_sums, cross_entropy, matmul, sgd
 from tinyfft.dense.column_sums import add_column_sums
 from tinyfft.dense.cross_entropy import count_correct
+from tinyfft.fourier import arena
 
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
 CPU = backend.Device("cpu")
@@ -133,3 +134,33 @@ def test_linear(gpu, rng, dtype):
     assert error(ours.gradInput, peer.gradInput, 6) <= BOUNDS[dtype]
     for own, other in zip(ours.parameters()[1], peer.parameters()[1], strict=True):
         assert error(own, other, 6) <= BOUNDS[dtype]
+
+
+@dtypes
+@pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True), (True, True)])
+@many
+@given(m=st.integers(1, 5), n=st.integers(1, 5), k=st.integers(1, 40))
+def test_long_sums_go_in_parts(gpu, monkeypatch, dtype, transposed, m, n, k):
+    monkeypatch.setattr(matmul, "SHORTEST", 3)
+    monkeypatch.setattr(matmul, "MOST_PARTS", 6)
+    rng = np.random.default_rng(9)
+    a, b, out = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n), (m, n)))
+    a, b = (
+        np.ascontiguousarray(x.T).T if flag else np.ascontiguousarray(x)
+        for x, flag in zip((a, b), transposed, strict=True)
+    )
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    assert error(matmul.matmul(a, b, out, gpu), expected, k) <= BOUNDS[dtype]
+
+
+@pytest.mark.parametrize(("k", "parts"), [(24576, 64), (512, 2), (511, 1), (777 * 7, 21), (128, 1)])
+def test_the_parts_of_a_sum(gpu, k, parts):
+    assert matmul._parts(np.ones((4, k), np.float32), np.ones((4, 10), np.float32), gpu) == parts
+
+
+def test_parts_keep_to_the_limits(gpu, monkeypatch):
+    a, out = np.ones((4, 24576), np.float32), np.ones((4, 10), np.float32)
+    monkeypatch.setattr(matmul, "MOST_BYTES", 4 * out.nbytes)
+    assert matmul._parts(a, out, gpu) == 4
+    monkeypatch.setitem(arena.limit_bytes, gpu, 2 * out.nbytes)
+    assert matmul._parts(a, out, gpu) == 2

@@ -111,3 +111,45 @@ def test_backward_before_forward_is_named(device, rng):
     x, gy, _ = arrays(device, chain[0], rng)
     with pytest.raises(ValueError, match="ReLU: backward was called before forward"):
         chain.backward(x, gy)
+
+
+BEFORE_RELU = {
+    "convolution": lambda: nn.FFTConvolution(2, 3, 3, padding=1),
+    "normalisation": lambda: nn.BatchNormalization(2),
+    "pooling": lambda: nn.AveragePool(1),
+}
+
+
+@pytest.mark.parametrize("kind", BEFORE_RELU)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_pooling_behind_a_relu_makes_its_gradient(device, kind, first, rng):
+    """Whether ReLU is done by the module before it or stands alone; the same as module by module."""
+    chain, alone = (
+        nn.Sequential(*(() if first else (nn.MaxPool(1),)), BEFORE_RELU[kind](), nn.ReLU(), nn.MaxPool(2))
+        for _ in range(2)
+    )
+    for ours, peer in zip(chain.parameters()[0], alone.parameters()[0], strict=True):
+        peer[...] = ours
+    x = device.array(rng.standard_normal((3, 2, 6, 8), dtype=np.float32))
+    gy = device.array(rng.standard_normal((3, 2 if kind != "convolution" else 3, 3, 4), dtype=np.float32))
+    modules, inputs = [alone[index] for index in range(len(alone))], [x]
+    for module in modules:
+        inputs.append(module.forward(inputs[-1]).copy())
+    gradients = [gy]
+    for module, input in zip(reversed(modules), reversed(inputs[:-1]), strict=True):
+        gradients.append(module.backward(input, gradients[-1], 0.5).copy())
+    assert error(chain.forward(x), to_host(inputs[-1])) <= FP32_BOUND
+    assert error(chain.backward(x, gy, 0.5), to_host(gradients[-1])) <= FP32_BOUND
+    for ours, peer in zip(chain.parameters()[1], alone.parameters()[1], strict=True):
+        assert error(ours, to_host(peer)) <= FP32_BOUND
+    assert chain[-2].gradInput is chain[-1].gradInput
+    if first:  # else its memory has been lent to another by now
+        assert error(chain[-2].gradInput, to_host(gradients[2])) <= FP32_BOUND
+
+
+def test_a_relu_that_comes_first_and_needs_no_gradient(device, rng):
+    chain = nn.Sequential(nn.ReLU(), nn.MaxPool(2))
+    chain.needs_gradInput = False
+    x = device.array(rng.standard_normal((3, 2, 6, 8), dtype=np.float32))
+    assert chain.backward(x, chain.forward(x)) is None
+    assert chain[0].gradInput is None

@@ -46,6 +46,17 @@ def test_random_sizes(gpu, S, C, rows, columns):
         check(gpu, pools.drawn(rng, (S, C, H, W), values), rng, (kH, kW), (sH, sW), (pH, pW))
 
 
+@pools.case
+def test_behind_a_relu(gpu, rng, shape, kernel_size, stride, padding):
+    """Its gradInput at once: zero where its output is, as ReLU by itself has it."""
+    x = pools.drawn(rng, shape, "any")
+    relu, pool = nn.ReLU(), nn.MaxPool(kernel_size, stride, padding)
+    dy = rng.standard_normal(pool.forward(relu.forward(x)).shape)
+    expected = relu.backward(x, pool.backward(relu.output, dy)).copy()
+    assert np.array_equal(pool.backward(relu.output, dy, relu=relu), expected)
+    assert relu.gradInput is pool.gradInput
+
+
 def test_many_blocks(gpu, rng):
     """Planes that end within a block, the last block not full."""
     check(gpu, pools.drawn(rng, (3, 7, 13, 9), "ties", "float32"), rng, 3, 2, 1)

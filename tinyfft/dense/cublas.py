@@ -1,7 +1,8 @@
 """cuBLAS, called by its C interface: cupy.matmul copies transposed operands, knows no TF32 and refuses to be captured.
 
 Computes  out[q] = scale op(a[q]) @ op(b[q]) for all q, or out[q] += that; op the identity or the transpose
-Input     a, b  (..., rows, columns), in C order: float32, float64, complex64, complex128, or bfloat16 as uint16
+Input     a, b  (q, rows, columns) or (rows, columns): float32, float64, complex64, complex128, or bfloat16 as uint16;
+                the numbers of a row contiguous; more axes in C order
 Output    out   (..., rows of op(a), columns of op(b)), of the same dtype and in C order
 Sums are in float32 or float64; with `tf32` float32 operands are rounded to 10 bits of fraction on their way in.
 There is one handle for each device and stream: a handle that changes its stream loses its workspace, and work that is
@@ -41,7 +42,7 @@ def gemm(
 ) -> None:
     """Queue the products on the current stream."""
     assert a.dtype == b.dtype == out.dtype, (a.dtype, b.dtype, out.dtype)
-    assert all(m.flags.c_contiguous for m in (a, b, out)), [m.strides for m in (a, b, out)]
+    assert out.flags.c_contiguous, out.strides
     *_, rows, columns = out.shape
     inner = a.shape[-2 if transpose_a else -1]
     if not out.size:
@@ -64,7 +65,14 @@ def gemm(
 
 
 def _operand(m: Array, kind: int) -> tuple[int, int, int, int]:
-    return m.data.ptr, kind, max(1, m.shape[-1]), m.shape[-2] * m.shape[-1]
+    """What cuBLAS is told of an operand: address, kind, and how far apart rows and matrices lie, in numbers."""
+    rows, columns = m.shape[-2:]
+    if m.flags.c_contiguous:
+        return m.data.ptr, kind, max(1, columns), rows * columns
+    assert m.ndim <= 3, m.shape
+    assert m.strides[-1] == m.itemsize, m.strides
+    between = m.strides[0] // m.itemsize if m.ndim == 3 else 0
+    return m.data.ptr, kind, m.strides[-2] // m.itemsize, between
 
 
 @cache

@@ -10,12 +10,19 @@ Dtypes  float32, float64. Precision of float32 on a GPU: "fp32", or on its tenso
 from tinyfft import parallel
 from tinyfft.backend import Array, Device
 from tinyfft.dense import cublas
+from tinyfft.dense.column_sums import add_column_sums
+from tinyfft.fourier.arena import aligned, current_arena
+
+SHORTEST, MOST_PARTS, MOST_BYTES = 256, 64, 64 << 20
+"""Of the parts of a sum on a GPU: numbers in each, how many, and bytes of them all."""
 
 
 def matmul(a: Array, b: Array, out: Array, device: Device, tf32: bool = False) -> Array:
     """Write the product into `out`, and return it."""
     if device.kind == "cpu":
         parallel.matmul(a, b, out)
+    elif (parts := _parts(a, out, device)) > 1:
+        _in_parts(parts, a, b, out, device, tf32)
     else:
         _gemm(a, b, out, device, tf32=tf32)
     return out
@@ -35,6 +42,29 @@ def add_matmul(a: Array, b: Array, out: Array, device: Device, scale: float = 1,
         out += product
 
     device.blockwise(add, out, a)
+
+
+def _parts(a: Array, out: Array, device: Device) -> int:
+    """Into how many parts a GPU cuts the sums over k, so that a small result of long sums keeps it busy."""
+    k, most = a.shape[1], min(MOST_BYTES, current_arena(device).limit) // max(1, out.nbytes)
+    whole = (parts for parts in range(int(min(MOST_PARTS, most, k // SHORTEST)), 1, -1) if k % parts == 0)
+    return next(whole, 1)
+
+
+def _in_parts(parts: int, a: Array, b: Array, out: Array, device: Device, tf32: bool) -> None:
+    """All parts as one batch of products, then their sum."""
+    (m, k), n = a.shape, b.shape[1]
+    a, transpose_a = _in_order(a, device)
+    b, transpose_b = _in_order(b, device)
+    # along k, in memory the rows of an operand or its columns
+    a = a.reshape(parts, k // parts, m) if transpose_a else a.reshape(m, parts, k // parts).transpose(1, 0, 2)
+    b = b.reshape(n, parts, k // parts).transpose(1, 0, 2) if transpose_b else b.reshape(parts, k // parts, n)
+    arena = current_arena(device)
+    with arena.frame(aligned(parts * out.nbytes)):
+        products = arena.take((parts, m, n), out.dtype)
+        cublas.gemm(a, b, products, device, transpose_a=transpose_a, transpose_b=transpose_b, tf32=tf32)
+        out.fill(0)
+        add_column_sums(products.reshape(parts, m * n), out.reshape(m * n), device)
 
 
 def _gemm(a: Array, b: Array, out: Array, device: Device, **how: float) -> None:

@@ -26,6 +26,7 @@ class Module:
     parameter_names: tuple[str, ...] = ()  # weight -> gradWeight, bias -> gradBias
     buffer_names: tuple[str, ...] = ()
     fuses: tuple[type, ...] = ()  # kinds of modules that this one does on its way, where one follows in a Sequential
+    passes: tuple[type, ...] = ()  # kinds whose `backward` this one does on its way, where it follows one of them
     in_place = False  # whether output may be the input's array, and gradInput that of gradOutput, as the caller likes
     rereads_output = True  # whether `backward` reads `output`; if not, a module behind this one may write over it
     records = False  # whether all it does is work of the device, alike every time: then it may be recorded (step.py)

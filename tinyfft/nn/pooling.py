@@ -11,11 +11,13 @@ Shapes  input (S, C, H, W), output (S, C, oH, oW); oH = floor((H + 2 pH - kH) / 
         kernel_size, stride and padding are a number or a pair (rows, columns); stride None is the kernel's size.
 Dtypes  float32, float64. Raises ValueError when a size is below 1, padding is beyond half the kernel, the kernel is
         larger than the padded plane, or the input has another shape or dtype.
+ReLU    before a MaxPool in a Sequential: `backward` makes its gradInput at once, in an array that is both modules'
 Source  semantics as torch.nn.MaxPool2d and AvgPool2d, compared in the tests. spatial/pooling.py computes it
 """
 
 from tinyfft.backend import Array
 from tinyfft.fourier.axis import Axis
+from tinyfft.nn.activation import ReLU
 from tinyfft.nn.arguments import Pair, pair
 from tinyfft.nn.module import Module
 from tinyfft.spatial import pooling
@@ -64,6 +66,7 @@ class _Pool(Module):
 
 class MaxPool(_Pool):
     records = True
+    passes = (ReLU,)
 
     def updateOutput(self, input: Array) -> Array:
         windows = self._windows(input)
@@ -72,9 +75,20 @@ class MaxPool(_Pool):
         return output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
+        return self._pass_back(input, gradOutput)
+
+    def backward(self, input: Array, gradOutput: Array, scale: float = 1, relu: ReLU | None = None) -> Array | None:
+        """updateGradInput; with `relu`, the module before, whose output is the input, its gradInput at once."""
+        if relu is None:
+            return super().backward(input, gradOutput, scale)
+        relu.gradInput = self._pass_back(input, gradOutput, rectified=True)
+        return relu.gradInput
+
+    def _pass_back(self, input: Array, gradOutput: Array, rectified: bool = False) -> Array:
         windows = self._windows(input, gradOutput)
         gradInput = self._buffer("gradInput", input.shape, input.dtype)
-        pooling.max_pool_gradient(input, self.output, gradOutput, gradInput, windows, self.device, self._buffer)
+        arrays = (input, self.output, gradOutput, gradInput)
+        pooling.max_pool_gradient(*arrays, windows, self.device, self._buffer, rectified)
         return gradInput
 
 

@@ -5,7 +5,8 @@
     accGradParameters  the same, adding up the gradients of parameters
 
 A module that `fuses` the one behind it gets it as a last argument of updateOutput and backward, and fills its output
-and gradInput on the way. updateGradInput and accGradParameters go through the modules one by one.
+and gradInput on the way; one that `passes` the one before it gets that as a last argument of backward, and makes its
+gradInput at once. updateGradInput and accGradParameters go through the modules one by one.
 
 Memory  A module that works `in_place` gets its input as its output, if the module before does not read it again: then
         both hold what the later one has made. In `backward` two arrays are lent to the modules in turn, as their
@@ -80,11 +81,17 @@ class Sequential(Module):
 
     def backward(self, input: Array, gradOutput: Array, scale: float = 1) -> Array | None:
         """Each module's own `backward`, from the end: a convolution transforms its gradOutput once for both halves."""
+        passed: Module | None = None  # whose gradInput the module behind it has made
         for index, module, fused in reversed(self._steps()):
+            if module is passed:
+                continue
+            behind, before = () if passed in fused else fused, self._passed_by(index)
             gradient = gradOutput
-            for behind in reversed(range(index, index + 1 + len(fused))):
-                gradient = self._lend_gradInput(behind, self._input_of(behind, input), gradient)
-            gradOutput = self._call(index, module.backward, self._input_of(index, input), gradOutput, scale, *fused)
+            for one in reversed(range(index, index + 1 + len(behind))):
+                gradient = self._lend_gradInput(one, self._input_of(one, input), gradient)
+            arguments = (self._input_of(index, input), gradOutput, scale, *behind, *before)
+            gradOutput = self._call(index, module.backward, *arguments)
+            passed = before[0] if before else None
         self.gradInput = gradOutput
         return gradOutput
 
@@ -155,6 +162,13 @@ class Sequential(Module):
             steps.append((index, module, fused))
             index += 1 + len(fused)
         return steps
+
+    def _passed_by(self, index: int) -> tuple[Module, ...]:
+        """The module before it, if it does that one's `backward` on its way."""
+        before = self._modules[index - 1 : index] if index else []
+        return tuple(
+            module for module in before if type(module) in self._modules[index].passes and module.needs_gradInput
+        )
 
     def _backwards(self, input: Array) -> Iterator[tuple[int, Module, Array]]:
         """(index, module, the input it had), from the last module to the first."""

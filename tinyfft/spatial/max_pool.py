@@ -20,12 +20,16 @@ LARGEST_INT = 2**31 - 1
 
 @dataclass(frozen=True)
 class Specialisation:
-    """Both kernels for one size of planes and windows; `wide` where an index needs 64 bits, which are slower."""
+    """Both kernels for one size of planes and windows; `wide` where an index needs 64 bits, which are slower.
+
+    rectified  whether the gradient is that of the input of a ReLU before the pooling
+    """
 
     rows: Axis
     columns: Axis
     itemsize: int
     wide: bool = False
+    rectified: bool = False
 
     def source(self) -> Source:
         """With the types and sizes."""
@@ -36,10 +40,11 @@ class Specialisation:
         lines = [f"typedef {'float' if self.itemsize == 4 else 'double'} real;"]
         lines += [f"typedef {'long long' if self.wide else 'int'} integer;"]
         lines += [f"constexpr integer {name} = {value};" for name, value in sizes.items()]
+        lines += [f"constexpr bool RECTIFIED = {str(self.rectified).lower()};"]
         return Source("max_pool", "\n".join(lines))
 
 
-def run(name: str, windows: tuple[Axis, Axis], device: Device, **arrays: Array) -> None:
+def run(name: str, windows: tuple[Axis, Axis], device: Device, rectified: bool = False, **arrays: Array) -> None:
     """Launch kernel `name` on the current stream; `arrays` in the order of its arguments, the last is written.
 
     Raises TypeError for an array that is not the device's, and ValueError for one that is not contiguous: a kernel
@@ -56,6 +61,6 @@ def run(name: str, windows: tuple[Axis, Axis], device: Device, **arrays: Array) 
         assert array.shape[2:] in sizes, (argument, array.shape, windows)
         assert array.dtype == written.dtype, (argument, array.dtype, written.dtype)
     wide = max(array.size for array in arrays.values()) + THREADS > LARGEST_INT
-    kernel = Specialisation(*windows, written.itemsize, wide)
+    kernel = Specialisation(*windows, written.itemsize, wide, rectified)
     blocks = max(1, ceil(written.size / THREADS))  # a grid may not be empty, as a minibatch may be
     gpu.launch(kernel.source(), name, (blocks, 1), THREADS, (*arrays.values(), np.int64(written.size)), device)

@@ -33,16 +33,31 @@ def max_pool(input: Array, output: Array, windows: Windows, device: Device, buff
 
 
 def max_pool_gradient(
-    input: Array, output: Array, gradOutput: Array, gradInput: Array, windows: Windows, device: Device, buffer: Buffer
+    input: Array,
+    output: Array,
+    gradOutput: Array,
+    gradInput: Array,
+    windows: Windows,
+    device: Device,
+    buffer: Buffer,
+    rectified: bool = False,
 ) -> None:
-    """gradInput = the sum of gradOutput over the windows of which a pixel is the first largest value, by rows."""
+    """gradInput = the sum of gradOutput over the windows of which a pixel is the first largest value, by rows.
+
+    With `rectified`, the input being ReLU's output, zero where that is: the gradient of ReLU's input.
+    """
     if device.kind == "cuda":
         input, gradOutput = _in_order("_input", input, buffer), _in_order("_gradOutput", gradOutput, buffer)
         arrays = {"input": input, "output": output, "gradOutput": gradOutput, "gradInput": gradInput}
-        kernel.run("max_pool_gradient", windows, device, **arrays)
-    else:
-        arrays = (input, output, gradOutput, gradInput)
-        device.blockwise(lambda *blocks: _max_gradient(*blocks, windows, device), *arrays)
+        kernel.run("max_pool_gradient", windows, device, rectified, **arrays)
+        return
+
+    def work(x: Array, y: Array, gy: Array, gx: Array) -> None:
+        _max_gradient(x, y, gy, gx, windows, device)
+        if rectified:
+            np.multiply(gx, np.greater(x, 0), out=gx)  # as nn/activation.py does, and why
+
+    device.blockwise(work, input, output, gradOutput, gradInput)
 
 
 def average_pool(input: Array, output: Array, windows: Windows, device: Device) -> None:
