@@ -16,6 +16,7 @@ EXAMPLES = """examples:
   python train.py --evaluate runs/cifar-20260101-120000/best.safetensors
   python train.py --predict best.safetensors cat.jpg   the classes, each with its probability
   python train.py --config paper --time --json paper.json
+  python train.py --config paper --time --inference
 """
 
 LATEST = object()
@@ -55,6 +56,8 @@ def _check(options: argparse.Namespace) -> None:
         for name in ("config", "set", "epochs", "seed", "out"):
             if getattr(options, name):
                 raise UsageError(f"--{name} does not go with {asked[0]}: the checkpoint says what the network is")
+    if options.inference and not options.time:
+        raise UsageError("--inference needs --time")
     if options.predict is not None and len(options.predict) < 2:
         raise UsageError("--predict: expected a FILE and at least one PICTURE")
     if options.json and not (options.time or options.evaluate):
@@ -93,6 +96,7 @@ def _parser() -> Parser:
     add("--evaluate", metavar="FILE", help="accuracy, loss and a confusion table of a checkpoint's network")
     add("--predict", metavar=("FILE", "PICTURE"), nargs="+", help="the classes of pictures, by a checkpoint's network")
     add("--time", action="store_true", help="time one training iteration on random pictures instead of training")
+    add("--inference", action="store_true", help="with --time: a network in use, for one picture and for a minibatch")
     add("--json", metavar="FILE", help="with --time or --evaluate: write the measurements to FILE as well")
     add("--version", action=_Version, nargs=0, help="print the version and exit")
     return parser

@@ -1,10 +1,10 @@
-"""train.py --time: one training iteration of a config's network, on random pictures."""
+"""train.py --time: one training iteration of a config's network, on random pictures; with --inference its use."""
 
 import argparse
 
 from commands import build
 from commands.options import overrides
-from tinyfft import timing
+from tinyfft import inference, timing
 from tinyfft.config import load_config
 from tinyfft.files import write_json
 
@@ -15,8 +15,9 @@ def measure(options: argparse.Namespace) -> int:
     device = build.use_device(options.device)
     build.prepare(config, device)
     print(f"device {device} ({device.hardware})", flush=True)
-    report = timing.measure(build.make_network(config, config.timing.input_shape, config.timing.classes), config)
-    print(timing.table(report), flush=True)
+    clock = inference if options.inference else timing
+    report = clock.measure(build.make_network(config, config.timing.input_shape, config.timing.classes), config)
+    print(clock.table(report), flush=True)
     if options.json:
         write_json(options.json, report)
     return 0

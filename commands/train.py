@@ -22,7 +22,7 @@ from tinyfft.run_folder import RunFolder
 from tinyfft.tensorboard import TensorBoard
 from tinyfft.trainer import Callback, Trainer
 
-CHANGEABLE = ("data.workers", "checkpoint.", "tensorboard")
+CHANGEABLE = ("data.workers", "checkpoint.", "tensorboard", "graph")
 """Keys, or how they begin, that may differ from the checkpoint's when a run goes on: they change no result."""
 
 

@@ -74,20 +74,23 @@ def test_minibatches_of_another_shape_go_between_them(device, recorded):
 def test_evaluations_go_between_them(device, recorded):
     """Also larger ones, for which the arena has to grow, and their spectra of the weights are not stale."""
     x, target = batches(device, (16,))[0]
-    losses = {}
+    losses, steps = {}, {}
 
     def evaluate(trainer):
-        step = Step(trainer.network, trainer.criterion, trainer.optimizer)
-        trainer.network.evaluate()
-        step.evaluate(x, target)
-        plain = step.measured()()
-        step.evaluate(x, target, mirror=True)
-        losses.setdefault(id(trainer), []).append((plain, step.measured()()))
+        step = steps.setdefault(id(trainer), Step(trainer.network, trainer.criterion, trainer.optimizer))
+        step.start_evaluation()
+        found = []
+        for mirror in (False, False, False, False, True, True, True, False):
+            step.evaluate(x, target, mirror)
+            found.append(step.measured()())
+        assert len(set(found[:4])) == len(set(found[4:7])) == 1
+        assert found[0] == found[7] != found[4]
+        losses.setdefault(id(trainer), []).append(found[3:5])
 
     check(batches(device), evaluate)
     plain, of_recorded = losses.values()
     assert of_recorded == plain
-    assert len({loss for (loss, _), _ in plain}) == len(plain)
+    assert len({measured.loss for measured, _ in plain}) == len(plain)
 
 
 def test_the_optimizer_counts_recorded_steps(device, recorded):

@@ -1,7 +1,7 @@
 """What is done with one minibatch: a step of training, or an evaluation. Nobody waits for a GPU.
 
 A step is: gradients to zero, forward, loss, backward, and of the optimizer a step unless the loss is not finite. On a
-GPU it is recorded and launched as a whole (recorded.py), if all modules, the criterion and the optimizer say of
+GPU both are recorded and launched as a whole (recorded.py), if all modules, the criterion and the optimizer say of
 themselves that they may be: by `records`, that they do the same on the device every time.
 """
 
@@ -31,17 +31,27 @@ class Step:
         self._measured = network.device.empty((2,), "float64")  # loss, correct
         owners = (criterion, optimizer, *(module for _, module in network.modules())) if graph else ()
         self.recorded = graph and all(getattr(owner, "records", False) for owner in owners)
-        self._recorded = Recorded(self._train, network.device, owners, self.recorded)
+        self._training = Recorded(self._train, network.device, owners, self.recorded)
+        self._evaluation = Recorded(self._evaluate, network.device, owners, self.recorded)
+        self._mirror = False
 
     def train(self, input: Array, target: Array) -> None:
         """One step, queued."""
-        if self._recorded(input, target):
+        if self._training(input, target):
             backend.count_step()
         self.network.weights_changed()
 
     def evaluate(self, input: Array, target: Array, mirror: bool = False) -> None:
         """The loss and the number of right answers, of evaluation.outputs; queued."""
-        self._measure(evaluation.outputs(self.network, input, mirror), target)
+        if mirror != self._mirror:
+            self._evaluation.forget()
+        self._mirror = mirror
+        self._evaluation(input, target)
+
+    def start_evaluation(self) -> None:
+        """To be called before an evaluation: of weights that have changed no spectra are left."""
+        self.network.evaluate()
+        self._evaluation.forget()
 
     def measured(self) -> Callable[[], Measured]:
         """What waits for the loss and the right answers of the last minibatch, with the weights before its step."""
@@ -54,8 +64,9 @@ class Step:
         return measured
 
     def forget(self) -> None:
-        """Let the recorded step go: when memory is scarce, or has moved."""
-        self._recorded.forget()
+        """Let what was recorded go: when memory is scarce, or has moved."""
+        self._training.forget()
+        self._evaluation.forget()
 
     def _train(self, input: Array, target: Array) -> None:
         self.network.zeroGradParameters()
@@ -63,6 +74,9 @@ class Step:
         self._measure(output, target)
         self.network.backward(input, self.criterion.backward(output, target))
         self.optimizer.step(self._measured[:1])
+
+    def _evaluate(self, input: Array, target: Array) -> None:
+        self._measure(evaluation.outputs(self.network, input, self._mirror), target)
 
     def _measure(self, output: Array, target: Array) -> None:
         self.output = output

@@ -36,8 +36,8 @@ def measure(network: nn.Sequential, config: Config) -> dict[str, Any]:
     iteration = Iteration(network, config)
     for _ in range(WARM_UP):
         iteration.run()
-    iteration_ms = _median_ms(device, iteration.run)
-    forward_ms = _median_ms(device, iteration.forward)
+    iteration_ms = median_ms(device, iteration.run)
+    forward_ms = median_ms(device, iteration.forward)
     layers = _measure_layers(iteration)
     convolutions = [row for row in layers if row["algorithm"]]
     return {
@@ -122,7 +122,8 @@ class Iteration:
         self._forward(self.input)
 
 
-def _median_ms(device: Device, run: Callable[[], Any]) -> float:
+def median_ms(device: Device, run: Callable[[], Any]) -> float:
+    """Of some runs of `run`."""
     times: list[float] = []
     while not _enough(times):
         times.append(_run_ms(device, run))

@@ -121,7 +121,7 @@ class Trainer:
 
     def evaluate(self, batches: Batches, label: str = "test", total: int | None = None) -> dict[str, Any]:
         """{loss, accuracy, images} of the network in evaluate() mode, in which it stays."""
-        self.network.evaluate()
+        self.steps.start_evaluation()
         return self._over(batches, label, total, self._evaluate_step, Sums())
 
     @property
