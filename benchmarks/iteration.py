@@ -4,9 +4,10 @@
                                    [--batch-size N] [--set KEY=VALUE ...] [--json FILE] [--markdown FILE]
 
 Both train the same network on the same random minibatch, at equal precision, in one run; before anything is timed
-their losses are compared. The peer is the best of its variants (torch_iteration.py), for the iteration and for the
-forward pass apart. Memory is the most that CuPy's and PyTorch's allocators had given out at once, on a CPU what a
-process of its own needed (resident_memory.py); there page faults are counted too.
+their losses are compared. The peer is the best of its variants (torch_iteration.py), for the iteration, for the forward
+pass apart, and for the network in use, whose spectra of weights are kept. Memory is the most that CuPy's and PyTorch's
+allocators had given out at once, on a CPU what a process of its own needed (resident_memory.py); there page faults are
+counted too.
 """
 
 import argparse
@@ -19,7 +20,8 @@ from benchmarks import iteration_tables, peers, report, resident_memory, torch_i
 from benchmarks.clock import milliseconds
 from benchmarks.peak_memory import cupy_peak_bytes
 from tinyfft.backend import Device
-from tinyfft.config import load_config
+from tinyfft.config import Config, load_config
+from tinyfft.inference import Inference
 from tinyfft.timing import Iteration
 
 LOSS_BOUND = {"fp32": 1e-5, "tf32": 1e-3, "bf16": 2e-2}
@@ -53,6 +55,7 @@ def measure(name: str, precision: str, options: argparse.Namespace, device: Devi
         "iteration_ms": milliseconds(ours.run, device),
         "forward_ms": milliseconds(ours.forward, device),
         **_memory(ours, name, overrides),
+        "inference_ms": {batch: _inference_ms(ours, config, batch) for batch in sorted({1, config.batch_size})},
         "algorithms": {
             path: module.algorithms for path, module in ours.network.modules() if hasattr(module, "algorithms")
         },
@@ -75,6 +78,14 @@ def _memory(ours: Iteration, config: str, overrides: list[str]) -> dict[str, int
         return {"peak_bytes": cupy_peak_bytes(device, ours.run), "page_faults": None}
     peak = resident_memory.measure(config, "tinyfft", overrides)
     return {"peak_bytes": peak, "page_faults": resident_memory.page_faults(ours.run)}
+
+
+def _inference_ms(ours: Iteration, config: Config, batch_size: int) -> float:
+    """Of our network in use. It goes back to training: the peer takes its mode over."""
+    inference = Inference(ours.network, config, batch_size)
+    ms = milliseconds(inference.run, ours.network.device)
+    ours.network.training()
+    return ms
 
 
 def _variant(ours: Iteration, precision: str, layout: str, how: str) -> dict[str, Any]:

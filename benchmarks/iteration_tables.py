@@ -1,5 +1,6 @@
 """The tables of `python -m benchmarks.iteration` in Markdown: times, memory, where the peer is faster, its variants."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from benchmarks import report
@@ -16,6 +17,9 @@ TEXT = (
     " ours."
 )
 
+INFERENCE_HEAD = ("config", "precision", "minibatch", "PyTorch ms", "its variant", "tinyfft ms", "**ratio**")
+INFERENCE_TEXT = "The forward pass in evaluation, the spectra of the weights being there from an earlier one."
+
 
 def markdown(found: dict[str, Any]) -> str:
     """The page for one run."""
@@ -23,7 +27,9 @@ def markdown(found: dict[str, Any]) -> str:
     head = ("config", "precision", "variant", "optimizer", "iteration ms", "forward ms", "peak MiB")
     variants = [_variant_cells(row, peer) for row in rows for peer in row["peers"]]
     lines = [TEXT, "", *report.table(HEAD, map(_cells, rows)), "", "## Where PyTorch is faster", ""]
-    lines += [*_peer_wins(rows), "", "## PyTorch's variants", "", *report.table(head, variants)]
+    lines += [*_peer_wins(rows), "", "## Networks in use", "", INFERENCE_TEXT, ""]
+    lines += report.table(INFERENCE_HEAD, (cells for row in rows for cells in _inference_cells(row)))
+    lines += ["", "## PyTorch's variants", "", *report.table(head, variants)]
     return report.document("Whole training iterations: tinyfft beside PyTorch", found, lines)
 
 
@@ -32,12 +38,17 @@ def line(row: Row) -> str:
     return report.table_row(_cells(row))
 
 
-def _best(row: Row, key: str) -> Row:
-    """The variant of PyTorch's whose `key` is least. Raises RuntimeError if all failed."""
+def _ran(row: Row) -> list[Row]:
+    """The variants of PyTorch that ran. Raises RuntimeError if all failed."""
     ran = [peer for peer in row["peers"] if "failure" not in peer]
     if not ran:
         raise RuntimeError(f"{row['config']}, {row['precision']}: every variant failed: {row['peers']}")
-    return min(ran, key=lambda peer: peer[key])
+    return ran
+
+
+def _best(row: Row, key: str) -> Row:
+    """The variant of PyTorch whose `key` is least."""
+    return min(_ran(row), key=lambda peer: peer[key])
 
 
 def _ratio(row: Row, key: str) -> float:
@@ -56,6 +67,15 @@ def _cells(row: Row) -> list[str]:
         f"{_mebibytes(peer['peak_bytes'])} / {_mebibytes(ours['peak_bytes'])}",
         "-" if ours["page_faults"] is None else str(ours["page_faults"]),
     ]
+
+
+def _inference_cells(row: Row) -> Iterator[list[str]]:
+    """A row for each size of a minibatch."""
+    for size, ours in row["ours"]["inference_ms"].items():
+        peer = min(_ran(row), key=lambda peer, size=size: peer["inference_ms"][size])
+        theirs = peer["inference_ms"][size]
+        named = [row["config"], row["precision"], str(size), f"{theirs:.3f}", f"{peer['how']}, {peer['layout']}"]
+        yield [*named, f"{ours:.3f}", f"**{theirs / ours:.2f}**"]
 
 
 def _variant_cells(row: Row, peer: Row) -> list[str]:

@@ -1,8 +1,8 @@
 """The peer of a whole training iteration: our network's twin, trained by PyTorch on the same minibatch.
 
 A variant is a layout (NCHW or channels_last) and a way to run: eager, or on a GPU as one CUDA graph, which leaves the
-host nothing to do. Precision is PyTorch's: TF32 by its flags, bf16 by autocast. The optimizer is torch.optim.SGD, fused
-or foreach, whichever takes less time for a step.
+host nothing to do, of the eager network or of the one that torch.compile makes of it. Precision is PyTorch's: TF32 by
+its flags, bf16 by autocast. The optimizer is torch.optim.SGD, fused or foreach, whichever takes less time for a step.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from tinyfft.backend import Device
 from tinyfft.optim import SGD
 from tinyfft.timing import Iteration
 
-RUNS = {"cpu": ("eager",), "cuda": ("eager", "CUDA graph")}
+RUNS = {"cpu": ("eager",), "cuda": ("eager", "CUDA graph", "torch.compile, CUDA graph")}
 WARM_UP = 3  # iterations before a capture, as PyTorch's notes on CUDA graphs ask
 
 
@@ -37,9 +37,18 @@ class TorchIteration:
         self.optimizer_name = _faster_sgd(parameters, settings, self.device)
         self.optimizer = torch.optim.SGD(parameters, **settings, **{self.optimizer_name: True})
 
+    def compile(self) -> None:
+        """Let torch.compile make kernels of the network's element-wise parts."""
+        self.model = torch.compile(self.model)
+
     def forward(self) -> torch.Tensor:
         with self._autocast():
             return self.model(self.input)
+
+    def infer(self, input: torch.Tensor) -> torch.Tensor:
+        """Of a model in eval mode."""
+        with torch.no_grad(), self._autocast():
+            return self.model(input)
 
     def loss(self) -> torch.Tensor:
         with self._autocast():
@@ -65,10 +74,15 @@ def sgd_settings(like: SGD) -> dict[str, Any]:
 
 
 def measure(ours: Iteration, precision: str, layout: str, how: str) -> dict[str, Any]:
-    """Milliseconds of an iteration and of its forward part, and on a GPU the most bytes that PyTorch held."""
+    """Milliseconds of an iteration and of its forward part, and on a GPU the most bytes that PyTorch held.
+
+    "inference_ms": of the network in use, for each size of a minibatch.
+    """
     peer = TorchIteration(ours, precision, layout)
+    if how.startswith("torch.compile"):
+        peer.compile()
     run, forward, peak = peer.run, peer.forward, None
-    if how == "CUDA graph":
+    if "CUDA graph" in how:
         run, peak = _capture(peer, peer.run)
         forward, _ = _capture(peer, peer.forward)
     iteration_ms = milliseconds(run, peer.device)
@@ -78,8 +92,20 @@ def measure(ours: Iteration, precision: str, layout: str, how: str) -> dict[str,
         "optimizer": peer.optimizer_name,
         "iteration_ms": iteration_ms,
         "forward_ms": milliseconds(forward, peer.device),
+        "inference_ms": {batch: _inference_ms(peer, batch, how) for batch in sorted({1, len(peer.input)})},
         "peak_bytes": peak,
     }
+
+
+def _inference_ms(peer: TorchIteration, batch_size: int, how: str) -> float:
+    peer.model.eval()
+    input = peer.input[:batch_size]
+
+    def infer() -> None:
+        peer.infer(input)
+
+    call = _capture(peer, infer)[0] if "CUDA graph" in how else infer
+    return milliseconds(call, peer.device)
 
 
 def _capture(peer: TorchIteration, call: Callable[[], Any]) -> tuple[Callable[[], None], int]:

@@ -3,9 +3,9 @@
     python -m benchmarks.training [--device cpu] [--config cifar] [--data DIR] [--sides tinyfft PyTorch]
                                   [--set KEY=VALUE ...] [--json FILE] [--markdown FILE]
 
-Both begin with the same weights and see the same minibatches in the same order. PyTorch runs eagerly, in the layout
-that takes less time for an iteration, with its own fused or foreach SGD. Seconds are of an epoch's training alone, the
-loader included.
+Both begin with the same weights and see the same minibatches in the same order. PyTorch runs in the layout that takes
+less time for an iteration, on a GPU as a CUDA graph (with `graph=false` eagerly, as on a CPU), with its own fused or
+foreach SGD. Seconds are of an epoch's training alone, the loader included.
 """
 
 import argparse
@@ -14,63 +14,19 @@ import itertools
 import sys
 from typing import Any
 
-import torch
-
 import datasets
 import tinyfft
 from benchmarks import peers, report, torch_iteration
-from benchmarks.twins import twin
+from benchmarks.torch_training import GraphStep, TorchNetwork
 from commands import build
 from tinyfft import progress
-from tinyfft.backend import Array, Device
+from tinyfft.backend import Device
 from tinyfft.config import Config, load_config
 from tinyfft.step import Step
 from tinyfft.timing import Iteration
 
 SIDES = ("tinyfft", "PyTorch")
 HEAD = ("epoch", "tinyfft s", "PyTorch s", "**ratio**", "test accuracy, tinyfft / PyTorch")
-
-
-class TorchNetwork:
-    """A twin as Trainer sees a network and its optimizer: arrays in, arrays out, PyTorch's own autograd between."""
-
-    def __init__(self, network: tinyfft.nn.Sequential, settings: dict[str, Any], layout: str, optimizer: str) -> None:
-        self.device = network.device
-        self.format = peers.LAYOUTS[layout]
-        self.model = twin(network).to(memory_format=self.format)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), **settings, **{optimizer: True})
-        self.needs_gradInput = False
-
-    def training(self) -> None:
-        self.model.train()
-
-    def evaluate(self) -> None:
-        self.model.eval()
-
-    def zeroGradParameters(self) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-
-    def forward(self, input: Array) -> Array:
-        with torch.set_grad_enabled(self.model.training):
-            self._output = self.model(torch.as_tensor(input).contiguous(memory_format=self.format))
-        return self.device.xp.asarray(self._output.detach())
-
-    def backward(self, input: Array, gradOutput: Array) -> None:
-        self._output.backward(torch.as_tensor(gradOutput))
-
-    def weights_changed(self) -> None:
-        pass  # nothing is derived from them
-
-    @property
-    def learning_rate(self) -> float:
-        return self.optimizer.param_groups[0]["lr"]
-
-    @learning_rate.setter
-    def learning_rate(self, rate: float) -> None:
-        self.optimizer.param_groups[0]["lr"] = rate
-
-    def step(self, loss: Array) -> None:
-        self.optimizer.step()
 
 
 def main() -> None:
@@ -104,7 +60,8 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Any:
     if side == "PyTorch":
         settings = torch_iteration.sgd_settings(trainer.optimizer)
         trainer.network = trainer.optimizer = peer = _torch_network(network, settings, config, shape, classes)
-        trainer.steps = Step(peer, trainer.criterion, peer, graph=False)
+        kind = GraphStep if device.records and config.graph else Step
+        trainer.steps = kind(peer, trainer.criterion, peer, graph=False)
     return trainer.fit(train_loader, evaluations, config.epochs, data.name)
 
 
@@ -114,7 +71,8 @@ def _torch_network(
     """The twin of `network` in its faster layout, which is found with another of its kind."""
     timing = dataclasses.replace(config.timing, input_shape=shape, classes=classes)
     like = Iteration(build.make_network(config, shape, classes), dataclasses.replace(config, timing=timing))
-    times = {layout: torch_iteration.measure(like, config.precision, layout, "eager") for layout in peers.LAYOUTS}
+    how = "CUDA graph" if network.device.records and config.graph else "eager"
+    times = {layout: torch_iteration.measure(like, config.precision, layout, how) for layout in peers.LAYOUTS}
     layout = min(times, key=lambda name: times[name]["iteration_ms"])
     return TorchNetwork(network, settings, layout, times[layout]["optimizer"])
 

@@ -7,11 +7,13 @@ from benchmarks import iteration_tables
 
 def row(*peers, ours=(8.0, 2.0)):
     figures = {"iteration_ms": ours[0], "forward_ms": ours[1], "peak_bytes": 2**20, "page_faults": 7}
+    figures |= {"inference_ms": {1: 0.5, 128: 2.0}}
     return {"config": "paper", "batch_size": 128, "precision": "fp32", "ours": figures, "peers": list(peers)}
 
 
 def variant(how, layout, iteration_ms, forward_ms):
     figures = {"optimizer": "fused", "iteration_ms": iteration_ms, "forward_ms": forward_ms, "peak_bytes": 3 * 2**20}
+    figures |= {"inference_ms": {1: iteration_ms / 10, 128: forward_ms}}
     return {"how": how, "layout": layout, **figures}
 
 
@@ -35,6 +37,13 @@ def test_every_variant_is_listed_and_a_failure_named():
     ]
     assert "\n- paper, fp32: forward 0.75\n" in text
     assert "fp32: iteration" not in text
+
+
+def test_networks_in_use_have_a_row_for_each_minibatch():
+    found = {"machine": {"hardware": "a GPU"}, "command": "python -m it", "rows": [row(EAGER, FAILED, GRAPH)]}
+    lines = iteration_tables.markdown(found).splitlines()
+    assert "| paper | fp32 | 1 | 1.600 | CUDA graph, channels_last | 0.500 | **3.20** |" in lines
+    assert "| paper | fp32 | 128 | 1.500 | eager, NCHW | 2.000 | **0.75** |" in lines
 
 
 def test_without_a_variant_that_ran_there_is_no_figure():
