@@ -2,7 +2,7 @@
 
 from math import inf
 
-import numpy as np
+import host_gpu
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +11,8 @@ from measure import FP64_BOUND, error
 from reference import convolution, gradients
 from threadpoolctl import threadpool_limits
 
-from tinyfft import backend, nn, parallel
-from tinyfft.backend import Device, to_host
+from tinyfft import nn, parallel
+from tinyfft.backend import to_host
 from tinyfft.fourier.arena import ALIGNMENT, Arena, LimitError, current_arena, high_water_bytes, reset_high_water
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import plan_convolution
@@ -48,10 +48,9 @@ def test_a_gpu_takes_all_at_once(monkeypatch, rng):
     x, gy = rng.standard_normal((7, 2, 9, 6)), rng.standard_normal((7, 5, 5, 6))
     layer = nn.DirectConvolution(2, 5, 3, stride=(2, 1), padding=1, dtype="float64")
     expected = passes(layer, x, gy)
-    monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
     monkeypatch.setattr(direct_convolution, "current_arena", lambda device: Arena(device))
     monkeypatch.delattr(parallel, "run")
-    layer.device = Device("cuda", 7)
+    layer.device = host_gpu.stands_in(monkeypatch)
     plan = plan_convolution(1000, 2, 5, Axis(9, 3), Axis(6, 3), kind="cuda")
     assert len(row_products.blocks(plan, inf)) == 1
     for result, of_cpu in zip(passes(layer, x, gy), expected, strict=True):

@@ -16,8 +16,11 @@ A CPU's threads share the rows or the maps of a block; a GPU takes all of it at 
 from collections.abc import Callable
 from math import ceil, inf, prod
 
+import numpy as np
+
 from tinyfft import parallel
 from tinyfft.backend import Array, Device
+from tinyfft.dense.matmul import gemm
 from tinyfft.fourier.arena import Arena, LimitError, aligned
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import Plan
@@ -56,7 +59,7 @@ def scratch_bytes(plan: Plan, samples: int) -> int:
 
 def convolve(input: Array, weight: Array, bias: Array | None, output: Array, plan: Plan, arena: Arena) -> None:
     """output (n, F, oH, oW), from input (n, C, H, W), weight (F, kH, C, kW) and bias (F,)."""
-    y, x, xp = plan.y.axis, plan.x.axis, arena.device.xp
+    y, x, device = plan.y.axis, plan.x.axis, arena.device
     with arena.frame(0):
         columns = _columns(input, x, arena)
         rows = _rows(output, arena)
@@ -64,14 +67,14 @@ def convolve(input: Array, weight: Array, bias: Array | None, output: Array, pla
         def multiply(part: slice) -> None:
             for i in range(part.start, part.stop):
                 taps, read = read_by(y, i)
-                xp.matmul(_matrix(weight[:, taps], 1), _matrix(columns[read], 3), out=_matrix(rows[i], 1))
+                _multiply(_matrix(weight[:, taps], 1), _matrix(columns[read], 3), _matrix(rows[i], 1), device)
             products = rows[part].transpose(2, 1, 0, 3)
             if bias is None:
                 output[:, :, part] = products
             else:
-                xp.add(products, bias[:, None, None], out=output[:, :, part])
+                device.xp.add(products, bias[:, None, None], out=output[:, :, part])
 
-        in_parts(arena.device, y.out, multiply)
+        in_parts(device, y.out, multiply)
 
 
 def input_gradient(gradOutput: Array, weight: Array, gradInput: Array, plan: Plan, arena: Arena) -> None:
@@ -85,7 +88,7 @@ def input_gradient(gradOutput: Array, weight: Array, gradInput: Array, plan: Pla
             for h in range(part.start, part.stop):
                 taps, read = readers_of(y, h)
                 of_h = _matrix(columns[h], 2)
-                arena.device.xp.matmul(_matrix(weight[:, :, taps], 2), _matrix(rows[read], 2), out=of_h)
+                _multiply(_matrix(weight[:, :, taps], 2), _matrix(rows[read], 2), of_h, arena.device)
             roll(columns[part], padded[part], gradInput[:, :, part], x)
 
         in_parts(arena.device, weight.shape[3], lambda part: _copy_rows(gradOutput, rows, part))
@@ -110,7 +113,7 @@ def weight_gradient(input: Array, gradOutput: Array, gradWeight: Array, plan: Pl
                 if start < stop:
                     shift = of_row * (read.start - taps.start)
                     inputs = columns[start + shift : stop + shift]
-                    arena.device.xp.matmul(inputs, _matrix(rows[i], 1).T, out=product[start:stop])
+                    _multiply(inputs, _matrix(rows[i], 1).T, product[start:stop], arena.device)
                     total[start:stop] += product[start:stop]
 
         in_parts(arena.device, F, lambda part: _copy_rows(gradOutput, rows, part))
@@ -148,6 +151,16 @@ def in_parts(device: Device, n: int, work: Callable[[slice], None]) -> None:
         parallel.run(n, work)
     else:
         work(slice(0, n))
+
+
+def _multiply(a: Array, b: Array, out: Array, device: Device) -> None:
+    """out = a @ b; on a CPU in the thread that calls, on a GPU without copies."""
+    if device.kind == "cpu":
+        np.matmul(a, b, out=out)
+    elif a.size:
+        gemm(a, b, out, device)
+    else:
+        out.fill(0)
 
 
 def _columns(input: Array, x: Axis, arena: Arena) -> Array:

@@ -23,9 +23,9 @@ def padded_size(axis: Axis) -> int:
 def unroll(x: Array, padded: Array, columns: Array, axis: Axis, xp: ModuleType) -> None:
     """Write padded and columns."""
     pixels, places = _inside(axis)
-    padded[..., : places.start] = 0
+    padded[..., : places.start].fill(0)
     padded[..., places] = x[..., pixels].transpose(2, 1, 0, 3)
-    padded[..., places.stop :] = 0
+    padded[..., places.stop :].fill(0)
     windows = xp.lib.stride_tricks.sliding_window_view(padded, axis.kernel, -1)[..., :: axis.stride, :]
     columns[...] = windows.transpose(0, 1, 4, 2, 3)
 
@@ -37,7 +37,7 @@ def roll(columns: Array, padded: Array, x: Array, axis: Axis) -> None:
     for v in range(axis.kernel):
         padded[..., v : v + axis.stride * (axis.out - 1) + 1 : axis.stride] += columns[:, :, v]
     x[..., pixels] = padded[..., places].transpose(2, 1, 0, 3)
-    x[..., pixels.stop :] = 0
+    x[..., pixels.stop :].fill(0)
 
 
 def read_by(axis: Axis, output: int) -> tuple[slice, slice]:
