@@ -153,14 +153,16 @@ def test_long_sums_go_in_parts(gpu, monkeypatch, dtype, transposed, m, n, k):
     assert error(matmul.matmul(a, b, out, gpu), expected, k) <= BOUNDS[dtype]
 
 
-@pytest.mark.parametrize(("k", "parts"), [(24576, 64), (512, 2), (511, 1), (777 * 7, 21), (128, 1)])
+@pytest.mark.parametrize(("k", "parts"), [(24576, 16), (512, 2), (511, 1), (777 * 7, 7), (128, 1)])
 def test_the_parts_of_a_sum(gpu, k, parts):
     assert matmul._parts(np.ones((4, k), np.float32), np.ones((4, 10), np.float32), gpu) == parts
 
 
 def test_parts_keep_to_the_limits(gpu, monkeypatch):
     a, out = np.ones((4, 24576), np.float32), np.ones((4, 10), np.float32)
-    monkeypatch.setattr(matmul, "MOST_BYTES", 4 * out.nbytes)
+    monkeypatch.setattr(matmul, "MOST_PARTS", 4)
     assert matmul._parts(a, out, gpu) == 4
     monkeypatch.setitem(arena.limit_bytes, gpu, 2 * out.nbytes)
     assert matmul._parts(a, out, gpu) == 2
+    monkeypatch.setattr(matmul, "SMALL", out.size - 1)
+    assert matmul._parts(a, out, gpu) == 1

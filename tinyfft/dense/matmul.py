@@ -13,8 +13,8 @@ from tinyfft.dense import cublas
 from tinyfft.dense.column_sums import add_column_sums
 from tinyfft.fourier.arena import aligned, current_arena
 
-SHORTEST, MOST_PARTS, MOST_BYTES = 256, 64, 64 << 20
-"""Of the parts of a sum on a GPU: numbers in each, how many, and bytes of them all."""
+SMALL, SHORTEST, MOST_PARTS = 1 << 18, 256, 16
+"""On a GPU the sums of a product of so few numbers go in parts: of so many summands at least, so many at most."""
 
 
 def matmul(a: Array, b: Array, out: Array, device: Device, tf32: bool = False) -> Array:
@@ -46,8 +46,9 @@ def add_matmul(a: Array, b: Array, out: Array, device: Device, scale: float = 1,
 
 def _parts(a: Array, out: Array, device: Device) -> int:
     """Into how many parts a GPU cuts the sums over k, so that a small result of long sums keeps it busy."""
-    k, most = a.shape[1], min(MOST_BYTES, current_arena(device).limit) // max(1, out.nbytes)
-    whole = (parts for parts in range(int(min(MOST_PARTS, most, k // SHORTEST)), 1, -1) if k % parts == 0)
+    k, fit = a.shape[1], current_arena(device).limit // max(1, out.nbytes)
+    most = min(MOST_PARTS, fit, k // SHORTEST) if out.size <= SMALL else 1
+    whole = (parts for parts in range(int(most), 1, -1) if k % parts == 0)
     return next(whole, 1)
 
 

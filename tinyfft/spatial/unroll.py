@@ -26,8 +26,9 @@ def unroll(x: Array, padded: Array, columns: Array, axis: Axis, xp: ModuleType) 
     padded[..., : places.start].fill(0)
     padded[..., places] = x[..., pixels].transpose(2, 1, 0, 3)
     padded[..., places.stop :].fill(0)
-    windows = xp.lib.stride_tricks.sliding_window_view(padded, axis.kernel, -1)[..., :: axis.stride, :]
-    columns[...] = windows.transpose(0, 1, 4, 2, 3)
+    *of_rows, of_samples, of_pixels = padded.strides
+    strides = (*of_rows, of_pixels, of_samples, axis.stride * of_pixels)
+    columns[...] = xp.lib.stride_tricks.as_strided(padded, columns.shape, strides)
 
 
 def roll(columns: Array, padded: Array, x: Array, axis: Axis) -> None:
