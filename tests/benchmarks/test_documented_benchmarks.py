@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import sys
+from functools import cache
 
 import pytest
 from documents import PICTURES, commands
@@ -21,10 +22,16 @@ SMALL = {  # what makes a command short, where its own options can
 }
 
 
+@cache
+def once(measure, config, side, overrides):
+    """Each process is started once: many commands differ in where they write to alone."""
+    return measure(config, side, overrides)
+
+
 @pytest.fixture
 def small(monkeypatch, tmp_path, pictures):
     """Small layers in place of all, the clock looks once, and the folder has what the commands name."""
-    from benchmarks import clock, memory, methods, plans, shapes, sweeps
+    from benchmarks import clock, memory, methods, plans, resident_memory, shapes, sweeps
 
     layer = shapes.Layer(2, 3, 4, 10, 3, "same")
     for layers in (shapes.LAYERS, shapes.SMALL, shapes.CIFAR, methods.ALL, plans.ALL):
@@ -36,6 +43,8 @@ def small(monkeypatch, tmp_path, pictures):
         monkeypatch.setitem(sweeps.SWEEPS, name, (size, {"k": (3, 5), "n": (16, 20), "S": (2, 3)}[size], label))
     monkeypatch.setattr(memory, "TABLE", memory.TABLE[:1])
     monkeypatch.setattr(clock, "GROUPS", (1, 1))
+    measure = resident_memory.measure
+    monkeypatch.setattr(resident_memory, "measure", lambda name, side, keys: once(measure, name, side, tuple(keys)))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for what a benchmark starts
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path / "cache"))
