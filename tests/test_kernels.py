@@ -3,7 +3,7 @@
 import nvrtc
 import pytest
 
-from tinyfft.dense import column_sums, cross_entropy, sgd
+from tinyfft.dense import column_sums, cross_entropy, dropout, sgd
 from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import specialise
 from tinyfft.fourier.plan import Plan
@@ -44,7 +44,7 @@ def sources(stem):
     if stem == "normalization":
         yield from (normalization_kernels.source(itemsize).text() for itemsize in (4, 8))
         return
-    if stem in ("column_sums", "cross_entropy", "sgd"):
+    if stem in ("column_sums", "cross_entropy", "dropout", "sgd"):
         yield from (source.text() for source in dense_sources(stem))
         return
     if stem == "minibatch":
@@ -69,4 +69,6 @@ def dense_sources(stem):
         return [column_sums.source(*of) for of in numbers]
     if stem == "cross_entropy":
         return [cross_entropy.source("float", "signed long long"), cross_entropy.source("double", "unsigned char")]
+    if stem == "dropout":
+        return [dropout.kernel_source(itemsize) for itemsize in (4, 8)]
     return [sgd.source(itemsize, nesterov) for itemsize, nesterov in ((4, True), (8, False))]

@@ -9,7 +9,8 @@ whose functions have the same names in both.
 import ctypes
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -182,6 +183,25 @@ def steps() -> int:
 
 
 _steps = 0
+
+
+@contextmanager
+def recording() -> Iterator[None]:
+    """What runs inside is recorded, to be launched later and perhaps often: not what the host decides."""
+    global _recording
+    _recording = True
+    try:
+        yield
+    finally:
+        _recording = False
+
+
+def is_recording() -> bool:
+    """Whether work is being recorded."""
+    return _recording
+
+
+_recording = False
 
 
 def manual_seed(seed: int) -> None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from tinyfft import backend
 from tinyfft.backend import Device
 from tinyfft.kernel_source import kernel_source
 
@@ -53,7 +54,8 @@ def capture(work: Callable[[], None], device: Device) -> Callable[[], None]:
     with cuda.using_allocator(pool.malloc):
         stream.begin_capture()
         try:
-            work()
+            with backend.recording():
+                work()
         except BaseException:
             with suppress(RuntimeError):  # that the capture was broken off
                 stream.end_capture()

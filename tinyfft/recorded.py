@@ -17,6 +17,7 @@ from typing import Any
 from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import current_arena
+from tinyfft.nn.module import Module
 
 WARM_UP = 2
 """Calls with the same shapes before one is recorded."""
@@ -25,7 +26,7 @@ WARM_UP = 2
 class Recorded:
     def __init__(self, work: Callable[..., None], device: Device, owners: Iterable[Any], record: bool = True) -> None:
         """
-        work    its arguments are arrays; it must do the same on the device every time
+        work    its arguments are arrays; it must do the same on the device every time, but for what modules `draw`
         owners  all objects whose attributes hold arrays that it uses
         record  whether to record at all
         """
@@ -48,6 +49,9 @@ class Recorded:
             self._held = [*self._arrays(), current_arena(self._device).block]
         for own, array in zip(self._arguments, arrays, strict=True):
             own[...] = array
+        for owner in self._owners:
+            if isinstance(owner, Module):
+                owner.draw()
         self._launch()
         return True
 

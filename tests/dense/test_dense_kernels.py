@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from measure import FP32_BOUND, FP64_BOUND, error
 
 from tinyfft import backend, nn, optim
-from tinyfft.dense import column_sums, cross_entropy, matmul, sgd
+from tinyfft.dense import column_sums, cross_entropy, dropout, matmul, sgd
 from tinyfft.dense.column_sums import add_column_sums
 from tinyfft.dense.cross_entropy import count_correct
 from tinyfft.fourier import arena
@@ -115,6 +115,32 @@ def test_count_correct(gpu, S, K, levels):
     for device, correct in zip((gpu, CPU), counts, strict=True):
         count_correct(x, target, correct, device)
     assert counts[0] == counts[1] == 2 + (x.argmax(axis=1) == target).sum()
+
+
+KNOWN = {  # Random123's known answers of philox4x32-10 for counter and key
+    (0, 0): (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8),
+}
+
+
+@pytest.mark.parametrize("key", KNOWN)
+def test_philox_gives_known_numbers(key):
+    assert tuple(dropout.philox(np.array(key, np.uint32), 4)) == KNOWN[key]
+
+
+@dtypes
+@many
+@given(
+    n=st.integers(1, 200), p=st.sampled_from([0.1, 0.5, 0.99, 1e-12]), key=st.tuples(*[st.integers(0, 2**32 - 1)] * 2)
+)
+def test_masks_of_dropout(gpu, dtype, n, p, key):
+    """The kernel's are the CPU's, bit for bit; of a NaN nothing else is made."""
+    x, key = np.random.default_rng(1).standard_normal(n).astype(dtype), np.array(key, np.uint32)
+    x[n // 2] = np.nan
+    ours, peer = np.empty_like(x), np.empty_like(x)
+    dropout.masked(x, ours, key, p, gpu)
+    dropout.masked(x, peer, key, p, CPU)
+    assert np.array_equal(ours, peer, equal_nan=True)
+    assert np.isnan(ours[n // 2])
 
 
 @dtypes

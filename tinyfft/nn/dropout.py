@@ -3,7 +3,9 @@
     updateOutput      y = x m, m = 1/(1 - p) with probability 1 - p, else 0; in evaluation, or with p = 0, y = x
     updateGradInput   dx = dy m, with the mask m of the last forward
 
-The expected output is the input, so evaluation needs no scaling.
+The expected output is the input, so evaluation needs no scaling. Every forward draws a key from the generator of the
+host, and the key says the mask (dense/dropout.py): so every device drops the same numbers. A recorded forward
+(recorded.py) has the key drawn before each launch.
 Shapes  any; output and input have one shape.
 Dtypes  float32, float64. Raises ValueError unless 0 <= p < 1, or when the input has another dtype.
 Source  torch/nn, Dropout.lua
@@ -11,22 +13,33 @@ Source  torch/nn, Dropout.lua
 
 import numpy as np
 
-from tinyfft.backend import Array, Device, generator
+from tinyfft import backend
+from tinyfft.backend import Array, generator
+from tinyfft.dense.dropout import masked
 from tinyfft.nn.module import Module
 
 
 class Dropout(Module):
+    records = True
+
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: p is {p}, expected 0 <= p < 1")
         self.p = float(p)
-        self._mask: Array | None = None  # of the last forward; None where that was the identity
-        self._drawn: np.ndarray | None = None
+        self._key = self.device.empty((2,), "uint32")
+        self._drops = False  # whether the last forward was not the identity
+
+    def draw(self) -> None:
+        if self.train and self.p > 0:
+            for place, number in enumerate(generator().integers(1 << 32, size=2, dtype=np.uint32)):
+                self._key[place : place + 1].fill(number)
 
     def updateOutput(self, input: Array) -> Array:
         self._check(input)
-        self._mask = self._draw(input) if self.train and self.p > 0 else None
+        self._drops = self.train and self.p > 0
+        if not backend.is_recording():
+            self.draw()
         return self._masked(input, self._buffer("output", input.shape, input.dtype))
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
@@ -41,18 +54,9 @@ class Dropout(Module):
         if gradOutput is not None:
             self._check_gradOutput(gradOutput)
 
-    def _draw(self, input: Array) -> Array:
-        """A new mask, drawn on the host so that every device drops the same numbers."""
-        drawn = self._drawn
-        if drawn is None or drawn.shape != input.shape or drawn.dtype != input.dtype:
-            drawn = self._drawn = Device("cpu").empty(input.shape, input.dtype)
-        generator().random(out=drawn, dtype=drawn.dtype)
-        np.less(drawn, 1 - self.p, out=drawn)
-        drawn *= 1 / (1 - self.p)
-        return self.device.array(drawn)
-
     def _masked(self, source: Array, target: Array) -> Array:
-        if self._mask is None:
+        if self._drops:
+            masked(source, target, self._key, self.p, self.device)
+        else:
             target[...] = source
-            return target
-        return self.xp.multiply(source, self._mask, out=target)
+        return target

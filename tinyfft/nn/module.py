@@ -118,6 +118,10 @@ class Module:
     def weights_changed(self) -> None:
         """Say that weights were written by hand, so that what was derived from them is made anew."""
 
+    def draw(self) -> None:
+        """Choose what is random in the next forward pass. A pass that is being recorded leaves that to the one who
+        launches it, who calls this before each launch."""
+
     # Modes and memory
 
     def training(self) -> None:
