@@ -36,6 +36,8 @@ def train_with(device, limit, left=None):
         arena.found_bytes.clear()
         trainer = scarce_trainer()
         trainer.progress.write = lines.append
+        forget = trainer.steps.forget
+        trainer.steps.forget = lambda: lines.append("forgotten") or forget()
         with mock.patch.object(backend.Device, "empty", scarce):
             trainer.train_epoch(loader.epoch(1))
         found = arena.found_bytes.get(device)
@@ -49,7 +51,7 @@ def test_out_of_memory_goes_on_in_chunks_where_the_limit_is_auto(device):
     trainer, weights, found, lines = train_with(device, "auto", needed * 2 // 3)
     assert trainer.network[0].chunks > 1
     assert found == needed // 2
-    assert lines[-1] == f"out of memory: the arena is limited to {found} bytes from here on"
+    assert lines[-2:] == ["forgotten", f"out of memory: the arena is limited to {found} bytes from here on"]
     np.testing.assert_allclose(weights, expected, rtol=1e-4, atol=1e-6)
     limited, same, _, _ = train_with(device, found)
     assert limited.network[0].chunks == trainer.network[0].chunks

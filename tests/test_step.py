@@ -28,9 +28,13 @@ def recorded(device, monkeypatch):
 
 
 def again(work):
+    """Does the device's part again: what the host counts and decides is not in a graph."""
+
     def launch():
+        steps = backend._steps
         with backend.recording():
             work()
+        backend._steps = steps
 
     return launch
 
@@ -99,6 +103,23 @@ def test_evaluations_go_between_them(device, recorded):
     plain, of_recorded = losses.values()
     assert of_recorded == plain
     assert len({measured.loss for measured, _ in plain}) == len(plain)
+
+
+def test_each_evaluation_is_recorded_anew(device, recorded):
+    """Weights may have changed before it, and with it their spectra; mirrored ones are others."""
+    trainer = linear_trainer(network())
+    step = Step(trainer.network, trainer.criterion, trainer.optimizer)
+    x, target = batches(device)[0]
+    for mirror in (False, False, True, True):
+        step.start_evaluation()
+        before = len(recorded)
+        for _ in range(WARM_UP + 2):
+            step.evaluate(x, target, mirror)
+        assert len(recorded) == before + 1
+    for mirror in (False, True):
+        for _ in range(WARM_UP + 2):
+            step.evaluate(x, target, mirror)
+    assert len(recorded) == before + 3
 
 
 def test_the_optimizer_counts_recorded_steps(device, recorded):

@@ -35,17 +35,25 @@ def timeless(history):
     return [{name: value for name, value in m.items() if name not in ("seconds", "images_per_second")} for m in history]
 
 
+def ahead_trainer(ahead, **named):
+    """Whose losses are waited for while so many further minibatches are queued."""
+    trainer = random_trainer(**named)
+    trainer.steps.ahead = ahead
+    return trainer
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
 @pytest.mark.parametrize("after", range(1, 16))
-def test_a_training_goes_on_to_the_same_bits(device, pictures, after):
+def test_a_training_goes_on_to_the_same_bits(device, pictures, after, ahead):
     """Three epochs of three minibatches, each with an evaluation of two; stopped after any of the fifteen."""
     images, labels = pictures[0].astype(np.float32), pictures[1]
     train, test = Batches(device, images, labels, [4, 3, 2]), Batches(device, images, labels, [5, 4])
-    whole = random_trainer()
+    whole = ahead_trainer(0)
     expected = list(whole.fit(train, {"test": test}, 3))
 
     stop = Stop(after)
     with pytest.raises(RuntimeError):  # what a generator makes of StopIteration
-        list(random_trainer(callbacks=[stop]).fit(train, {"test": test}, 3))
+        list(ahead_trainer(ahead, callbacks=[stop]).fit(train, {"test": test}, 3))
     trainer = random_trainer()
     tinyfft.manual_seed(99)
     trainer.restore(*stop.state)

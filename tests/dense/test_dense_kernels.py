@@ -71,6 +71,15 @@ def test_sgd(gpu, dtype, options, n, decay):
     assert np.array_equal(sides[0].gradients, gradients)
 
 
+@pytest.mark.parametrize("loss", [np.nan, np.inf, -np.inf, 1.0])
+def test_sgd_takes_no_step_from_a_loss_that_is_not_finite(gpu, loss):
+    weights = np.ones(30, np.float32)
+    step = optim.SGD(weights, np.ones(30, np.float32), 0.5, 0.9)
+    step.step(np.array([loss]))
+    assert np.all(weights == (0.5 if loss == 1 else 1))
+    assert np.all(step.velocity == (1 if loss == 1 else 0))
+
+
 @dtypes
 @many
 @given(S=st.integers(1, 9), K=st.integers(1, 30), smoothing=st.sampled_from([0, 0.1, 1.0]), data=st.data())

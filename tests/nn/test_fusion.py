@@ -122,8 +122,9 @@ BEFORE_RELU = {
 
 @pytest.mark.parametrize("kind", BEFORE_RELU)
 @pytest.mark.parametrize("first", [True, False])
-def test_a_pooling_behind_a_relu_makes_its_gradient(device, kind, first, rng):
-    """Whether ReLU is done by the module before it or stands alone; the same as module by module."""
+def test_a_pooling_behind_a_relu_makes_its_gradient(device, kind, first, rng, monkeypatch):
+    """Whether ReLU is done by the module before it or stands alone; the same as module by module, and nobody does it
+    again."""
     chain, alone = (
         nn.Sequential(*(() if first else (nn.MaxPool(1),)), BEFORE_RELU[kind](), nn.ReLU(), nn.MaxPool(2))
         for _ in range(2)
@@ -138,8 +139,12 @@ def test_a_pooling_behind_a_relu_makes_its_gradient(device, kind, first, rng):
     gradients = [gy]
     for module, input in zip(reversed(modules), reversed(inputs[:-1]), strict=True):
         gradients.append(module.backward(input, gradients[-1], 0.5).copy())
+    given, backward = [], chain[-3].backward
+    monkeypatch.setattr(chain[-3], "backward", lambda *arguments: given.append(len(arguments)) or backward(*arguments))
+    monkeypatch.setattr(nn.ReLU, "updateGradInput", lambda *_: pytest.fail("done again"))
     assert error(chain.forward(x), to_host(inputs[-1])) <= FP32_BOUND
     assert error(chain.backward(x, gy, 0.5), to_host(gradients[-1])) <= FP32_BOUND
+    assert given == [3]
     for ours, peer in zip(chain.parameters()[1], alone.parameters()[1], strict=True):
         assert error(ours, to_host(peer)) <= FP32_BOUND
     assert chain[-2].gradInput is chain[-1].gradInput

@@ -135,6 +135,17 @@ def test_getParameters_returns_what_the_layer_uses(device, rng):
     assert error(gradients[:15].reshape(3, 5), to_host(dy).T @ to_host(x)) <= FP64_BOUND
 
 
+def test_gradients_are_set_to_zero_wherever_they_lie(device):
+    """In one array of getParameters, in parts of their own behind a second one, or apart."""
+    network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2))
+    for again in (lambda: None, network.getParameters, network[0].getParameters, network.getParameters):
+        again()
+        for gradient in network.parameters()[1]:
+            gradient.fill(1)
+        network.zeroGradParameters()
+        assert all(not gradient.any() for gradient in network.parameters()[1])
+
+
 def test_getParameters_errors():
     with pytest.raises(ValueError, match=r"getParameters: parameters have dtypes \[\], expected one"):
         nn.ReLU().getParameters()
