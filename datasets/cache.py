@@ -27,23 +27,16 @@ from datasets.dataset import DataError
 from datasets.picture_file import PictureFile
 from datasets.pictures import Decoder
 from datasets.statistics import picture_sums
+from tinyfft.files import cache_folder
 
 _FORMAT = "2"  # part of every fingerprint: raise it when what is kept changes
 _BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 def cache_directory() -> Path:
-    """Where downloads and arrays are kept: TINYFFT_CACHE, else tinyfft in XDG_CACHE_HOME, else ~/.cache/tinyfft.
-
-    Raises DataError when neither is set and the user has no home folder.
-    """
-    if chosen := os.environ.get("TINYFFT_CACHE"):
-        return Path(chosen)
-    # The XDG specification tells programs to ignore a relative path.
-    if (xdg := os.environ.get("XDG_CACHE_HOME")) and os.path.isabs(xdg):
-        return Path(xdg) / "tinyfft"
+    """Where downloads and arrays are kept: files.cache_folder(). Raises DataError when there is no such place."""
     try:
-        return Path.home() / ".cache" / "tinyfft"
+        return cache_folder()
     except RuntimeError:
         raise DataError("there is no home folder to keep data in; set TINYFFT_CACHE to a folder") from None
 

@@ -2,7 +2,9 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
+import tempfile
 
 import numpy as np
 import program
@@ -13,6 +15,15 @@ import tinyfft
 import train as train_program
 from tinyfft import backend
 from tinyfft.fourier import arena
+
+
+def pytest_configure():
+    """What layers have chosen by time elsewhere says nothing here, nor shall anybody find what tests choose."""
+    os.environ["TINYFFT_CACHE"] = tempfile.mkdtemp(prefix="tinyfft-tests-")
+
+
+def pytest_unconfigure():
+    shutil.rmtree(os.environ["TINYFFT_CACHE"], ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items):

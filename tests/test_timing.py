@@ -6,7 +6,7 @@ from limits import limited
 from program import network_of
 
 import models
-from tinyfft import timing
+from tinyfft import choices, timing
 from tinyfft.config import load_config
 from tinyfft.nn import convolution
 
@@ -89,10 +89,11 @@ def test_memory_of_each_layer_beside_the_papers(device):
     assert "frequency_bytes" not in report["layers"][1]
 
 
-def test_fourier_passes_that_auto_only_tried_are_not_counted(device, monkeypatch):
+def test_fourier_passes_that_auto_only_tried_are_not_counted(device, monkeypatch, tmp_path):
     seconds = itertools.cycle([2.0, 1.0])  # of the Fourier method, of the direct one
     monkeypatch.setattr(convolution, "_shortest", lambda call, synchronize: (call(), next(seconds))[1])
-    monkeypatch.setattr(convolution, "_fastest", {})
+    monkeypatch.setattr(choices, "_known", {})
+    monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
     report, network = measured("algorithm=auto")
     assert network[0].chunks == 1
     assert [(row["frequency_bytes"], row["chunks"]) for row in convolutions(report)] == [(0, 0)] * 3

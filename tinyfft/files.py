@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never half of one.
+"""Files that are either the old ones or the new ones, never half of one; and where those lie that can be made again.
 
 with replacing(path) as temporary:
     temporary.write_bytes(...)
@@ -41,3 +41,16 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], values: Any) -> None:
     """Replace a file by these values, indented. Raises ValueError for numbers that JSON lacks."""
     write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: TINYFFT_CACHE, else tinyfft in XDG_CACHE_HOME, else ~/.cache/tinyfft.
+
+    Raises RuntimeError when neither is set and the user has no home folder.
+    """
+    if chosen := os.environ.get("TINYFFT_CACHE"):
+        return Path(chosen)
+    # The XDG specification tells programs to ignore a relative path.
+    if (xdg := os.environ.get("XDG_CACHE_HOME")) and os.path.isabs(xdg):
+        return Path(xdg) / "tinyfft"
+    return Path.home() / ".cache" / "tinyfft"

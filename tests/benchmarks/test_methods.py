@@ -3,13 +3,14 @@
 import pytest
 
 from benchmarks.shapes import Layer
+from tinyfft import choices
 from tinyfft.backend import current_device
 from tinyfft.nn import convolution
 
 pytestmark = pytest.mark.torch
 
 
-def test_each_method_is_timed_beside_the_peer(monkeypatch):
+def test_each_method_is_timed_beside_the_peer(monkeypatch, tmp_path):
     from benchmarks import layers, methods, peers
 
     called = []
@@ -21,7 +22,8 @@ def test_each_method_is_timed_beside_the_peer(monkeypatch):
     monkeypatch.setattr(layers, "milliseconds", milliseconds)
     monkeypatch.setattr(peers, "passes", lambda *_: dict.fromkeys(convolution.PASSES))
     monkeypatch.setattr(peers, "time_passes", lambda calls, device: (dict.fromkeys(convolution.PASSES, 1.0), {}))
-    monkeypatch.setattr(convolution, "_fastest", {})
+    monkeypatch.setattr(choices, "_known", {})
+    monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
     monkeypatch.setattr(convolution, "_shortest", lambda call, synchronize: (call(), 1.0)[1])
     row = methods.measure(Layer(2, 2, 3, 12, 3, "same"), current_device())
     assert len(called) == 3 * 4 * methods.ROUNDS  # methods, and three passes with their sum

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from limits import limited
 
-from tinyfft import nn
+from tinyfft import choices, nn
 from tinyfft.nn import convolution
 from tinyfft.spatial import row_products
 
@@ -12,11 +12,12 @@ SHAPES = {"fft": ((4, 8, 32, 32), 13), "direct": ((2, 2, 8, 8), 1)}  # where its
 
 
 @pytest.fixture
-def measured(monkeypatch):
+def measured(monkeypatch, tmp_path):
     """The passes whose methods were timed, none before."""
     passes = []
     measure = nn.Convolution._measure
-    monkeypatch.setattr(convolution, "_fastest", {})
+    monkeypatch.setattr(choices, "_known", {})
+    monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
     monkeypatch.setattr(
         nn.Convolution, "_measure", lambda layer, name, *rest: passes.append(name) or measure(layer, name, *rest)
     )
@@ -44,6 +45,17 @@ def test_deterministic_leaves_a_named_algorithm_alone(algorithm, rng):
     layer = nn.Convolution(2, 4, 3, algorithm=algorithm, deterministic=True)
     run(layer, rng.standard_normal((2, 2, 9, 9), dtype=np.float32))
     assert set(layer.algorithms.values()) == {algorithm}
+
+
+def test_what_was_measured_is_known_to_the_next_process(measured, monkeypatch, rng):
+    layer, x = nn.Convolution(2, 3, 3), rng.standard_normal((4, 2, 9, 9), dtype=np.float32)
+    run(layer, x)
+    assert measured == list(convolution.PASSES)
+    monkeypatch.setattr(choices, "_known", {})
+    other = nn.Convolution(2, 3, 3)
+    run(other, x)
+    assert len(measured) == 3
+    assert other.choices == layer.choices
 
 
 def test_auto_measures_anew_under_another_limit(measured, rng):

@@ -1,8 +1,9 @@
 """Convolution by the method that is faster: both are timed, once for each pass and shape, and the answer remembered.
 
-    algorithm = "auto"    the faster one of the two, measured at the first call of each pass with a new shape, where the
-                          direct one has any chance (HOPELESS) and room in the arena; with `deterministic` the one that
-                          its plan counts fewer operations for, which need not be faster
+    algorithm = "auto"    the faster one of the two, measured at the first call of each pass with a new shape on this
+                          machine (choices.py), where the direct one has any chance (HOPELESS) and room in the arena;
+                          with `deterministic` the one that its plan counts fewer operations for, which need not be
+                          faster
                 "fft"     FFTConvolution's passes
                 "direct"  DirectConvolution's passes
 
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from typing import Any
 
-from tinyfft import gpu
+from tinyfft import choices, gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.plan import Plan
@@ -31,9 +32,6 @@ METHODS = {"fft": FFTConvolution, "direct": DirectConvolution}
 HOPELESS = 8
 """With so many times the other's operations the direct method is not timed: its products run at up to 2.5 times the
 speed on two cores. That spares half a minute of clocks at the first step of the paper's network there."""
-
-_fastest: dict[tuple, str] = {}
-"""What was measured in this process: (pass, device, precision, memory, arena's limit, plan) -> the method's name."""
 
 
 class Convolution(FFTConvolution, DirectConvolution):
@@ -110,10 +108,9 @@ class Convolution(FFTConvolution, DirectConvolution):
             return "fft"
         if self.deterministic:
             return "fft" if plan.pass_operations < plan.direct_operations else "direct"
-        key = (name, self.device, self.precision, self.memory, current_arena(self.device).limit, plan)
-        if key not in _fastest:
-            _fastest[key] = self._measure(name, arguments, plan)
-        return _fastest[key]
+        limit = current_arena(self.device).limit
+        what = f"{name}, {self.precision}, {self.memory}, arena.limit_bytes {limit}, {plan}"
+        return choices.chosen(self.device, what, METHODS, lambda: self._measure(name, arguments, plan))
 
     def _measure(self, name: str, arguments: tuple[Array, ...], plan: Plan) -> str:
         """The name of the method that runs this pass faster. Gradients of parameters are as before."""

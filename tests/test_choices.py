@@ -1,0 +1,108 @@
+"""Choices by time are made once on a machine, and a file that is in the way of that costs nothing but time."""
+
+import json
+
+import pytest
+
+from tinyfft import choices
+from tinyfft.backend import current_device
+
+METHODS = ("fft", "direct")
+
+
+@pytest.fixture
+def file(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(choices, "_known", {})
+    return tmp_path / "cache" / "choices.json"
+
+
+@pytest.fixture
+def forget(monkeypatch):
+    """As another process begins."""
+    return lambda: monkeypatch.setattr(choices, "_known", {})
+
+
+def choose(answer, what="a layer"):
+    """(what was chosen, whether that was asked for)."""
+    asked = []
+    found = choices.chosen(current_device(), what, METHODS, lambda: asked.append(True) or answer)
+    return found, bool(asked)
+
+
+def test_it_is_chosen_once(file, forget):
+    assert choose("fft") == ("fft", True)
+    assert choose("direct") == ("fft", False)
+    forget()
+    assert choose("direct") == ("fft", False)
+    assert choose("direct", "another layer") == ("direct", True)
+    forget()
+    assert choose("fft", "another layer") == ("direct", False)
+
+
+def test_another_process_loses_nothing(file, forget):
+    choose("fft")
+    known = dict(choices._known)
+    forget()
+    choose("direct", "of the other")
+    choices._known.update({device: dict(of) for device, of in known.items()})
+    choose("direct", "a third")
+    forget()
+    assert choose("-") == ("fft", False)
+    assert choose("-", "of the other") == ("direct", False)
+    assert choose("-", "a third") == ("direct", False)
+
+
+@pytest.mark.parametrize("changed", ["hardware", "numpy", "BLAS threads"])
+def test_another_machine_chooses_for_itself(file, forget, monkeypatch, changed):
+    choose("fft")
+    describe = choices.machine.describe
+    monkeypatch.setattr(choices.machine, "describe", lambda device: describe(device) | {changed: "another"})
+    forget()
+    assert choose("direct") == ("direct", True)
+    monkeypatch.undo()
+
+
+def test_another_version_begins_anew(file, forget, monkeypatch):
+    choose("fft")
+    monkeypatch.setattr(choices.tinyfft, "__version__", "99")
+    forget()
+    assert choose("direct") == ("direct", True)
+    assert json.loads(file.read_text())["version"] == "99"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "{", "[]", "null", "7", '{"version": "0"}', '{"version": [], "machines": {}}', "\udcff"),
+        *('{"version": "VERSION", "machines": 3}', '{"version": "VERSION", "machines": {"MACHINE": 3}}'),
+        '{"version": "VERSION", "machines": {"MACHINE": {"a layer": "os.system"}}}',
+        '{"version": "VERSION", "machines": {"MACHINE": {"a layer": ["fft"]}}}',
+    ],
+)
+def test_a_damaged_file_is_none(file, forget, content):
+    machine = json.dumps(choices.machine.describe(current_device()))[1:-1].replace("\\", "\\\\").replace('"', '\\"')
+    content = content.replace("VERSION", choices.tinyfft.__version__).replace("MACHINE", "{" + machine + "}")
+    file.parent.mkdir()
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
+    assert choose("fft") == ("fft", True)
+    forget()
+    assert choose("direct") == ("fft", False)
+
+
+def test_where_nothing_can_be_written_it_is_chosen_in_each_process(file, forget):
+    file.parent.write_text("no folder")
+    assert choose("fft") == ("fft", True)
+    assert choose("direct") == ("fft", False)
+    forget()
+    assert choose("direct") == ("direct", True)
+
+
+def test_without_a_home_too(file, forget, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(choices.files, "cache_folder", no_home)
+    assert choose("fft") == ("fft", True)
+    forget()
+    assert choose("direct") == ("direct", True)
