@@ -59,7 +59,7 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Any:
     trainer = build.make_trainer(config, network, len(train_loader), progress.for_terminal())
     if side == "PyTorch":
         settings = torch_iteration.sgd_settings(trainer.optimizer)
-        trainer.network = trainer.optimizer = peer = _torch_network(network, settings, config, shape, classes)
+        peer = _torch_network(network, settings, config, shape, classes)
         kind = GraphStep if device.records and config.graph else Step
         trainer.steps = kind(peer, trainer.criterion, peer, graph=False)
     return trainer.fit(train_loader, evaluations, config.epochs, data.name)

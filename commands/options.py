@@ -53,8 +53,8 @@ def _check(options: argparse.Namespace) -> None:
     if options.time and options.config is None:
         raise UsageError("--time needs --config")
     if asked and asked[0] in ("--evaluate", "--predict"):
-        for name in ("config", "set", "epochs", "seed", "out"):
-            if getattr(options, name):
+        for name in ("config", "set", "epochs", "seed", "out", "graph"):
+            if getattr(options, name) not in (None, []):
                 raise UsageError(f"--{name} does not go with {asked[0]}: the checkpoint says what the network is")
     if options.inference and not options.time:
         raise UsageError("--inference needs --time")

@@ -39,6 +39,9 @@ inline unsigned short to_bf16(float x) { /* to the nearest, ties to even; NaN st
     memcpy(&bits, &x, sizeof(bits));
     return x != x ? 0x7FFF : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
 }
+inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return static_cast<unsigned __int128>(a) * b >> 64;
+}
 inline double atomicAdd(double* target, double value) { /* one thread runs at a time */
     const double before = *target;
     *target += value;

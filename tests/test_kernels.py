@@ -70,5 +70,5 @@ def dense_sources(stem):
     if stem == "cross_entropy":
         return [cross_entropy.source("float", "signed long long"), cross_entropy.source("double", "unsigned char")]
     if stem == "dropout":
-        return [dropout.kernel_source(itemsize) for itemsize in (4, 8)]
+        return [dropout.source(itemsize) for itemsize in (4, 8)]
     return [sgd.source(itemsize, nesterov) for itemsize, nesterov in ((4, True), (8, False))]

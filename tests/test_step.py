@@ -142,6 +142,49 @@ def test_a_module_that_does_not_say_it_records_is_not_recorded(device, recorded)
     assert not step.recorded
 
 
+def test_a_subclass_speaks_for_itself(device, recorded):
+    """It may do what its base does not: nothing of it is recorded unless it says so."""
+
+    class Own(nn.Linear):
+        pass
+
+    class Recorded(Own):
+        records = True
+
+    def step_with(kind):
+        trainer = linear_trainer(nn.Sequential(nn.Flatten(), kind(48, 3)))
+        return Step(trainer.network, trainer.criterion, trainer.optimizer)
+
+    assert not step_with(Own).recorded
+    assert step_with(Recorded).recorded
+
+
+def test_where_nothing_can_be_recorded_all_goes_on(device, recorded, monkeypatch):
+    """As in a thread that has not chosen its device."""
+    data = batches(device)
+
+    def between(trainer):
+        calls.append(trainer)
+        if len(calls) in (4, 4 + len(data)):
+            monkeypatch.setattr(backend.Device, "records", False)
+        elif len(calls) in (6, 6 + len(data)):
+            monkeypatch.setattr(backend.Device, "records", True)
+
+    calls = []
+    check(data, between)
+    assert recorded
+
+
+def test_a_trainer_that_is_restored_records_anew(device, recorded):
+    trainer, data = linear_trainer(network()), batches(device)
+    trainer.train_epoch(data)
+    arrays, record = trainer.state()
+    assert len(recorded) == 1
+    trainer.restore({name: to_host(array).copy() for name, array in arrays.items()}, record)
+    trainer.train_epoch(data)
+    assert len(recorded) == 2
+
+
 def test_what_was_forgotten_is_recorded_again(device, recorded):
     trainer = linear_trainer(network())
     step = Step(trainer.network, trainer.criterion, trainer.optimizer)

@@ -140,6 +140,40 @@ def test_a_loss_that_is_not_finite_ends_the_training_before_it_spoils_the_weight
     np.testing.assert_array_equal(to_host(trainer.network[1].weight), before)
 
 
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_after_a_loss_that_is_not_finite_no_step_is_taken(device, pictures, ahead):
+    """Also where the next minibatch is queued before the loss is known; and what was saved before can be restored."""
+    trainer, expected = linear_trainer(rate=0.25), linear_trainer(rate=0.25)
+    trainer.steps.ahead = ahead
+    good = Batches(device, *pictures, [3, 3, 3]).batches
+    for target, source in zip(trainer.network.parameters()[0], expected.network.parameters()[0], strict=True):
+        target[...] = source
+    expected.train_epoch(good[:2])
+    trainer.train_epoch(good[:1])
+    arrays, record = trainer.state()
+    saved = {name: to_host(array).copy() for name, array in arrays.items()}, record
+    with pytest.raises(DivergedError, match=r"the loss is nan after 2 steps, at learning rate 0\.25"):
+        trainer.train_epoch([good[1], (good[0][0] * np.nan, good[0][1]), good[2]])
+    assert trainer.step == 2
+    np.testing.assert_array_equal(to_host(trainer.network[1].weight), to_host(expected.network[1].weight))
+    with pytest.raises(DivergedError, match="the loss is nan after 2 steps"):
+        trainer.state()
+    trainer.restore(*saved)
+    trainer.train_epoch(good[1:2])
+    assert trainer.step == 2
+    np.testing.assert_array_equal(to_host(trainer.network[1].weight), to_host(expected.network[1].weight))
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+@pytest.mark.parametrize("wrong", [-1, 3])
+def test_a_class_that_does_not_exist_is_named(device, pictures, ahead, wrong):
+    trainer = linear_trainer(rate=0.25)
+    trainer.steps.ahead = ahead
+    images, labels = pictures
+    with pytest.raises(ValueError, match=r"target has classes from -?\d to \d, expected 0 to 2"):
+        trainer.train_epoch(Batches(device, images, np.where(labels == 1, wrong, labels), [3, 3, 3]).epoch(1))
+
+
 @pytest.mark.parametrize("method", ["train_epoch", "evaluate"])
 def test_an_epoch_without_minibatches_is_an_error(device, method):
     with pytest.raises(ValueError, match="there is no minibatch, expected at least one"):

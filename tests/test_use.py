@@ -74,6 +74,7 @@ def test_odd_metadata_are_passed_over(trained):
         (("--evaluate", "none.safetensors"), "none.safetensors: No such file or directory"),
         (("--evaluate", BEST, "--data", "nowhere"), "nowhere does not exist"),
         (("--evaluate", BEST, "--epochs", "3"), "--epochs does not go with --evaluate"),
+        (("--evaluate", BEST, "--no-graph"), "--graph does not go with --evaluate"),
         (("--predict", BEST), "--predict: expected a FILE and at least one PICTURE"),
         (("--predict", BEST, "none.png"), "none.png cannot be read"),
         (("--predict", BEST, "large.png"), "large.png is 9x8, expected 8x8"),

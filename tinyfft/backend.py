@@ -48,8 +48,9 @@ class Device:
 
     @property
     def records(self) -> bool:
-        """Whether work can be recorded and queued again as a whole (gpu.capture)."""
-        return self.kind == "cuda"
+        """Whether work can be recorded and queued again as a whole (gpu.capture): on a GPU, in threads whose current
+        stream is not the default one, as `use_device` sees to in its own."""
+        return self.kind == "cuda" and _cupy().cuda.get_current_stream().ptr not in _DEFAULT_STREAMS
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An uninitialised array. Every buffer of the package is made here."""
@@ -88,6 +89,7 @@ class Device:
         if self.kind == "cpu":
             values = array.copy()
             return lambda: values
+        assert array.flags.c_contiguous, array.strides
         cuda = _cupy().cuda
         stream, event = cuda.get_current_stream(), cuda.Event(disable_timing=True)
         memory = cuda.alloc_pinned_memory(array.nbytes)
@@ -113,6 +115,8 @@ def to_host(array: Array) -> np.ndarray:
     """The same values as a numpy.ndarray."""
     return array if isinstance(array, np.ndarray) else array.get()
 
+
+_DEFAULT_STREAMS = (0, 1, 2)  # none given, cudaStreamLegacy, cudaStreamPerThread
 
 _current: Device | None = None
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinyfft import nn
 from tinyfft.config import Config
+from tinyfft.nn.module import stated
 from tinyfft.recorded import Recorded
 from tinyfft.timing import WARM_UP, median_ms
 
@@ -25,7 +26,7 @@ class Inference:
         self.input = network.device.array(rng.standard_normal(shape, dtype=np.float32))
         network.evaluate()
         modules = [module for _, module in network.modules()]
-        may_be = config.graph and all(module.records for module in modules)
+        may_be = config.graph and all(stated(module, "records", False) for module in modules)
         self._forward = Recorded(network.forward, network.device, modules, may_be)
 
     def run(self) -> None:

@@ -7,7 +7,8 @@ The first calls with arrays of some shapes run `work(*arrays)`: algorithms are c
 Then one is recorded, on copies of the arrays, into which those of each later call are written before all of it is
 launched: the host, which takes longer to queue the kernels of a small network than the GPU to run them, has nothing
 left to do. What is recorded goes on writing where it did, and keeps those arrays, whatever their owners do with them.
-Calls with other shapes, and all on a device that does not record, run `work` as it is.
+Calls with other shapes, and all on a device that does not record, run `work` as it is. Numbers of the host are those of
+the recording: whoever changes an optimizer's momentum, say, calls `forget`.
 Source  CUDA C++ Programming Guide, CUDA Graphs (stream capture)
 """
 
@@ -31,13 +32,13 @@ class Recorded:
         record  whether to record at all
         """
         self._work, self._device, self._owners = work, device, list(owners)
-        self._record = record and device.records
+        self._record = record
         self.forget()
 
     def __call__(self, *arrays: Array) -> bool:
         """Do the work; returns whether it was recorded work."""
         shapes = tuple((array.shape, array.dtype) for array in arrays)
-        if shapes != self._recorded_for:
+        if shapes != self._recorded_for or not self._device.records:
             self._work(*arrays)
             self._ran[shapes] = self._ran.get(shapes, 0) + 1
             if self._record and self._recorded_for is None and self._ran[shapes] == WARM_UP:
@@ -45,8 +46,9 @@ class Recorded:
             return False
         if self._launch is None:
             self._arguments = [array.copy() for array in arrays]
+            before = [*self._arrays()]  # what is replaced meanwhile may be in the recording already
             self._launch = gpu.capture(lambda: self._work(*self._arguments), self._device)
-            self._held = [*self._arrays(), current_arena(self._device).block]
+            self._held = [*before, *self._arrays()]
         for own, array in zip(self._arguments, arrays, strict=True):
             own[...] = array
         for owner in self._owners:
@@ -64,6 +66,7 @@ class Recorded:
         self._ran: dict[tuple, int] = {}
 
     def _arrays(self) -> Iterator[Array]:
+        yield current_arena(self._device).block
         for owner in self._owners:
             for value in vars(owner).values():
                 for part in value if isinstance(value, (list, tuple)) else (value,):

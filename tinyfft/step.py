@@ -1,6 +1,6 @@
 """What is done with one minibatch: a step of training, or an evaluation. Nobody waits for a GPU.
 
-A step is: gradients to zero, forward, loss, backward, and of the optimizer a step unless the loss is not finite. On a
+A step is: gradients to zero, forward, loss, backward, and of the optimizer a step unless a loss was not finite. On a
 GPU both are recorded and launched as a whole (recorded.py), if all modules, the criterion and the optimizer say of
 themselves that they may be: by `records`, that they do the same on the device every time.
 """
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from tinyfft import backend, evaluation
 from tinyfft.backend import Array
 from tinyfft.dense.cross_entropy import count_correct
-from tinyfft.nn.module import Module
+from tinyfft.nn.module import Module, stated
 from tinyfft.recorded import Recorded
 
 
@@ -29,14 +29,17 @@ class Step:
         self.ahead = 1 if network.device.records else 0  # steps that may be queued while a loss is waited for
         self.output: Array | None = None  # of the last minibatch
         self._measured = network.device.empty((2,), "float64")  # loss, correct
+        self._losses = network.device.empty((1,), "float64")  # their sum: not finite from the first such loss on
+        self._losses.fill(0)
         owners = (criterion, optimizer, *(module for _, module in network.modules())) if graph else ()
-        self.recorded = graph and all(getattr(owner, "records", False) for owner in owners)
+        self.recorded = graph and all(stated(owner, "records", False) for owner in owners)
         self._training = Recorded(self._train, network.device, owners, self.recorded)
         self._evaluation = Recorded(self._evaluate, network.device, owners, self.recorded)
         self._mirror = False
 
     def train(self, input: Array, target: Array) -> None:
-        """One step, queued."""
+        """One step, queued; none is taken any more after a loss that was not finite."""
+        self._evaluation.forget()  # and the memory that it alone keeps
         if self._training(input, target):
             backend.count_step()
         self.network.weights_changed()
@@ -64,16 +67,22 @@ class Step:
         return measured
 
     def forget(self) -> None:
-        """Let what was recorded go: when memory is scarce, or has moved."""
+        """Let what was recorded go: when memory is scarce, or a number that it was recorded with has changed."""
         self._training.forget()
         self._evaluation.forget()
+
+    def start_anew(self) -> None:
+        """Forget, and take steps again after a loss that was not finite: when all has been restored."""
+        self.forget()
+        self._losses.fill(0)
 
     def _train(self, input: Array, target: Array) -> None:
         self.network.zeroGradParameters()
         output = self.network.forward(input)
         self._measure(output, target)
         self.network.backward(input, self.criterion.backward(output, target))
-        self.optimizer.step(self._measured[:1])
+        self._losses += self._measured[:1]
+        self.optimizer.step(self._losses)
 
     def _evaluate(self, input: Array, target: Array) -> None:
         self._measure(evaluation.outputs(self.network, input, self._mirror), target)

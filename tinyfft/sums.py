@@ -15,6 +15,7 @@ class Pending:
     wait: Callable[[], Measured]
     target: Array
     steps: int  # taken before it
+    learning_rate: float
 
 
 @dataclass
@@ -24,7 +25,7 @@ class Sums:
     correct: int = 0
     batches: int = 0
     seconds: float = 0.0
-    last_loss: float = 0.0  # that is known
+    last_loss: float | None = None  # that is known
     pending: list[Pending] = field(default_factory=list)  # what is counted, but not in loss and correct
 
     def add(self, pending: Pending) -> None:

@@ -6,9 +6,9 @@
 
 Losses and accuracies are means over the pictures of an epoch; those of training are taken as the epoch goes, with the
 weights of the moment. Accuracies are fractions of 1. A loss is looked at once the device has it, on a GPU while that is
-at the next minibatch; one that is not finite has changed no weight (optim.py). All that decides how a training goes on
-is in `state()`: a trainer that has been given it by `restore` goes on from the same minibatch of the same epoch, to the
-same bits.
+at the next minibatch; one that is not finite has changed no weight, nor has a later one (step.py). All that decides how
+a training goes on is in `state()`: a trainer that has been given it by `restore` goes on from the same minibatch of the
+same epoch, to the same bits.
 """
 
 import math
@@ -59,7 +59,8 @@ class Trainer:
         graph: bool = True,
     ) -> None:
         """
-        criterion   updateOutput(output, labels) -> loss, backward(output, labels) -> its gradient
+        criterion   updateOutput(output, labels) -> loss, backward(output, labels) -> its gradient, and
+                    explain_nan(output, labels), which raises if the labels are why a loss is NaN
         optimizer   step(loss), on the network's flat weights and gradients, and the attribute learning_rate
         schedule    learning_rate_at(step), asked before each minibatch
         progress    a progress.Bars or progress.Lines; lines without one
@@ -67,9 +68,6 @@ class Trainer:
         mirror      whether evaluations take the mean with the mirrored pictures' outputs (evaluation.py)
         graph       whether a GPU's steps are recorded as a CUDA graph, where they may be (step.py)
         """
-        self.network = network
-        self.criterion = criterion
-        self.optimizer = optimizer
         self.steps = Step(network, criterion, optimizer, graph)
         self.schedule = schedule
         self.progress = progress or progress_module.Lines()
@@ -78,6 +76,7 @@ class Trainer:
         self.step = 0  # minibatches trained on so far
         self.history: list[dict[str, Any]] = []  # the metrics of each epoch that ended
         self._sums = Sums()  # of the epoch under way
+        self._diverged: DivergedError | None = None
         network.needs_gradInput = False
 
     def fit(
@@ -125,6 +124,18 @@ class Trainer:
         return self._over(batches, label, total, self._evaluate_step, Sums())
 
     @property
+    def network(self) -> Module:
+        return self.steps.network
+
+    @property
+    def criterion(self) -> Any:
+        return self.steps.criterion
+
+    @property
+    def optimizer(self) -> Any:
+        return self.steps.optimizer
+
+    @property
     def inside_epoch(self) -> bool:
         """Whether an epoch is under way."""
         return self._sums.batches > 0
@@ -132,9 +143,11 @@ class Trainer:
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
         """(arrays, record): all that decides how the training goes on. The arrays are not copies; the record is JSON.
 
-        Raises DivergedError if a weight is not finite: what was saved before is worth more.
+        Raises DivergedError if a loss or a weight is not finite: what was saved before is worth more.
         """
         self._settle(self._sums)
+        if self._diverged:
+            raise self._diverged
         arrays = self._arrays()
         for name, array in arrays.items():
             if not bool(self.network.device.xp.isfinite(array).all()):
@@ -156,6 +169,8 @@ class Trainer:
         own = {name: array for name, array in arrays.items() if name.startswith((NETWORK, OPTIMIZER))}
         checkpoint.copy(own, self._arrays(), self.network.device, "the checkpoint")
         self.network.weights_changed()
+        self.steps.start_anew()
+        self._diverged = None
         self.step, self.history, self._sums = record["step"], list(record["history"]), Sums(**record["epoch"])
         backend.generator().bit_generator.state = record["random"]
         if record["arena"] is not None:
@@ -180,7 +195,8 @@ class Trainer:
         with self.progress.start(label, total, sums.batches):
             for input, target in batches:
                 steps = self.step
-                sums.add(Pending(self._attempt(step, input, target), target, steps))
+                wait = self._attempt(step, input, target)
+                sums.add(Pending(wait, target, steps, self.optimizer.learning_rate))
                 self._settle(sums, but=self.steps.ahead if sums.batches > 1 else 0)
                 sums.seconds = time.monotonic() - start
                 self.progress.advance(len(target), sums.last_loss)
@@ -192,13 +208,18 @@ class Trainer:
         return {"loss": sums.loss / sums.images, "accuracy": sums.correct / sums.images, "images": sums.images}
 
     def _settle(self, sums: Sums, but: int = 0) -> None:
-        """Wait for what was measured, but for the last minibatches. Raises DivergedError if a loss is not finite."""
+        """Wait for what was measured, but for the last minibatches. Raises DivergedError if a loss is not finite: then
+        neither its step nor a later one was taken."""
         for batch, measured in sums.settle(but):
             if not math.isfinite(measured.loss):
-                self.step = batch.steps  # as that was none
-                self.criterion.explain_nan(self.steps.output, batch.target)
-                rate = f"at learning rate {self.optimizer.learning_rate:.3g}"
-                raise DivergedError(f"the loss is {measured.loss} after {batch.steps} steps, {rate}: {_ADVICE}")
+                self.step = batch.steps
+                sums.pending.clear()
+                if self.steps.output is not None:
+                    self.criterion.explain_nan(self.steps.output, batch.target)
+                rate = f"at learning rate {batch.learning_rate:.3g}"
+                text = f"the loss is {measured.loss} after {batch.steps} steps, {rate}: {_ADVICE}"
+                self._diverged = DivergedError(text)
+                raise self._diverged
 
     def _attempt(self, step: Callable, input: Array, target: Array) -> Callable[[], Measured]:
         """step(input, target); where arena.limit_bytes is "auto", again with a smaller arena while memory runs out.

@@ -158,3 +158,27 @@ def test_a_relu_that_comes_first_and_needs_no_gradient(device, rng):
     x = device.array(rng.standard_normal((3, 2, 6, 8), dtype=np.float32))
     assert chain.backward(x, chain.forward(x)) is None
     assert chain[0].gradInput is None
+
+
+def test_a_subclass_is_called_as_a_module_is(device, rng):
+    """It overrides three passes and knows nothing of what its base does on the way."""
+
+    class Doubled(nn.MaxPool):
+        def updateGradInput(self, input, gradOutput):
+            return super().updateGradInput(input, 2 * gradOutput)
+
+    class Counted(nn.BatchNormalization):
+        calls = 0
+
+        def updateOutput(self, input):
+            self.calls += 1
+            return super().updateOutput(input)
+
+    chain = nn.Sequential(Counted(2), nn.ReLU(), Doubled(2))
+    plain = nn.Sequential(nn.BatchNormalization(2), nn.ReLU(), nn.MaxPool(2))
+    x = device.array(rng.standard_normal((3, 2, 6, 8), dtype=np.float32))
+    y = chain.forward(x)
+    gy = device.array(rng.standard_normal(y.shape, dtype=np.float32))
+    assert error(y, to_host(plain.forward(x))) == 0
+    assert error(chain.backward(x, gy), 2 * to_host(plain.backward(x, gy))) <= FP32_BOUND
+    assert chain[0].calls == 1

@@ -53,7 +53,8 @@ def cross_entropy_gradient(
         return
     np.exp(log_p, out=gradInput)
     gradInput -= label_smoothing / K
-    gradInput[np.arange(S), target] -= 1 - label_smoothing
+    known = np.flatnonzero((target >= 0) & (target < K))  # the loss says of others that they do not exist
+    gradInput[known, target[known]] -= 1 - label_smoothing
     gradInput /= S
 
 

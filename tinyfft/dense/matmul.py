@@ -24,14 +24,14 @@ def matmul(a: Array, b: Array, out: Array, device: Device, tf32: bool = False) -
     elif (parts := _parts(a, out, device)) > 1:
         _in_parts(parts, a, b, out, device, tf32)
     else:
-        gemm(a, b, out, device, tf32=tf32)
+        multiply_views(a, b, out, device, tf32=tf32)
     return out
 
 
 def add_matmul(a: Array, b: Array, out: Array, device: Device, scale: float = 1, tf32: bool = False) -> None:
     """Add `scale` times the product to `out`."""
     if device.kind == "cuda":
-        gemm(a, b, out, device, scale=scale, add=True, tf32=tf32)
+        multiply_views(a, b, out, device, scale=scale, add=True, tf32=tf32)
         return
 
     def add(out: Array, a: Array) -> None:
@@ -46,10 +46,10 @@ def add_matmul(a: Array, b: Array, out: Array, device: Device, scale: float = 1,
 
 def _parts(a: Array, out: Array, device: Device) -> int:
     """Into how many parts a GPU cuts the sums over k, so that a small result of long sums keeps it busy."""
-    k, fit = a.shape[1], current_arena(device).limit // max(1, out.nbytes)
-    most = min(MOST_PARTS, fit, k // SHORTEST) if out.size <= SMALL else 1
-    whole = (parts for parts in range(int(most), 1, -1) if k % parts == 0)
-    return next(whole, 1)
+    k, limit = a.shape[1], current_arena(device).limit
+    most = min(MOST_PARTS, k // SHORTEST) if out.size <= SMALL else 1
+    fitting = (n for n in range(most, 1, -1) if k % n == 0 and aligned(n * out.nbytes) <= limit)
+    return next(fitting, 1)
 
 
 def _in_parts(parts: int, a: Array, b: Array, out: Array, device: Device, tf32: bool) -> None:
@@ -68,7 +68,7 @@ def _in_parts(parts: int, a: Array, b: Array, out: Array, device: Device, tf32: 
         add_column_sums(products.reshape(parts, m * n), out.reshape(m * n), device)
 
 
-def gemm(a: Array, b: Array, out: Array, device: Device, **how: float) -> None:
+def multiply_views(a: Array, b: Array, out: Array, device: Device, **how: float) -> None:
     """On a GPU: cublas.gemm, `how` being its options, of operands that may be transposed views."""
     a, transpose_a = _in_order(a, device)
     b, transpose_b = _in_order(b, device)

@@ -71,7 +71,7 @@ class Arena:
             raise LimitError(f"arena: {self._top + nbytes} bytes needed, arena.limit_bytes allows {self.limit}")
         if not self._top and not nbytes <= self.capacity <= self.limit:
             self.block, self.capacity = None, 0  # before the new one is made: never both at once
-            self.block = self._newblock(nbytes)
+            self.block = self._new_block(nbytes)
             self.capacity = nbytes
         if self._top + nbytes > self.capacity:
             left = self.capacity - self._top
@@ -82,7 +82,7 @@ class Arena:
         finally:
             self._top = mark
 
-    def _newblock(self, nbytes: int) -> Array:
+    def _new_block(self, nbytes: int) -> Array:
         self.wanted = nbytes
         try:
             return self.device.empty((nbytes,), np.uint8)

@@ -35,6 +35,9 @@ speed on two cores. That spares half a minute of clocks at the first step of the
 
 
 class Convolution(FFTConvolution, DirectConvolution):
+    fuses = (ReLU,)
+    records = True
+
     def __init__(self, *arguments, algorithm: str = "auto", deterministic: bool = False, **named) -> None:
         if algorithm not in ("auto", *METHODS):
             raise ValueError(f"Convolution: algorithm is {algorithm!r}, expected one of auto, {', '.join(METHODS)}")

@@ -21,7 +21,6 @@ from tinyfft.nn.module import Module
 
 
 class ConvolutionLayer(Module):
-    records = True
     precisions = {"cpu": ("fp32",), "cuda": ("fp32",)}
     """What the method can compute on each kind of device."""
     rereads_output = False

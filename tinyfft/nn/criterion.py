@@ -108,14 +108,6 @@ class _ClassCriterion(Criterion):
                 f"{name}: target has shape {target.shape}, expected ({input.shape[0]},), one class a sample"
             )
 
-    def _mean_nll(self, log_p: Array, target: Array) -> Array:
-        """-mean_s log_p[s, target[s]] in float64, NaN where a class does not exist: CuPy would take another one."""
-        S, K = log_p.shape
-        classes = target.astype("int64")
-        exists = (classes >= 0) & (classes < K)
-        picked = log_p[self.xp.arange(S), self.xp.where(exists, classes, 0)]
-        return -self.xp.where(exists, picked, self.xp.nan).sum(dtype="float64") / S
-
     def explain_nan(self, input: Array, target: Array) -> None:
         low, high, K = int(target.min()), int(target.max()), input.shape[1]
         if low < 0 or high >= K:
@@ -134,8 +126,19 @@ class ClassNLLCriterion(_ClassCriterion):
         self._check(input, target)
         gradInput = self._buffer("gradInput", input.shape, input.dtype)
         gradInput.fill(0)
-        gradInput[self.xp.arange(len(target)), target] = -1 / len(target)
+        known = self.xp.flatnonzero(
+            (target >= 0) & (target < input.shape[1])
+        )  # the loss says of others that they are none
+        gradInput[known, target[known]] = -1 / len(target)
         return gradInput
+
+    def _mean_nll(self, log_p: Array, target: Array) -> Array:
+        """-mean_s log_p[s, target[s]] in float64, NaN where a class does not exist: CuPy would take another one."""
+        S, K = log_p.shape
+        classes = target.astype("int64")
+        exists = (classes >= 0) & (classes < K)
+        picked = log_p[self.xp.arange(S), self.xp.where(exists, classes, 0)]
+        return -self.xp.where(exists, picked, self.xp.nan).sum(dtype="float64") / S
 
 
 class CrossEntropyCriterion(_ClassCriterion):

@@ -23,6 +23,8 @@ from tinyfft.spatial import row_products
 
 
 class DirectConvolution(ConvolutionLayer):
+    records = True
+
     def updateOutput(self, input: Array) -> Array:
         """y (S, F, oH, oW)."""
         plan = self._check_input(input)

@@ -11,11 +11,13 @@ Dtypes  float32, float64. Raises ValueError unless 0 <= p < 1, or when the input
 Source  torch/nn, Dropout.lua
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tinyfft import backend
 from tinyfft.backend import Array, generator
-from tinyfft.dense.dropout import masked
+from tinyfft.dense import dropout
 from tinyfft.nn.module import Module
 
 
@@ -27,24 +29,23 @@ class Dropout(Module):
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: p is {p}, expected 0 <= p < 1")
         self.p = float(p)
-        self._key = self.device.empty((2,), "uint32")
+        self._key = self.device.empty((2,), "uint64")
         self._drops = False  # whether the last forward was not the identity
 
     def draw(self) -> None:
         if self.train and self.p > 0:
-            for place, number in enumerate(generator().integers(1 << 32, size=2, dtype=np.uint32)):
-                self._key[place : place + 1].fill(number)
+            self._key[...] = self.device.array(generator().integers(1 << 64, size=2, dtype=np.uint64))
 
     def updateOutput(self, input: Array) -> Array:
         self._check(input)
         self._drops = self.train and self.p > 0
         if not backend.is_recording():
             self.draw()
-        return self._masked(input, self._buffer("output", input.shape, input.dtype))
+        return self._masked(dropout.forward, input, self._buffer("output", input.shape, input.dtype))
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         self._check(input, gradOutput)
-        return self._masked(gradOutput, self._buffer("gradInput", input.shape, input.dtype))
+        return self._masked(dropout.backward, gradOutput, self._buffer("gradInput", input.shape, input.dtype))
 
     def __repr__(self) -> str:
         return f"nn.Dropout({self.p:g})"
@@ -54,9 +55,9 @@ class Dropout(Module):
         if gradOutput is not None:
             self._check_gradOutput(gradOutput)
 
-    def _masked(self, source: Array, target: Array) -> Array:
+    def _masked(self, work: Callable[..., None], source: Array, target: Array) -> Array:
         if self._drops:
-            masked(source, target, self._key, self.p, self.device)
+            work(source, target, self._key, self.p, self.device, self._buffer)
         else:
             target[...] = source
         return target

@@ -28,6 +28,7 @@ from tinyfft.nn.convolution_layer import PASSES, ConvolutionLayer
 class FFTConvolution(ConvolutionLayer):
     precisions = PRECISIONS
     fuses = (ReLU,)
+    records = True
 
     def __init__(self, *arguments, **named) -> None:
         self._kept: dict[str, tuple[Array, Plan, int, Array]] = {}  # name: (planes, plan, optimizer steps, spectra)
@@ -72,6 +73,8 @@ class FFTConvolution(ConvolutionLayer):
         return self._backward(input, gradOutput, scale, passes, relu)
 
     def training(self) -> None:
+        if not self.train:
+            self._w_hat = None  # kept for use alone
         super().training()
         self.weights_changed()
 

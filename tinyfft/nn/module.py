@@ -25,11 +25,12 @@ _FLOATS = (np.dtype("float32"), np.dtype("float64"))
 class Module:
     parameter_names: tuple[str, ...] = ()  # weight -> gradWeight, bias -> gradBias
     buffer_names: tuple[str, ...] = ()
+    # of these three a class speaks for itself alone, not for its subclasses: see `stated`
     fuses: tuple[type, ...] = ()  # kinds of modules that this one does on its way, where one follows in a Sequential
     passes: tuple[type, ...] = ()  # kinds whose `backward` this one does on its way, where it follows one of them
+    records = False  # whether all it does is work of the device, alike every time: then it may be recorded (step.py)
     in_place = False  # whether output may be the input's array, and gradInput that of gradOutput, as the caller likes
     rereads_output = True  # whether `backward` reads `output`; if not, a module behind this one may write over it
-    records = False  # whether all it does is work of the device, alike every time: then it may be recorded (step.py)
     dtype: np.dtype | None = None  # a layer with parameters has one, and takes no other input
 
     def __init__(self) -> None:
@@ -178,6 +179,11 @@ class Module:
                 f"{type(self).__name__}: gradOutput has shape {gradOutput.shape} and dtype {gradOutput.dtype}, "
                 f"expected {self.output.shape} and {self.output.dtype}, as the output"
             )
+
+
+def stated(part: Any, name: str, default: Any) -> Any:
+    """What the class of a module, say, states itself of `name`: a subclass of it may do something else."""
+    return vars(type(part)).get(name, default)
 
 
 def gradient_name(parameter: str) -> str:

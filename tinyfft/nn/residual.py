@@ -14,6 +14,8 @@ from tinyfft.nn.sequential import Sequential
 
 
 class Residual(Sequential):
+    records = True
+
     def updateOutput(self, input: Array) -> Array:
         inner = super().updateOutput(input)
         if inner.shape != input.shape:

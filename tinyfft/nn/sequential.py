@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from tinyfft.backend import Array
 from tinyfft.fourier.arena import LimitError
-from tinyfft.nn.module import Module
+from tinyfft.nn.module import Module, stated
 
 
 class Sequential(Module):
@@ -158,7 +158,7 @@ class Sequential(Module):
         steps, index = [], 0
         while index < len(self._modules):
             module, behind = self._modules[index], tuple(self._modules[index + 1 : index + 2])
-            fused = behind if behind and type(behind[0]) in module.fuses else ()
+            fused = behind if behind and type(behind[0]) in stated(module, "fuses", ()) else ()
             steps.append((index, module, fused))
             index += 1 + len(fused)
         return steps
@@ -167,7 +167,9 @@ class Sequential(Module):
         """The module before it, if it does that one's `backward` on its way."""
         before = self._modules[index - 1 : index] if index else []
         return tuple(
-            module for module in before if type(module) in self._modules[index].passes and module.needs_gradInput
+            module
+            for module in before
+            if type(module) in stated(self._modules[index], "passes", ()) and module.needs_gradInput
         )
 
     def _backwards(self, input: Array) -> Iterator[tuple[int, Module, Array]]:

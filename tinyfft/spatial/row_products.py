@@ -20,7 +20,7 @@ import numpy as np
 
 from tinyfft import parallel
 from tinyfft.backend import Array, Device
-from tinyfft.dense.matmul import gemm
+from tinyfft.dense.matmul import multiply_views
 from tinyfft.fourier.arena import Arena, LimitError, aligned
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import Plan
@@ -158,7 +158,7 @@ def _multiply(a: Array, b: Array, out: Array, device: Device) -> None:
     if device.kind == "cpu":
         np.matmul(a, b, out=out)
     elif a.size:
-        gemm(a, b, out, device)
+        multiply_views(a, b, out, device)
     else:
         out.fill(0)
 
