@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from bfloat16 import from_bfloat16, to_bfloat16
 
-from tinyfft import backend, gpu
-from tinyfft.dense import cublas, matmul
+from tinyfft import backend, cublas, gpu
+from tinyfft.dense import matmul
 from tinyfft.fourier import arena
 from tinyfft.fourier.kernel import grid
 

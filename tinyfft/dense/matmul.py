@@ -7,9 +7,8 @@ Dtypes  float32, float64. Precision of float32 on a GPU: "fp32", or on its tenso
         may be transposed views of arrays in C order; others are copied
 """
 
-from tinyfft import parallel
+from tinyfft import cublas, parallel
 from tinyfft.backend import Array, Device
-from tinyfft.dense import cublas
 from tinyfft.dense.column_sums import add_column_sums
 from tinyfft.fourier.arena import aligned, current_arena
 

@@ -10,15 +10,14 @@ bf16      cuBLAS has no complex product of such numbers, so one of complex matri
           signal takes  re = out[0] - out[1],  im = out[2] - out[0] - out[1]  on its way in
 CPU       real numbers, of the same three products in place of one: a and b are (3 Q, rows, columns), each thread takes
           some of them, and NumPy's matmul hands one after the other to BLAS, transposes included
-On a GPU cuBLAS does it (dense/cublas.py).
+On a GPU cuBLAS does it (cublas.py).
 Source    bf16: Karatsuba, Ofman 1962; as (a + i b)(c + i d), three products in place of four
 """
 
 import numpy as np
 
-from tinyfft import parallel
+from tinyfft import cublas, parallel
 from tinyfft.backend import Array, Device
-from tinyfft.dense import cublas
 
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32", "bf16")}
 """What each kind of device can compute."""
