@@ -42,14 +42,19 @@ def _between_events(call: Callable[[], Any], calls: int, device: Device, ahead: 
     cuda = device.xp.cuda
     start, end, default = cuda.Event(), cuda.Event(), cuda.Stream.null
     if ahead:
-        with default:
-            _spin(device)((1,), (1,), (np.int64(AHEAD_CYCLES),))
+        occupy(device)
     start.record(default)
     for _ in range(calls):
         call()
     end.record(default)
     end.synchronize()
     return cuda.get_elapsed_time(start, end)
+
+
+def occupy(device: Device, times: int = 1) -> None:
+    """Give a GPU nothing to do for that many times AHEAD_CYCLES, in which the host can queue what shall be timed."""
+    with device.xp.cuda.Stream.null:
+        _spin(device)((1,), (1,), (np.int64(times * AHEAD_CYCLES),))
 
 
 @cache

@@ -1,0 +1,127 @@
+"""What our code queues on a GPU, launch by launch: how long each took, and the bytes and operations that it needed.
+
+with Watch(device) as watch:
+    network.forward(x)
+watch.milliseconds(), watch.floors(bytes_per_ms, {dtype: operations_per_ms})
+
+It stands between the code and its three ways to a GPU (transforms, other kernels, cuBLAS) and puts a CUDA event before
+and behind each launch. The GPU has to be behind the host, or the host's time is in it (clock.occupy).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Self
+from unittest import mock
+
+from tinyfft import cublas, gpu
+from tinyfft.backend import Array, Device
+from tinyfft.fourier import launch
+
+GROUPS = {
+    "transforms": ("spectrum", "signal"),
+    "products": ("complex64", "complex128", "uint16"),  # cuBLAS's, by the dtype of the numbers
+    "linear layer": ("float32", "float64"),
+    "pooling": ("max_pool", "max_pool_gradient"),
+    "normalisation": ("moments", "statistics", "normalize", "gradient_sums", "totals", "pass_back"),
+    "loss": ("cross_entropy", "mean", "cross_entropy_gradient", "count_correct"),
+    "optimizer": ("sgd",),
+    "biases": ("column_sums",),
+    "dropout": ("dropout",),
+}
+"""The kernels of each group."""
+
+UPDATED = {"sgd": (0, 2), "column_sums": (1,)}
+"""Of kernels that write what they have read, the arguments that are moved twice for it."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    group: str
+    start: Any  # events
+    end: Any
+    bytes: int
+    operations: int = 0  # of a product, real ones
+    dtype: str = ""
+
+
+class Watch:
+    def __init__(self, device: Device) -> None:
+        self.device = device
+        self.launches: list[Launch] = []
+        transform, kernel, product = launch.run, gpu.launch, cublas.gemm
+
+        def watch_transform(
+            stem: str, plan: Any, name: str, planes: Array, device: Device, arguments: tuple, **options
+        ):
+            twice = (planes,) if options.get("accumulate") else ()
+            with self._timed(stem, (*arguments, *twice)):
+                transform(stem, plan, name, planes, device, arguments, **options)
+
+        def watch_kernel(source: Any, name: str, blocks: tuple, threads: int, arguments: tuple, *rest: Any):
+            with self._timed(name, (*arguments, *(arguments[place] for place in UPDATED.get(name, ())))):
+                kernel(source, name, blocks, threads, arguments, *rest)
+
+        def watch_product(a: Array, b: Array, out: Array, device: Device, **how: Any):
+            count = operations(a, out, how.get("transpose_a", False))
+            twice = (out,) if how.get("add") else ()
+            with self._timed(out.dtype.name, (a, b, out, *twice), count):
+                product(a, b, out, device, **how)
+
+        self._patches = [
+            mock.patch.object(launch, "run", watch_transform),
+            mock.patch.object(gpu, "launch", watch_kernel),
+            mock.patch.object(cublas, "gemm", watch_product),
+        ]
+
+    def __enter__(self) -> Self:
+        for patch in self._patches:
+            patch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for patch in self._patches:
+            patch.stop()
+        self.device.synchronize()
+
+    def milliseconds(self) -> dict[str, float]:
+        """Of each group, in the order of GROUPS."""
+        elapsed = self.device.xp.cuda.get_elapsed_time
+        return self._sums(lambda launch: elapsed(launch.start, launch.end))
+
+    def floors(self, bytes_per_ms: float, operations_per_ms: dict[str, float]) -> dict[str, float]:
+        """Milliseconds that each group needs at least."""
+        return self._sums(
+            lambda launch: max(
+                launch.bytes / bytes_per_ms,
+                launch.operations / operations_per_ms[launch.dtype] if launch.operations else 0,
+            )
+        )
+
+    def _sums(self, of_launch: Callable[[Launch], float]) -> dict[str, float]:
+        found = {group: [launch for launch in self.launches if launch.group == group] for group in GROUPS}
+        return {group: sum(map(of_launch, launches)) for group, launches in found.items() if launches}
+
+    def _timed(self, kernel: str, arguments: tuple, count: int = 0) -> "_Timed":
+        group = next(group for group, kernels in GROUPS.items() if kernel in kernels)
+        arrays = [argument for argument in arguments if isinstance(argument, self.device.xp.ndarray)]
+        return _Timed(self, group, sum(array.nbytes for array in arrays), count, kernel if count else "")
+
+
+class _Timed:
+    """Between two events."""
+
+    def __init__(self, watch: Watch, *about: Any) -> None:
+        self._watch, (self._group, *self._about) = watch, about
+        self._start, self._end = (watch.device.xp.cuda.Event() for _ in range(2))
+
+    def __enter__(self) -> None:
+        self._start.record()
+
+    def __exit__(self, *_: object) -> None:
+        self._end.record()
+        self._watch.launches.append(Launch(self._group, self._start, self._end, *self._about))
+
+
+def operations(a: Array, out: Array, transpose_a: bool = False) -> int:
+    """Real operations of the products out = op(a) @ op(b): 2 for each number that is multiplied, 8 for complex ones."""
+    return (8 if out.dtype.kind == "c" else 2) * out.size * a.shape[-2 if transpose_a else -1]

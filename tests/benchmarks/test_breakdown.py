@@ -1,0 +1,114 @@
+"""Where an iteration's time goes: launches are told apart, counted and summed, on a device that is made up."""
+
+import itertools
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks import breakdown_tables
+from benchmarks.watch import GROUPS, Watch
+from tinyfft import cublas, gpu
+from tinyfft.fourier import launch
+from tinyfft.gpu import Source
+from tinyfft.kernel_source import kernel_directory, kernel_source
+
+
+@pytest.fixture
+def device(monkeypatch):
+    """Whose clock goes on by one millisecond at each event; what is launched is noted."""
+    ticks, done = itertools.count(), []
+
+    class Event:
+        def record(self):
+            self.at = next(ticks)
+
+    for module, name in ((launch, "run"), (gpu, "launch"), (cublas, "gemm")):
+        monkeypatch.setattr(module, name, lambda *arguments, **options: done.append((arguments, options)))
+    cuda = SimpleNamespace(Event=Event, get_elapsed_time=lambda start, end: float(end.at - start.at))
+    xp = SimpleNamespace(ndarray=np.ndarray, cuda=cuda)
+    return SimpleNamespace(xp=xp, synchronize=lambda: None, done=done)
+
+
+def floats(*shape):
+    return np.ones(shape, np.float32)
+
+
+def test_each_launch_is_timed_and_its_bytes_counted(device):
+    x, hat = floats(2, 3, 4, 4), np.ones((6, 2, 3), np.complex64)
+    weights, rate = floats(10), np.ones(1)
+    with Watch(device) as watch:
+        launch.run("spectrum", None, "x", x, device, (x, hat, None, None), conjugate=True)
+        launch.run("signal", None, "w", x, device, (hat, x, None, np.float32(1)), accumulate=True)
+        gpu.launch(Source("sgd", ""), "sgd", (1, 1), 8, (weights, weights, weights, rate, None, np.float32(0)), device)
+        gpu.launch(Source("max_pool", ""), "max_pool", (1, 1), 8, (x, floats(2, 3, 2, 2), np.int64(24)), device)
+    assert len(device.done) == 4
+    assert device.done[0] == (("spectrum", None, "x", x, device, (x, hat, None, None)), {"conjugate": True})
+    assert watch.milliseconds() == {"transforms": 2.0, "pooling": 1.0, "optimizer": 1.0}
+    moved = {"transforms": 2 * (x.nbytes + hat.nbytes) + x.nbytes, "pooling": x.nbytes + 96, "optimizer": 5 * 40 + 8}
+    assert watch.floors(1.0, {}) == moved
+
+
+@pytest.mark.parametrize(("dtype", "group", "each"), [("complex64", "products", 8), ("float32", "linear layer", 2)])
+def test_products_are_counted_by_operations_or_bytes(device, dtype, group, each):
+    a, b, out = (np.ones(shape, dtype) for shape in ((5, 2, 7), (5, 2, 3), (5, 7, 3)))
+    with Watch(device) as watch:
+        cublas.gemm(a, b, out, device, transpose_a=True, tf32=True)
+    assert device.done == [((a, b, out, device), {"transpose_a": True, "tf32": True})]
+    assert watch.milliseconds() == {group: 1.0}
+    assert watch.floors(1e9, {dtype: 10.0})[group] == each * 5 * 7 * 3 * 2 / 10
+    assert watch.floors(4.0, {dtype: 1e9})[group] == (a.nbytes + b.nbytes + out.nbytes) / 4
+
+
+def test_behind_it_all_is_as_before(device):
+    before = (launch.run, gpu.launch, cublas.gemm)
+    with Watch(device):
+        during = (launch.run, gpu.launch, cublas.gemm)
+    assert not set(during) & set(before)
+    assert (launch.run, gpu.launch, cublas.gemm) == before
+
+
+def test_every_kernel_of_ours_has_a_group():
+    """But those that no iteration launches."""
+    known = {name for kernels in GROUPS.values() for name in kernels}
+    pattern = r'extern "C" __global__ void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\('
+    ours = {name for path in kernel_directory().glob("*.cu") for name in re.findall(pattern, kernel_source(path.stem))}
+    assert ours - known == {"probe", "minibatch"}
+
+
+FOUND = {
+    "machine": {"hardware": "a GPU", "device": "cuda:0"},
+    "command": "python -m it",
+    "copy_gb_per_s": 4000.0,
+    "rows": [
+        {
+            "config": "paper",
+            "precision": precision,
+            "iteration_ms": 8.0,
+            "groups": {"products": 5.0, "transforms": 2.0, "rest": 1.0},
+            "floors": {"products": 4.0, "transforms": 1.5, "rest": 0.5},
+            "floor_ms": 6.0,
+        }
+        for precision in ("fp32", "tf32")
+    ],
+}
+
+
+def test_the_table_has_parts_and_the_whole():
+    lines = breakdown_tables.markdown(FOUND).splitlines()
+    assert "A copy reads and writes 4000 GB/s together." in lines
+    assert lines[-4:] == [
+        "| paper | tf32 | products | 5.000 | 4.000 |",
+        "| paper | tf32 | transforms | 2.000 | 1.500 |",
+        "| paper | tf32 | rest | 1.000 | 0.500 |",
+        "| paper | tf32 | **whole**, 1.33 of its floors | 8.000 | 6.000 |",
+    ]
+
+
+def test_the_picture_names_the_parts(tmp_path):
+    pytest.importorskip("matplotlib")
+    breakdown_tables.plot(FOUND, tmp_path)
+    drawn = (tmp_path / "breakdown.svg").read_text()
+    for text in ("products", "sum of floors", "paper, fp32", "paper, tf32"):
+        assert f"<!-- {text} -->" in drawn
