@@ -26,7 +26,7 @@ from tinyfft.step import Step
 
 WARM_UP = 3  # runs, of which a GPU's third is recorded
 RUNS = (3, 20)  # at least and at most
-SECONDS = 5.0  # no further run after these, if the fewest are done
+SECONDS = 2.0  # no further run after these, if the fewest are done
 PASSES = ("updateOutput", "updateGradInput", "accGradParameters")
 
 
