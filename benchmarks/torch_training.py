@@ -56,9 +56,11 @@ class TorchNetwork:
 class GraphStep(Step):
     """Steps of which the forward pass, the loss, the backward pass and the optimizer's step are one CUDA graph."""
 
+    _graph: torch.cuda.CUDAGraph | None = None
+
     def train(self, input: Array, target: Array) -> None:
         input, target, rate = torch.as_tensor(input), torch.as_tensor(target), self.optimizer.learning_rate
-        if getattr(self, "_graph", None) is None:
+        if self._graph is None:
             self._capture(input, target)
         self._rate.fill_(rate)
         self._input.copy_(input)

@@ -61,7 +61,7 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Any:
         settings = torch_iteration.sgd_settings(trainer.optimizer)
         peer = _torch_network(network, settings, config, shape, classes)
         kind = GraphStep if device.records and config.graph else Step
-        trainer.steps = kind(peer, trainer.criterion, peer, graph=False)
+        trainer.steps = kind(peer, trainer.criterion, peer, graph=False, mirror=config.evaluation.mirror)
     return trainer.fit(train_loader, evaluations, config.epochs, data.name)
 
 

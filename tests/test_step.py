@@ -89,15 +89,17 @@ def test_evaluations_go_between_them(device, recorded):
     losses, steps = {}, {}
 
     def evaluate(trainer):
-        step = steps.setdefault(id(trainer), Step(trainer.network, trainer.criterion, trainer.optimizer))
-        step.start_evaluation()
+        parts = (trainer.network, trainer.criterion, trainer.optimizer)
+        plain, mirrored = steps.setdefault(id(trainer), [Step(*parts, mirror=mirror) for mirror in (False, True)])
         found = []
-        for mirror in (False, False, False, False, True, True, True, False):
-            step.evaluate(x, target, mirror)
-            found.append(step.measured()())
-        assert len(set(found[:4])) == len(set(found[4:7])) == 1
-        assert found[0] == found[7] != found[4]
-        losses.setdefault(id(trainer), []).append(found[3:5])
+        for step in (plain, mirrored):
+            step.start_evaluation()
+            for _ in range(WARM_UP + 2):
+                step.evaluate(x, target)
+                found.append(step.measured()())
+        assert len(set(found[: WARM_UP + 2])) == len(set(found[WARM_UP + 2 :])) == 1
+        assert found[0] != found[-1]
+        losses.setdefault(id(trainer), []).append((found[0], found[-1]))
 
     check(batches(device), evaluate)
     plain, of_recorded = losses.values()
@@ -105,21 +107,17 @@ def test_evaluations_go_between_them(device, recorded):
     assert len({measured.loss for measured, _ in plain}) == len(plain)
 
 
-def test_each_evaluation_is_recorded_anew(device, recorded):
-    """Weights may have changed before it, and with it their spectra; mirrored ones are others."""
+@pytest.mark.parametrize("mirror", [False, True])
+def test_each_evaluation_is_recorded_anew(device, recorded, mirror):
+    """Weights may have changed before it, and with them their spectra."""
     trainer = linear_trainer(network())
-    step = Step(trainer.network, trainer.criterion, trainer.optimizer)
+    step = Step(trainer.network, trainer.criterion, trainer.optimizer, mirror=mirror)
     x, target = batches(device)[0]
-    for mirror in (False, False, True, True):
+    for number in (1, 2):
         step.start_evaluation()
-        before = len(recorded)
         for _ in range(WARM_UP + 2):
-            step.evaluate(x, target, mirror)
-        assert len(recorded) == before + 1
-    for mirror in (False, True):
-        for _ in range(WARM_UP + 2):
-            step.evaluate(x, target, mirror)
-    assert len(recorded) == before + 3
+            step.evaluate(x, target)
+        assert len(recorded) == number
 
 
 def test_the_optimizer_counts_recorded_steps(device, recorded):

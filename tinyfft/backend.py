@@ -22,6 +22,8 @@ from tinyfft.blockwise import blockwise
 from tinyfft.kernel_source import kernel_source
 
 Array = Any  # numpy.ndarray or cupy.ndarray
+Buffer = Callable[[str, tuple[int, ...], Any], Array]
+"""Called with a name, a shape and a dtype, it gives scratch memory and keeps it: a module's own, for the engine."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Work on a GPU: kernels, compiled once and launched on the current stream, and graphs of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -18,6 +18,17 @@ class Source(NamedTuple):
 
     def text(self) -> str:
         return f"{self.head}\n{kernel_source(self.stem)}"
+
+
+REAL = {4: "float", 8: "double"}
+"""The C type of real numbers of so many bytes."""
+
+
+def source(stem: str, types: Mapping[str, str], **constants: int) -> Source:
+    """kernels/`stem`.cu for these C types and constants, by their names there."""
+    lines = [f"typedef {kind} {name};" for name, kind in types.items()]
+    lines += [f"constexpr {type(value).__name__} {name} = {str(value).lower()};" for name, value in constants.items()]
+    return Source(stem, "\n".join(lines))
 
 
 def launch(
@@ -62,7 +73,7 @@ def capture(work: Callable[[], None], device: Device) -> Callable[[], None]:
             raise
         graph = stream.end_capture()
 
-    def replay(pool: Any = pool) -> None:
+    def replay(pool: Any = pool) -> None:  # which is kept so, as long as the graph is
         graph.launch(stream)
 
     return replay

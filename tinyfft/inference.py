@@ -11,7 +11,6 @@ import numpy as np
 
 from tinyfft import nn
 from tinyfft.config import Config
-from tinyfft.nn.module import stated
 from tinyfft.recorded import Recorded
 from tinyfft.timing import WARM_UP, median_ms
 
@@ -26,8 +25,7 @@ class Inference:
         self.input = network.device.array(rng.standard_normal(shape, dtype=np.float32))
         network.evaluate()
         modules = [module for _, module in network.modules()]
-        may_be = config.graph and all(stated(module, "records", False) for module in modules)
-        self._forward = Recorded(network.forward, network.device, modules, may_be)
+        self._forward = Recorded(network.forward, network.device, modules, config.graph)
 
     def run(self) -> None:
         self._forward(self.input)

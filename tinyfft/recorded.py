@@ -18,7 +18,7 @@ from typing import Any
 from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import current_arena
-from tinyfft.nn.module import Module
+from tinyfft.nn.module import Module, stated
 
 WARM_UP = 2
 """Calls with the same shapes before one is recorded."""
@@ -28,11 +28,11 @@ class Recorded:
     def __init__(self, work: Callable[..., None], device: Device, owners: Iterable[Any], record: bool = True) -> None:
         """
         work    its arguments are arrays; it must do the same on the device every time, but for what modules `draw`
-        owners  all objects whose attributes hold arrays that it uses
+        owners  all objects whose attributes hold arrays that it uses, and which say by `records` that they may be
         record  whether to record at all
         """
         self._work, self._device, self._owners = work, device, list(owners)
-        self._record = record
+        self.record = record and all(stated(owner, "records", False) for owner in self._owners)
         self.forget()
 
     def __call__(self, *arrays: Array) -> bool:
@@ -41,7 +41,7 @@ class Recorded:
         if shapes != self._recorded_for or not self._device.records:
             self._work(*arrays)
             self._ran[shapes] = self._ran.get(shapes, 0) + 1
-            if self._record and self._recorded_for is None and self._ran[shapes] == WARM_UP:
+            if self.record and self._recorded_for is None and self._ran[shapes] == WARM_UP:
                 self._recorded_for = shapes
             return False
         if self._launch is None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from tinyfft import backend, evaluation
 from tinyfft.backend import Array
 from tinyfft.dense.cross_entropy import count_correct
-from tinyfft.nn.module import Module, stated
+from tinyfft.nn.module import Module
 from tinyfft.recorded import Recorded
 
 
@@ -23,19 +23,28 @@ class Measured(NamedTuple):
 
 
 class Step:
-    def __init__(self, network: Module, criterion: Any, optimizer: Any, graph: bool = True) -> None:
-        """graph  whether a GPU's steps are recorded, where they may be"""
+    def __init__(
+        self, network: Module, criterion: Any, optimizer: Any, graph: bool = True, mirror: bool = False
+    ) -> None:
+        """
+        graph   whether a GPU's steps are recorded, where they may be
+        mirror  as evaluation.outputs has it
+        """
         self.network, self.criterion, self.optimizer = network, criterion, optimizer
         self.ahead = 1 if network.device.records else 0  # steps that may be queued while a loss is waited for
         self.output: Array | None = None  # of the last minibatch
         self._measured = network.device.empty((2,), "float64")  # loss, correct
         self._losses = network.device.empty((1,), "float64")  # their sum: not finite from the first such loss on
         self._losses.fill(0)
+        self.mirror = mirror
         owners = (criterion, optimizer, *(module for _, module in network.modules())) if graph else ()
-        self.recorded = graph and all(stated(owner, "records", False) for owner in owners)
-        self._training = Recorded(self._train, network.device, owners, self.recorded)
-        self._evaluation = Recorded(self._evaluate, network.device, owners, self.recorded)
-        self._mirror = False
+        self._training = Recorded(self._train, network.device, owners, graph)
+        self._evaluation = Recorded(self._evaluate, network.device, owners, graph)
+
+    @property
+    def recorded(self) -> bool:
+        """Whether its parts may be recorded."""
+        return self._training.record
 
     def train(self, input: Array, target: Array) -> None:
         """One step, queued; none is taken any more after a loss that was not finite."""
@@ -44,11 +53,8 @@ class Step:
             backend.count_step()
         self.network.weights_changed()
 
-    def evaluate(self, input: Array, target: Array, mirror: bool = False) -> None:
+    def evaluate(self, input: Array, target: Array) -> None:
         """The loss and the number of right answers, of evaluation.outputs; queued."""
-        if mirror != self._mirror:
-            self._evaluation.forget()
-        self._mirror = mirror
         self._evaluation(input, target)
 
     def start_evaluation(self) -> None:
@@ -85,7 +91,7 @@ class Step:
         self.optimizer.step(self._losses)
 
     def _evaluate(self, input: Array, target: Array) -> None:
-        self._measure(evaluation.outputs(self.network, input, self._mirror), target)
+        self._measure(evaluation.outputs(self.network, input, self.mirror), target)
 
     def _measure(self, output: Array, target: Array) -> None:
         self.output = output

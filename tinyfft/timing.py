@@ -113,7 +113,7 @@ class Iteration:
         network.training()
         self._step = Step(network, self.criterion, self.optimizer, config.graph)
         modules = (module for _, module in network.modules())
-        self._forward = Recorded(network.forward, network.device, modules, self._step.recorded)
+        self._forward = Recorded(network.forward, network.device, modules, config.graph)
 
     def run(self) -> None:
         self._step.train(self.input, self.target)

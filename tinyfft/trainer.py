@@ -68,11 +68,10 @@ class Trainer:
         mirror      whether evaluations take the mean with the mirrored pictures' outputs (evaluation.py)
         graph       whether a GPU's steps are recorded as a CUDA graph, where they may be (step.py)
         """
-        self.steps = Step(network, criterion, optimizer, graph)
+        self.steps = Step(network, criterion, optimizer, graph, mirror)
         self.schedule = schedule
         self.progress = progress or progress_module.Lines()
         self.callbacks = list(callbacks)
-        self.mirror = mirror
         self.step = 0  # minibatches trained on so far
         self.history: list[dict[str, Any]] = []  # the metrics of each epoch that ended
         self._sums = Sums()  # of the epoch under way
@@ -249,7 +248,7 @@ class Trainer:
         return self.steps.measured()
 
     def _evaluate_step(self, input: Array, target: Array) -> Callable[[], Measured]:
-        self.steps.evaluate(input, target, self.mirror)
+        self.steps.evaluate(input, target)
         return self.steps.measured()
 
 

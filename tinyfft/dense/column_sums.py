@@ -15,10 +15,13 @@ from tinyfft.backend import Array, Device
 from tinyfft.gpu import Source
 
 COLUMNS, ROWS = 32, 8  # of threads in a block
-_NUMBERS = {"float32": "float", "float64": "double", "complex64": "float2", "complex128": "double2"}
+_NUMBERS = {"float32": "float", "float64": "double", "complex64": "float2", "complex128": "double2"} | {
+    "uint16": "unsigned short"
+}
 
 
 def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1) -> None:
+    """Add to out, whose size and dtype must fit the matrix's."""
     if device.kind == "cuda":
         rows, columns = matrix.shape
         matrix = device.xp.ascontiguousarray(matrix)
@@ -32,6 +35,4 @@ def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1)
 
 def source(number: str, real: str) -> Source:
     """For matrices and sums of these dtypes."""
-    lines = [f"typedef {_NUMBERS.get(number, 'unsigned short')} number;", f"typedef {_NUMBERS[real]} real;"]
-    lines += [f"constexpr int COLUMNS = {COLUMNS}, ROWS = {ROWS};"]
-    return Source("column_sums", "\n".join(lines))
+    return gpu.source("column_sums", {"number": _NUMBERS[number], "real": _NUMBERS[real]}, COLUMNS=COLUMNS, ROWS=ROWS)

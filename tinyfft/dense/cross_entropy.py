@@ -9,22 +9,19 @@ Buffer   called with a name, a shape and a dtype, it gives scratch memory and ke
 On a GPU each is a kernel of kernels/cross_entropy.cu, the loss two, and nobody waits for the device.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from tinyfft import gpu
-from tinyfft.backend import Array, Device
+from tinyfft.backend import Array, Buffer, Device
 from tinyfft.gpu import Source
 
-Buffer = Callable[[str, tuple[int, ...], Any], Array]
 THREADS = 128
 
 
 def cross_entropy(
     x: Array, target: Array, log_p: Array, loss: Array, label_smoothing: float, device: Device, buffer: Buffer
 ) -> None:
+    """Write log_p and loss."""
     S, K = x.shape
     if device.kind == "cuda":
         losses = buffer("_losses", (S,), "float64")
@@ -46,6 +43,7 @@ def cross_entropy(
 def cross_entropy_gradient(
     log_p: Array, target: Array, gradInput: Array, label_smoothing: float, device: Device
 ) -> None:
+    """Write gradInput, from the log_p of `cross_entropy`; of a class that does not exist nothing is subtracted."""
     S, K = log_p.shape
     if device.kind == "cuda":
         sizes = (np.int32(K), np.float64(label_smoothing))
@@ -59,6 +57,7 @@ def cross_entropy_gradient(
 
 
 def count_correct(x: Array, target: Array, correct: Array, device: Device) -> None:
+    """Add to correct."""
     if device.kind == "cuda":
         _launch("count_correct", len(x), (x, target, correct, np.int32(x.shape[1])), device)
     else:
@@ -67,7 +66,7 @@ def count_correct(x: Array, target: Array, correct: Array, device: Device) -> No
 
 def source(real: str, label: str) -> Source:
     """For numbers and classes of these C types."""
-    return Source("cross_entropy", f"typedef {real} real;\ntypedef {label} label;\nconstexpr int THREADS = {THREADS};")
+    return gpu.source("cross_entropy", {"real": real, "label": label}, THREADS=THREADS)
 
 
 def _launch(name: str, samples: int, arguments: tuple, device: Device) -> None:
@@ -78,4 +77,4 @@ def _launch(name: str, samples: int, arguments: tuple, device: Device) -> None:
 
 def _source(x: Array, target: Array) -> Source:
     integer = {1: "char", 2: "short", 4: "int", 8: "long long"}[target.itemsize]
-    return source("float" if x.itemsize == 4 else "double", f"{'un' * (target.dtype.kind == 'u')}signed {integer}")
+    return source(gpu.REAL[x.itemsize], f"{'un' * (target.dtype.kind == 'u')}signed {integer}")

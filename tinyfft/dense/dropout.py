@@ -10,21 +10,19 @@ On the CPU the mask is kept from forward to backward; on a GPU one kernel, kerne
 Source    Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, 2011, section 3.3
 """
 
-from collections.abc import Callable
 from math import ceil
-from typing import Any
 
 import numpy as np
 
 from tinyfft import gpu
-from tinyfft.backend import Array, Device
+from tinyfft.backend import Array, Buffer, Device
 from tinyfft.gpu import Source
 
-Buffer = Callable[[str, tuple[int, ...], Any], Array]
 THREADS = 256
 
 
 def forward(x: Array, y: Array, key: Array, p: float, device: Device, buffer: Buffer) -> None:
+    """Write y, the mask being that of the key."""
     if device.kind == "cuda":
         _launch(x, y, key, p, device)
         return
@@ -36,6 +34,7 @@ def forward(x: Array, y: Array, key: Array, p: float, device: Device, buffer: Bu
 
 
 def backward(dy: Array, dx: Array, key: Array, p: float, device: Device, buffer: Buffer) -> None:
+    """Write dx, with the mask of the last `forward` into the same buffer, which had the same key."""
     if device.kind == "cuda":
         _launch(dy, dx, key, p, device)
     else:
@@ -44,8 +43,7 @@ def backward(dy: Array, dx: Array, key: Array, p: float, device: Device, buffer:
 
 def source(itemsize: int) -> Source:
     """For float32 or float64."""
-    real = "float" if itemsize == 4 else "double"
-    return Source("dropout", f"typedef {real} real;\nconstexpr int THREADS = {THREADS};")
+    return gpu.source("dropout", {"real": gpu.REAL[itemsize]}, THREADS=THREADS)
 
 
 def _launch(numbers: Array, out: Array, key: Array, p: float, device: Device) -> None:

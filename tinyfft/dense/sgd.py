@@ -28,6 +28,7 @@ def step(
     loss: Array | None,
     device: Device,
 ) -> None:
+    """Write weights and velocity. Raises nothing: SGD has checked its arrays."""
     if device.kind == "cuda":
         kind = weights.dtype.type
         numbers = (kind(momentum), kind(weight_decay), np.int64(weights.size))
@@ -60,6 +61,4 @@ def step(
 
 def source(itemsize: int, nesterov: bool) -> Source:
     """For float32 or float64."""
-    real = "float" if itemsize == 4 else "double"
-    constants = f"constexpr int THREADS = {THREADS}, EACH = {EACH};\nconstexpr bool NESTEROV = {str(nesterov).lower()};"
-    return Source("sgd", f"typedef {real} real;\n{constants}")
+    return gpu.source("sgd", {"real": gpu.REAL[itemsize]}, THREADS=THREADS, EACH=EACH, NESTEROV=nesterov)

@@ -31,8 +31,7 @@ def may_stay(nbytes: int, device: Device) -> bool:
 
 def source(itemsize: int) -> Source:
     """For float32 or float64."""
-    real = "float" if itemsize == 4 else "double"
-    return Source("minibatch", f"typedef {real} real;\nconstexpr unsigned THREADS = {THREADS};")
+    return gpu.source("minibatch", {"real": gpu.REAL[itemsize]}, THREADS=THREADS)
 
 
 def minibatch(

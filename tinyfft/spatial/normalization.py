@@ -10,15 +10,10 @@ On the CPU they go over some samples at a time, in NumPy. On a GPU each is a ker
 two: each block takes a part of a map's samples, then a thread for each map adds the parts up. Arrays are in C order.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-from tinyfft.backend import Array, Device
+from tinyfft.backend import Array, Buffer, Device
 from tinyfft.spatial import normalization_kernels as kernels
-
-Buffer = Callable[[str, tuple[int, ...], Any], Array]
 
 
 def statistics(

@@ -15,8 +15,7 @@ BLOCKS = 1024  # several for each multiprocessor of the largest GPU
 
 def source(itemsize: int) -> Source:
     """For float32 or float64."""
-    real = "float" if itemsize == 4 else "double"
-    return Source("normalization", f"typedef {real} real;\nconstexpr int THREADS = {THREADS};")
+    return gpu.source("normalization", {"real": gpu.REAL[itemsize]}, THREADS=THREADS)
 
 
 def parts(x: Array) -> int:

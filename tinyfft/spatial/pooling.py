@@ -11,16 +11,14 @@ views would read it kH kW times.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
-from tinyfft.backend import Array, Device
+from tinyfft.backend import Array, Buffer, Device
 from tinyfft.fourier.axis import Axis
 from tinyfft.spatial import max_pool as kernel
 
 Windows = tuple[Axis, Axis]
-Buffer = Callable[[str, tuple[int, ...], Any], Array]
 Region = tuple[slice, ...]
 
 
