@@ -15,9 +15,14 @@ from tinyfft.backend import Array, Device
 from tinyfft.gpu import Source
 
 COLUMNS, ROWS = 32, 8  # of threads in a block
-_NUMBERS = {"float32": "float", "float64": "double", "complex64": "float2", "complex128": "double2"} | {
-    "uint16": "unsigned short"
+_NUMBERS = {
+    "float32": "float",
+    "float64": "double",
+    "complex64": "float2",
+    "complex128": "double2",
+    "uint16": "unsigned short",
 }
+"""The C types of dtypes."""
 
 
 def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1) -> None:
