@@ -6,7 +6,7 @@
 
 Kernels are timed one by one, by CUDA events around each (watch.py); what is left of the iteration, which is timed as a
 whole and recorded, is the rest: memory set to zero, small sums, gaps. The floor of a product is its operations at the
-best rate that cuBLAS reached here on large ones; that of all else, and of products that are too thin for that, is each
+best rate reached here on large ones; that of all else, and of products that are too thin for that, is each
 byte of their arrays moved once, or twice if it is read and written, at the bandwidth of a copy.
 """
 
@@ -15,6 +15,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import models
 import tinyfft
@@ -25,6 +27,7 @@ from tinyfft import cublas
 from tinyfft.backend import Device
 from tinyfft.config import load_config
 from tinyfft.fourier import arena
+from tinyfft.fourier.product import product
 from tinyfft.timing import Iteration
 
 ROUNDS = 5
@@ -48,7 +51,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     found |= {"copy_gb_per_s": copy / 1e6, "rows": []}
     for name in options.configs:
         for precision in options.precisions:
-            rates = {kind: product_rate(kind, precision, device) for kind in ("complex64", "float32", "uint16")}
+            numbers = "uint32" if precision == "bf16" else "complex64"  # of spectra
+            rates = {kind: product_rate(kind, precision, device) for kind in (numbers, "float32")}
             found["rows"].append(row(name, precision, options.set, device, copy, rates))
             print(breakdown_tables.line(found["rows"][-1]), flush=True)
             report.write(options, found, breakdown_tables.markdown(found))
@@ -99,16 +103,27 @@ def copy_rate(device: Device) -> float:
 
 
 def product_rate(kind: str, precision: str, device: Device) -> float:
-    """Real operations a millisecond of large products of this dtype."""
+    """Real operations a millisecond of large products of this dtype: of complex ones by whatever multiplies spectra."""
     batch, n = SIZES
-    a, b, out = (device.empty((batch, n, n), kind) for _ in range(3))
-    for operand in (a, b):
-        operand.fill(0)
+    a, b = (device.array(_numbers(kind, (batch, n, n), seed)) for seed in range(2))
+    out = device.empty(a.shape, kind)
 
     def multiply() -> None:
-        cublas.gemm(a, b, out, device, tf32=precision == "tf32")
+        if kind == "float32":
+            cublas.gemm(a, b, out, device, tf32=precision != "fp32")  # as nn.Linear does
+        else:
+            product(a, b, out, device, precision=precision)
 
     return operations(a, out) / milliseconds(multiply, device, ahead=True)
+
+
+def _numbers(kind: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Random ones, since a GPU is faster with zeros."""
+    parts = np.random.default_rng(seed).standard_normal((*shape, 1 if kind == "float32" else 2), np.float32)
+    if kind != "uint32":
+        return parts.view(kind)[..., 0]
+    re, im = (parts[..., part].view(np.uint32) for part in range(2))
+    return re >> 16 | im & 0xFFFF0000
 
 
 def _iteration(name: str, overrides: list[str]) -> Iteration:

@@ -4,8 +4,8 @@ with Watch(device) as watch:
     network.forward(x)
 watch.milliseconds(), watch.floors(bytes_per_ms, {dtype: operations_per_ms})
 
-It stands between the code and its three ways to a GPU (transforms, other kernels, cuBLAS) and puts a CUDA event before
-and behind each launch. The GPU has to be behind the host, or the host's time is in it (clock.occupy).
+It stands between the code and its ways to a GPU (transforms, their products, other kernels, cuBLAS) and puts a CUDA
+event before and behind each launch. The GPU has to be behind the host, or the host's time is in it (clock.occupy).
 """
 
 from collections.abc import Callable
@@ -16,11 +16,12 @@ from unittest import mock
 from tinyfft import cublas, gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier import launch
+from tinyfft.nn import fft_convolution
 
 GROUPS = {
     "transforms": ("spectrum", "signal"),
-    "products": ("complex64", "complex128", "uint16"),  # cuBLAS's, by the dtype of the numbers
-    "linear layer": ("float32", "float64"),
+    "products": ("complex64", "complex128", "uint32", "tensor_product", "warpgroup_product"),  # by dtype
+    "linear layer": ("float32", "float64"),  # cuBLAS's
     "pooling": ("max_pool", "max_pool_gradient"),
     "normalisation": ("moments", "statistics", "normalize", "gradient_sums", "totals", "pass_back"),
     "loss": ("cross_entropy", "mean", "cross_entropy_gradient", "count_correct"),
@@ -48,7 +49,8 @@ class Watch:
     def __init__(self, device: Device) -> None:
         self.device = device
         self.launches: list[Launch] = []
-        transform, kernel, product = launch.run, gpu.launch, cublas.gemm
+        transform, kernel, gemm, product = launch.run, gpu.launch, cublas.gemm, fft_convolution.product
+        self._inside = False  # a product, whose own launch is not another one
 
         def watch_transform(
             stem: str, plan: Any, name: str, planes: Array, device: Device, arguments: tuple, **options
@@ -58,19 +60,31 @@ class Watch:
                 transform(stem, plan, name, planes, device, arguments, **options)
 
         def watch_kernel(source: Any, name: str, blocks: tuple, threads: int, arguments: tuple, *rest: Any):
+            if self._inside:
+                return kernel(source, name, blocks, threads, arguments, *rest)
             with self._timed(name, (*arguments, *(arguments[place] for place in UPDATED.get(name, ())))):
                 kernel(source, name, blocks, threads, arguments, *rest)
 
-        def watch_product(a: Array, b: Array, out: Array, device: Device, **how: Any):
+        def watch_gemm(a: Array, b: Array, out: Array, device: Device, **how: Any):
+            if self._inside:
+                return gemm(a, b, out, device, **how)
             count = operations(a, out, how.get("transpose_a", False))
             twice = (out,) if how.get("add") else ()
             with self._timed(out.dtype.name, (a, b, out, *twice), count):
+                gemm(a, b, out, device, **how)
+
+        def watch_product(a: Array, b: Array, out: Array, device: Device, **how: Any):
+            count = operations(a, out, how.get("transpose_a", False))
+            with self._timed(out.dtype.name, (a, b, out), count):
+                self._inside = True
                 product(a, b, out, device, **how)
+                self._inside = False
 
         self._patches = [
             mock.patch.object(launch, "run", watch_transform),
             mock.patch.object(gpu, "launch", watch_kernel),
-            mock.patch.object(cublas, "gemm", watch_product),
+            mock.patch.object(cublas, "gemm", watch_gemm),
+            mock.patch.object(fft_convolution, "product", watch_product),
         ]
 
     def __enter__(self) -> Self:
@@ -124,4 +138,4 @@ class _Timed:
 
 def operations(a: Array, out: Array, transpose_a: bool = False) -> int:
     """Real operations of the products out = op(a) @ op(b): 2 for each number that is multiplied, 8 for complex ones."""
-    return (8 if out.dtype.kind == "c" else 2) * out.size * a.shape[-2 if transpose_a else -1]
+    return (2 if out.dtype.kind == "f" else 8) * out.size * a.shape[-2 if transpose_a else -1]

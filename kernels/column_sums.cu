@@ -1,6 +1,6 @@
 /* column_sums: the sums of a matrix's columns, added to what is there.
    Computes  out[c] += scale sum_r re matrix[r][c]
-   Input     matrix  number  [rows][columns]: real or complex, or bits of bfloat16
+   Input     matrix  number  [rows][columns]: real or complex, or two bf16 in an unsigned
    Output    out     real    [columns]
    Grid      ceil(columns / COLUMNS) blocks     Block  COLUMNS * ROWS: every ROWS-th row of a column each
    Shared    COLUMNS * ROWS doubles             Requires  types number and real, constants COLUMNS and ROWS
@@ -12,7 +12,7 @@ __device__ __forceinline__ double value(float x) { return x; }
 __device__ __forceinline__ double value(double x) { return x; }
 __device__ __forceinline__ double value(float2 x) { return x.x; }
 __device__ __forceinline__ double value(double2 x) { return x.x; }
-__device__ __forceinline__ double value(unsigned short x) { return from_bf16(x); }
+__device__ __forceinline__ double value(unsigned x) { return from_bf16s(x).x; }
 
 extern "C" __global__ void __launch_bounds__(COLUMNS * ROWS)
 column_sums(const number* __restrict__ matrix, real* __restrict__ out, const real scale, int rows, int columns) {

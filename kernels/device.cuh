@@ -4,13 +4,16 @@
 #ifndef SHARED /* shared memory whose size the launch gives */
 #define SHARED(type, name) extern __shared__ type name[]
 
-__device__ __forceinline__ unsigned short to_bf16(float x) {
-    unsigned short rounded;
-    asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(rounded) : "f"(x));
-    return rounded;
+/* Two numbers of two bytes, rounded to the nearest: `first` in the lower half. */
+__device__ __forceinline__ unsigned to_bf16s(float first, float second) {
+    unsigned both;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(second), "f"(first));
+    return both;
 }
 
-__device__ __forceinline__ float from_bf16(unsigned short x) { return __uint_as_float(static_cast<unsigned>(x) << 16); }
+__device__ __forceinline__ float2 from_bf16s(unsigned both) {
+    return make_float2(__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000));
+}
 
 /* x factor + offset, rounded after each operation: a compiler may not make one of the two. */
 __device__ __forceinline__ float multiply_then_add(float x, float factor, float offset) {

@@ -15,7 +15,6 @@
 
 #define HALF (NY / 2 + 1)
 #define PAIRS ((COLUMNS + 1) / 2)
-#define STORED ((NY * NX + (2 - NY % 2) * (2 - NX % 2)) / 2) /* frequencies of a plane */
 #define BANKS 16                                              /* of real2 that are read at a time */
 
 /* Macros of every kernel here: NY, NX (lengths), ROWS, COLUMNS (window), HEIGHT, WIDTH (plane in memory), STRIDE_Y,
@@ -98,23 +97,18 @@ __device__ __forceinline__ int shared_place(int ky, int half, int pair, int plan
     return ((2 * PAIRS + 1) * ky + half * PAIRS + pair) * PLANES + (plane ^ turn);
 }
 
-/* One number of a spectrum goes to memory: as it is, or with BF16 as three planes of two bytes, re, im and re + im, of
-   which products of three real matrices make a complex one (Karatsuba). */
-__device__ __forceinline__ void store_number(number* out, long long at, long long lines, real2 z) {
+/* One number of a spectrum goes to memory: as it is, or with BF16 as two numbers of two bytes. */
+__device__ __forceinline__ void store_number(number* out, long long at, real2 z) {
 #if BF16
-    out[at] = to_bf16(z.x);
-    out[at + STORED * lines] = to_bf16(z.y);
-    out[at + 2 * STORED * lines] = to_bf16(z.x + z.y);
+    out[at] = to_bf16s(z.x, z.y);
 #else
     out[at] = z;
 #endif
 }
 
-/* One number of a product: as it is, or from re * re, im * im and (re + im) * (re + im). */
-__device__ __forceinline__ real2 load_number(const number* hat, long long at, long long lines) {
+__device__ __forceinline__ real2 load_number(const number* hat, long long at) {
 #if BF16
-    const real a = from_bf16(hat[at]), b = from_bf16(hat[at + STORED * lines]);
-    return make_real2(a - b, from_bf16(hat[at + 2 * STORED * lines]) - a - b);
+    return from_bf16s(hat[at]);
 #else
     return hat[at];
 #endif

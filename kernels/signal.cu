@@ -26,7 +26,7 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
         for (int kx = 0; kx < NX; ++kx) {
             // rows that are their own mirror image hold one half: X[NX - kx] = conj X[kx]
             const bool mirrored = kx >= stored;
-            const real2 z = load_number(hat, source + (mirrored ? NX - kx : kx) * layout.lines, layout.lines);
+            const real2 z = load_number(hat, source + (mirrored ? NX - kx : kx) * layout.lines);
             // swapping the parts going in and coming out makes the inverse of a DFT
             v[kx] = make_real2(mirrored != CONJUGATE ? -z.y : z.y, z.x);
         }

@@ -69,6 +69,6 @@ spectrum(const real* ALONE planes, number* __restrict__ out, const real* __restr
 #pragma unroll
         for (int kx = 0; kx < NX; ++kx)
             if (kx < stored)
-                store_number(out, target + kx * layout.lines, layout.lines, CONJUGATE ? conjugate(v[kx]) : v[kx]);
+                store_number(out, target + kx * layout.lines, CONJUGATE ? conjugate(v[kx]) : v[kx]);
     }
 }

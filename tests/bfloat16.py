@@ -14,6 +14,11 @@ def from_bfloat16(bits):
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def three_planes(z):
-    """(3, ...): the real parts, the imaginary parts and their sums."""
-    return np.stack([to_bfloat16(part) for part in (z.real, z.imag, z.real + z.imag)])
+def to_pairs(z):
+    """Complex numbers as uint32: the real part in the lower half, the imaginary one in the upper."""
+    return to_bfloat16(z.real) | to_bfloat16(z.imag).astype(np.uint32) << 16
+
+
+def from_pairs(bits):
+    """As complex64, exactly."""
+    return from_bfloat16(bits.astype(np.uint16)) + np.complex64(1j) * from_bfloat16((bits >> 16).astype(np.uint16))

@@ -11,7 +11,7 @@
 #include <utility>
 
 #define __global__ static
-#define __device__ static
+#define __device__
 #define __forceinline__ inline
 #define __restrict__
 #define __launch_bounds__(...)
@@ -23,22 +23,14 @@ struct float2 {
 struct double2 {
     double x, y;
 };
+struct alignas(16) float4 {
+    float x, y, z, w;
+};
 struct uint3 {
     unsigned x, y, z;
 };
 inline float2 make_float2(float x, float y) { return {x, y}; }
 inline double2 make_double2(double x, double y) { return {x, y}; }
-inline float from_bf16(unsigned short x) {
-    const unsigned bits = static_cast<unsigned>(x) << 16;
-    float value;
-    memcpy(&value, &bits, sizeof(value));
-    return value;
-}
-inline unsigned short to_bf16(float x) { /* to the nearest, ties to even; NaN stays NaN */
-    unsigned bits;
-    memcpy(&bits, &x, sizeof(bits));
-    return x != x ? 0x7FFF : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
-}
 inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
     return static_cast<unsigned __int128>(a) * b >> 64;
 }
@@ -47,6 +39,22 @@ inline double atomicAdd(double* target, double value) { /* one thread runs at a 
     *target += value;
     return before;
 }
+inline unsigned __float_as_uint(float x) {
+    unsigned bits;
+    memcpy(&bits, &x, sizeof(bits));
+    return bits;
+}
+inline float __uint_as_float(unsigned bits) {
+    float x;
+    memcpy(&x, &bits, sizeof(x));
+    return x;
+}
+inline unsigned to_bf16(float x) { /* to the nearest, ties to even; NaN stays NaN */
+    const unsigned bits = __float_as_uint(x);
+    return x != x ? 0x7FFF : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+}
+inline unsigned to_bf16s(float first, float second) { return to_bf16(first) | to_bf16(second) << 16; }
+inline float2 from_bf16s(unsigned both) { return {__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000)}; }
 inline float multiply_then_add(float x, float factor, float offset) { return x * factor + offset; }
 inline double multiply_then_add(double x, double factor, double offset) { return x * factor + offset; }
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
@@ -117,3 +125,5 @@ inline void __syncthreads() {
     swapcontext(&host::threads[me], &host::scheduler);
     threadIdx = {me, 0, 0};
 }
+
+#include "host_tensor.h"

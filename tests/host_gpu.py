@@ -11,15 +11,15 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from bfloat16 import from_bfloat16, to_bfloat16
+from bfloat16 import from_pairs, to_pairs
 
-from tinyfft import backend, cublas, gpu
+from tinyfft import backend, choices, cublas, gpu
 from tinyfft.dense import matmul
-from tinyfft.fourier import arena
+from tinyfft.fourier import arena, product, tensor_product
 from tinyfft.fourier.kernel import grid
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
-HEADER = Path(__file__).with_name("host_gpu.h")
+HEADER, TENSOR_HEADER = (Path(__file__).with_name(name) for name in ("host_gpu.h", "host_tensor.h"))
 OPTIONS = ("-std=c++17", "-O0", "-ffp-contract=off", "-fPIC", "-w")
 
 
@@ -32,8 +32,12 @@ def stands_in(monkeypatch):
         launch(source.text(), name, blocks, threads, arguments, shared_bytes)
 
     monkeypatch.setattr(gpu, "launch", on_host)
+    monkeypatch.setattr(gpu, "architecture", lambda device: 80)
     monkeypatch.setattr(cublas, "gemm", gemm)
+    monkeypatch.setattr(tensor_product, "multiply", multiply)
+    monkeypatch.setattr(choices, "fastest", lambda device, what, ways: list(ways)[-1])
     monkeypatch.setattr(matmul, "current_arena", arena.Arena)
+    product._ways.cache_clear()
     monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
     monkeypatch.setattr(backend.Device, "free_bytes", property(lambda self: 1 << 36))
     monkeypatch.setattr(backend, "_current", device)
@@ -43,11 +47,16 @@ def stands_in(monkeypatch):
 def gemm(a, b, out, device, *, transpose_a=False, transpose_b=False, scale=1, add=False, tf32=False):
     """cublas.gemm by NumPy."""
     assert all(m.strides[-1] == m.itemsize or m.shape[-1] == 1 for m in (a, b, out))
-    bf16 = out.dtype == np.uint16
-    a, b = (from_bfloat16(m) if bf16 else m for m in (a, b))
     a, b = (m.swapaxes(-1, -2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
-    product = scale * np.matmul(a, b)
-    out[...] = to_bfloat16(product) if bf16 else product + (out if add else 0)
+    out[...] = scale * np.matmul(a, b) + (out if add else 0)
+
+
+def multiply(a, b, out, device, *, transpose_a, transpose_b, precision):
+    """tensor_product.multiply by NumPy, which does not emulate warps; the kernel has tests of its own."""
+    bf16 = precision == "bf16"
+    a, b = (from_pairs(m) if bf16 else m for m in (a, b))
+    a, b = (m.swapaxes(-1, -2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
+    out[...] = to_pairs(np.matmul(a, b)) if bf16 else np.matmul(a, b)
 
 
 def run(kernel, layout, *arguments, edit=None):
@@ -77,6 +86,7 @@ def _folder():
     folder = Path(tempfile.mkdtemp(prefix="tinyfft-host-"))
     atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True))
     header = shutil.copy(HEADER, folder)
+    shutil.copy(TENSOR_HEADER, folder)
     _compile("-x", "c++-header", header, "-o", f"{header}.gch")
     return folder
 

@@ -1,10 +1,11 @@
 """Choices by time are made once on a machine, and a file that is in the way of that costs nothing but time."""
 
 import json
+import time
 
 import pytest
 
-from tinyfft import choices
+from tinyfft import backend, choices
 from tinyfft.backend import current_device
 
 METHODS = ("fft", "direct")
@@ -106,3 +107,31 @@ def test_without_a_home_too(file, forget, monkeypatch):
     assert choose("fft") == ("fft", True)
     forget()
     assert choose("direct") == ("direct", True)
+
+
+def test_the_way_that_takes_least_time_is_the_fastest(file, forget):
+    calls = []
+
+    def way(name, milliseconds):
+        def call():
+            calls.append(name)
+            time.sleep(milliseconds / 1000)
+
+        return call
+
+    ways = {"slow": way("slow", 20), "fast": way("fast", 1), "slower": way("slower", 30)}
+    assert choices.fastest(current_device(), "a product", ways) == "fast"
+    assert set(calls) == set(ways)
+    calls.clear()
+    forget()
+    assert choices.fastest(current_device(), "a product", ways) == "fast"
+    assert calls == []
+
+
+def test_in_a_recording_what_is_known_is_taken_and_else_the_last(file):
+    device, ways = current_device(), dict.fromkeys(("a", "b"), lambda: pytest.fail("called"))
+    with backend.recording():
+        assert choices.fastest(device, "a product", ways) == "b"
+    choices.chosen(device, "a product", ways, lambda: "a")
+    with backend.recording():
+        assert choices.fastest(device, "a product", ways) == "a"

@@ -4,6 +4,7 @@ import nvrtc
 import pytest
 
 from tinyfft.dense import column_sums, cross_entropy, dropout, sgd
+from tinyfft.fourier import tensor_product, warpgroup_product
 from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import specialise
 from tinyfft.fourier.plan import Plan
@@ -11,6 +12,7 @@ from tinyfft.kernel_source import kernel_directory, kernel_source
 from tinyfft.spatial import minibatch, normalization_kernels
 from tinyfft.spatial.max_pool import Specialisation
 
+ONLY_FOR = {"warpgroup_product": ("sm_90a",)}
 STEMS = sorted(path.stem for path in kernel_directory().glob("*.cu"))
 
 
@@ -28,8 +30,10 @@ def test_every_source_opens_with_its_layout(stem):
 
 
 @pytest.mark.skipif(nvrtc.load() is None, reason="NVRTC's wheel is not installed (extra `test`)")
-@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize(
+    ("stem", "architecture"),
+    [(stem, architecture) for stem in STEMS for architecture in ONLY_FOR.get(stem, ("sm_80", "sm_90"))],
+)
 def test_every_source_compiles(stem, architecture):
     for source in sources(stem):
         assert nvrtc.compile_for(source, architecture)[:4] == b"\x7fELF"
@@ -46,6 +50,11 @@ def sources(stem):
         return
     if stem in ("column_sums", "cross_entropy", "dropout", "sgd"):
         yield from (source.text() for source in dense_sources(stem))
+        return
+    if stem in ("tensor_product", "warpgroup_product"):
+        of_stem = {"tensor_product": tensor_product, "warpgroup_product": warpgroup_product}[stem]
+        for precision, flags in (("fp32", "0111"), ("fp32", "1001"), ("tf32", "0010"), ("bf16", "1100")):
+            yield of_stem.source(precision, *(flag == "1" for flag in flags)).text()
         return
     if stem == "minibatch":
         yield from (minibatch.source(itemsize).text() for itemsize in (4, 8))
@@ -65,7 +74,7 @@ def sources(stem):
 
 def dense_sources(stem):
     if stem == "column_sums":
-        numbers = (("float32", "float32"), ("complex128", "float64"), ("uint16", "float32"))
+        numbers = (("float32", "float32"), ("complex128", "float64"), ("uint32", "float32"))
         return [column_sums.source(*of) for of in numbers]
     if stem == "cross_entropy":
         return [cross_entropy.source("float", "signed long long"), cross_entropy.source("double", "unsigned char")]

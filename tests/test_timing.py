@@ -8,7 +8,6 @@ from program import network_of
 import models
 from tinyfft import choices, timing
 from tinyfft.config import load_config
-from tinyfft.nn import convolution
 
 SMALL = [*network_of(2, 3, 4), "timing.input_shape=[3, 12, 8]", "timing.classes=5", "batch_size=3"]
 
@@ -91,7 +90,7 @@ def test_memory_of_each_layer_beside_the_papers(device):
 
 def test_fourier_passes_that_auto_only_tried_are_not_counted(device, monkeypatch, tmp_path):
     seconds = itertools.cycle([2.0, 1.0])  # of the Fourier method, of the direct one
-    monkeypatch.setattr(convolution, "_shortest", lambda call, synchronize: (call(), next(seconds))[1])
+    monkeypatch.setattr(choices, "shortest", lambda call, synchronize: (call(), next(seconds))[1])
     monkeypatch.setattr(choices, "_known", {})
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
     report, network = measured("algorithm=auto")

@@ -6,13 +6,18 @@ or written, costs time, not results.
 """
 
 import json
+import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import tinyfft
-from tinyfft import files, machine
+from tinyfft import backend, files, gpu, machine
 from tinyfft.backend import Device
+
+REPEATS = 3
+RECORDED = 4  # calls in a recording
 
 _known: dict[Device, dict[str, str]] = {}
 """The choices of each device that was asked for in this process."""
@@ -20,13 +25,46 @@ _known: dict[Device, dict[str, str]] = {}
 
 def chosen(device: Device, what: str, among: Collection[str], choose: Callable[[], str]) -> str:
     """The choice for `what`, any text: that which is known, if it is `among` those possible, else that of choose()."""
+    of_device = known(device)
+    if of_device.get(what) not in among:
+        of_device[what] = choose()
+        _write(device)
+    return of_device[what]
+
+
+def known(device: Device) -> dict[str, str]:
+    """What has been chosen on this device, by this process or an earlier one."""
     if device not in _known:
         _known[device] = _read().get(_name(device), {})
-    known = _known[device]
-    if known.get(what) not in among:
-        known[what] = choose()
-        _write(device)
-    return known[what]
+    return _known[device]
+
+
+def fastest(device: Device, what: str, ways: dict[str, Callable[[], Any]]) -> str:
+    """Of several ways to do `what` the one that takes least time, measured if it is not known.
+
+    The last one, if it is not, in a recording, where nothing can be measured.
+    """
+    if backend.is_recording() and known(device).get(what) not in ways:
+        return next(reversed(ways))
+    return chosen(device, what, ways, lambda: min(ways, key=lambda name: shortest(ways[name], device)))
+
+
+def shortest(call: Callable[[], Any], device: Device) -> float:
+    """Seconds of the fastest of some calls, after one that warms up: noise only ever adds.
+
+    On a GPU calls are recorded and launched as a whole, as in a step that is: the host's time is none of theirs.
+    """
+    call()
+    together = RECORDED if device.records else 1
+    run = gpu.capture(lambda: [call() for _ in range(together)], device) if device.records else call
+    times = []
+    for _ in range(REPEATS):
+        device.synchronize()
+        start = time.perf_counter()
+        run()
+        device.synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times) / together
 
 
 def _read() -> dict[str, dict[str, str]]:

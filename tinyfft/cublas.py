@@ -1,8 +1,8 @@
 """cuBLAS, called by its C interface: cupy.matmul copies transposed operands, knows no TF32 and refuses to be captured.
 
 Computes  out[q] = scale op(a[q]) @ op(b[q]) for all q, or out[q] += that; op the identity or the transpose
-Input     a, b  (q, rows, columns) or (rows, columns): float32, float64, complex64, complex128, or bfloat16 as uint16;
-                the numbers of a row contiguous; more axes in C order
+Input     a, b  (q, rows, columns) or (rows, columns): float32, float64, complex64, complex128; the
+                numbers of a row contiguous; more axes in C order
 Output    out   (..., rows of op(a), columns of op(b)), of the same dtype and in C order
 Sums are in float32 or float64; with `tf32` float32 operands are rounded to 10 bits of fraction on their way in.
 There is one handle for each device and stream: a handle that changes its stream loses its workspace, and work that is
@@ -22,8 +22,8 @@ from tinyfft.backend import Array, Device
 WORKSPACE_BYTES = 8 << 20
 """What a handle may use to cut long sums into parts that run at the same time."""
 
-# cudaDataType_t CUDA_R_32F, R_64F, C_32F, C_64F, R_16BF; cublasComputeType_t CUBLAS_COMPUTE_32F, _64F
-_NUMBERS = {"float32": (0, 68), "float64": (1, 70), "complex64": (4, 68), "complex128": (5, 70), "uint16": (14, 68)}
+# cudaDataType_t CUDA_R_32F, R_64F, C_32F, C_64F; cublasComputeType_t CUBLAS_COMPUTE_32F, _64F
+_NUMBERS = {"float32": (0, 68), "float64": (1, 70), "complex64": (4, 68), "complex128": (5, 70)}
 _FAST_TF32 = 77
 _DEFAULT_ALGORITHM = -1
 
@@ -48,7 +48,7 @@ def gemm(
     if not out.size:
         return
     kind, compute = _NUMBERS[out.dtype.name]
-    factors = np.array([scale, add], np.float32 if out.dtype == np.uint16 else out.dtype)
+    factors = np.array([scale, add], out.dtype)
     handle, _ = _handle(device, device.xp.cuda.get_current_stream().ptr)
     # rows of ours are columns of cuBLAS: it is asked for out^T = op(b)^T op(a)^T, operands swapped, nothing moved
     status = _library(device).cublasGemmStridedBatchedEx(

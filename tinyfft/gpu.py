@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from tinyfft import backend
+from tinyfft import backend, cubin
 from tinyfft.backend import Device
 from tinyfft.kernel_source import kernel_source
 
@@ -15,6 +15,7 @@ class Source(NamedTuple):
 
     stem: str
     head: str
+    architecture: str = ""  # the only one that it can be compiled for
 
     def text(self) -> str:
         return f"{self.head}\n{kernel_source(self.stem)}"
@@ -41,17 +42,28 @@ def launch(
     shared_bytes: int = 0,
 ) -> None:
     """Launch kernel `name`. Arguments are arrays of the device, None for a null pointer, NumPy numbers."""
-    _function(source, name, device)(blocks, (threads,), arguments, shared_mem=shared_bytes)
+    _function(source, name, device, shared_bytes)(blocks, (threads,), arguments, shared_mem=shared_bytes)
 
 
 @lru_cache(maxsize=1024)
-def _function(source: Source, name: str, device: Device) -> Any:
-    return _compiled(source, device).get_function(name)
+def _function(source: Source, name: str, device: Device, shared_bytes: int) -> Any:
+    function = _compiled(source, device).get_function(name)
+    if shared_bytes > function.max_dynamic_shared_size_bytes:
+        function.max_dynamic_shared_size_bytes = shared_bytes
+    return function
 
 
 @lru_cache(maxsize=1024)
 def _compiled(source: Source, device: Device) -> Any:
+    if source.architecture:
+        return cubin.module(source.text(), source.architecture, device)
     return device.xp.RawModule(code=source.text(), options=("-std=c++17",))
+
+
+@lru_cache(maxsize=64)
+def architecture(device: Device) -> int:
+    """90 for a GPU of compute capability 9.0."""
+    return int(device.xp.cuda.Device(device.index).compute_capability)
 
 
 def capture(work: Callable[[], None], device: Device) -> Callable[[], None]:

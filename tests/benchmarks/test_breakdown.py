@@ -13,6 +13,9 @@ from tinyfft import cublas, gpu
 from tinyfft.fourier import launch
 from tinyfft.gpu import Source
 from tinyfft.kernel_source import kernel_directory, kernel_source
+from tinyfft.nn import fft_convolution
+
+WATCHED = ((launch, "run"), (gpu, "launch"), (cublas, "gemm"), (fft_convolution, "product"))
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def device(monkeypatch):
         def record(self):
             self.at = next(ticks)
 
-    for module, name in ((launch, "run"), (gpu, "launch"), (cublas, "gemm")):
+    for module, name in WATCHED:
         monkeypatch.setattr(module, name, lambda *arguments, **options: done.append((arguments, options)))
     cuda = SimpleNamespace(Event=Event, get_elapsed_time=lambda start, end: float(end.at - start.at))
     xp = SimpleNamespace(ndarray=np.ndarray, cuda=cuda)
@@ -50,23 +53,41 @@ def test_each_launch_is_timed_and_its_bytes_counted(device):
     assert watch.floors(1.0, {}) == moved
 
 
-@pytest.mark.parametrize(("dtype", "group", "each"), [("complex64", "products", 8), ("float32", "linear layer", 2)])
-def test_products_are_counted_by_operations_or_bytes(device, dtype, group, each):
+@pytest.mark.parametrize(
+    ("module", "name", "dtype", "group", "each"),
+    [
+        (fft_convolution, "product", "complex64", "products", 8),
+        (fft_convolution, "product", "uint32", "products", 8),
+        (cublas, "gemm", "float32", "linear layer", 2),
+    ],
+)
+def test_products_are_counted_by_operations_or_bytes(device, module, name, dtype, group, each):
     a, b, out = (np.ones(shape, dtype) for shape in ((5, 2, 7), (5, 2, 3), (5, 7, 3)))
     with Watch(device) as watch:
-        cublas.gemm(a, b, out, device, transpose_a=True, tf32=True)
-    assert device.done == [((a, b, out, device), {"transpose_a": True, "tf32": True})]
+        getattr(module, name)(a, b, out, device, transpose_a=True)
+    assert device.done == [((a, b, out, device), {"transpose_a": True})]
     assert watch.milliseconds() == {group: 1.0}
     assert watch.floors(1e9, {dtype: 10.0})[group] == each * 5 * 7 * 3 * 2 / 10
     assert watch.floors(4.0, {dtype: 1e9})[group] == (a.nbytes + b.nbytes + out.nbytes) / 4
 
 
+@pytest.mark.parametrize("way", [lambda *a: cublas.gemm(*a), lambda *a: gpu.launch(Source("s", ""), "s", (1, 1), 8, a)])
+def test_what_a_product_launches_is_not_counted_again(device, monkeypatch, way):
+    monkeypatch.setattr(fft_convolution, "product", way)
+    a, out = np.ones((5, 2, 2), np.complex64), np.ones((5, 2, 2), np.complex64)
+    with Watch(device) as watch:
+        fft_convolution.product(a, a, out, device)
+        gpu.launch(Source("cross_entropy", ""), "mean", (1, 1), 8, (out,), device)
+    assert len(device.done) == 2
+    assert watch.milliseconds() == {"products": 1.0, "loss": 1.0}
+
+
 def test_behind_it_all_is_as_before(device):
-    before = (launch.run, gpu.launch, cublas.gemm)
+    before = [getattr(*of) for of in WATCHED]
     with Watch(device):
-        during = (launch.run, gpu.launch, cublas.gemm)
+        during = [getattr(*of) for of in WATCHED]
     assert not set(during) & set(before)
-    assert (launch.run, gpu.launch, cublas.gemm) == before
+    assert [getattr(*of) for of in WATCHED] == before
 
 
 def test_every_kernel_of_ours_has_a_group():

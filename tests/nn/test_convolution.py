@@ -71,7 +71,7 @@ def test_auto_measures_anew_under_another_limit(measured, rng):
 
 def test_the_direct_method_is_not_timed_where_it_has_no_chance(measured, monkeypatch, rng):
     shape, kernel_size = SHAPES["fft"]
-    monkeypatch.setattr(convolution, "_shortest", lambda *_: pytest.fail("timed"))
+    monkeypatch.setattr(choices, "shortest", lambda *_: pytest.fail("timed"))
     layer = nn.Convolution(shape[1], 4, kernel_size)
     plan = layer.plan(shape)
     monkeypatch.setattr(convolution, "HOPELESS", plan.direct_operations / plan.pass_operations * 0.999)

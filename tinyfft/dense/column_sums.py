@@ -1,8 +1,8 @@
 """add_column_sums: out[c] += scale sum_r matrix[r, c]: the gradient of a bias.
 
 Shapes  matrix (rows, columns), copied on a GPU if it is not in C order; out (columns,)
-Dtypes  out float32 or float64; matrix the same, or its complex kind, of which the real parts are summed, or uint16:
-        bits of bfloat16, which is float32's upper half
+Dtypes  out float32 or float64; matrix the same, or its complex kind, of which the real parts are summed, or uint32:
+        two bfloat16, of which the one in the lower half is the real part
 On a GPU one kernel, kernels/column_sums.cu; its sums are in double precision
 """
 
@@ -20,7 +20,7 @@ _NUMBERS = {
     "float64": "double",
     "complex64": "float2",
     "complex128": "double2",
-    "uint16": "unsigned short",
+    "uint32": "unsigned",
 }
 """The C types of dtypes."""
 

@@ -118,7 +118,7 @@ class Specialisation:
             "DFT_X": f"dft_{Nx}_{of_x}",
         }
         kind = "float" if self.itemsize == 4 else "double"
-        number = "unsigned short" if self.bf16 else "real2"
+        number = "unsigned" if self.bf16 else "real2"
         lines = [f"typedef {kind} real;", f"typedef {kind}2 real2;", f"#define make_real2 make_{kind}2"]
         lines += [f"typedef {number} number;"]
         lines += [f"#define {name} {value}" for name, value in sizes.items()]

@@ -88,25 +88,25 @@ class Plan:
 
     @cached_property
     def bf16(self) -> bool:
-        """Whether spectra are three real planes of two bytes a value in place of complex numbers (product.py)."""
+        """Whether the parts of complex numbers take two bytes each."""
         return self.precision == "bf16" and self.itemsize == 4
 
     def spectrum_shape(self, name: str) -> tuple[int, ...]:
-        """Shape of x_hat, w_hat or y_hat: (Q, samples, maps); (3, Q, ...) for bf16, and (3 Q, ...) on the CPU."""
+        """Shape of x_hat, w_hat or y_hat: (Q, samples, maps); on the CPU (3 Q, ...)."""
         return self._spectrum_shapes[name]
 
     @cached_property
     def _spectrum_shapes(self) -> dict[str, tuple[int, ...]]:
         samples, maps = self.S * self.tiles, self.C * self.phases
-        before = (PLANES * self.Q,) if self.kind == "cpu" else (3, self.Q) if self.bf16 else (self.Q,)
-        return {"x": (*before, samples, maps), "w": (*before, self.F, maps), "y": (*before, samples, self.F)}
+        Q = PLANES * self.Q if self.kind == "cpu" else self.Q
+        return {"x": (Q, samples, maps), "w": (Q, self.F, maps), "y": (Q, samples, self.F)}
 
     @cached_property
     def spectrum_dtype(self) -> np.dtype:
-        """The dtype of the spectra; bfloat16 is held as the bits it is."""
+        """The dtype of the spectra; two bfloat16, re and im, are held as the bits they are."""
         if self.kind == "cpu":
             return np.dtype(f"float{8 * self.itemsize}")
-        return np.dtype("uint16" if self.bf16 else f"complex{16 * self.itemsize}")
+        return np.dtype("uint32" if self.bf16 else f"complex{16 * self.itemsize}")
 
     def spectrum_bytes(self, name: str) -> int:
         """Bytes of x_hat, w_hat or y_hat."""

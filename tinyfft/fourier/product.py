@@ -1,26 +1,35 @@
 """product: one complex matrix product per frequency.
 
 Computes  out[q] = op(a[q]) @ op(b[q]) for all q, op the identity or the transpose
-Input     a, b  complex  (Q, rows, columns), contiguous; real numbers just as well
+Input     a, b  complex  (Q, rows, columns), contiguous
 Output    out   complex  (Q, rows of op(a), columns of op(b)), contiguous
 Precision "fp32" as the arrays are. On a GPU's tensor cores "tf32" rounds what is multiplied to 10 bits of fraction on
-          its way in, "bf16" to 7 bits; both sum in float32. float64 arrays are always multiplied in float64
-bf16      cuBLAS has no complex product of such numbers, so one of complex matrices is made of three of real ones:
-          a and b are (3, Q, rows, columns) of bfloat16 bits, re, im and re + im, and out alike their products;
-          signal takes  re = out[0] - out[1],  im = out[2] - out[0] - out[1]  on its way in
-CPU       real numbers, of the same three products in place of one: a and b are (3 Q, rows, columns), each thread takes
-          some of them, and NumPy's matmul hands one after the other to BLAS, transposes included
-On a GPU cuBLAS does it (cublas.py).
-Source    bf16: Karatsuba, Ofman 1962; as (a + i b)(c + i d), three products in place of four
+          its way in, and with "bf16" numbers are two bfloat16 in a uint32, re in the lower half, of 7 bits; all sum in
+          float32. float64 arrays are always multiplied in float64
+CPU       real numbers, three products in place of a complex one: a and b are (3 Q, rows, columns), re, im and re + im,
+          each thread takes some of them, and NumPy's matmul hands one after the other to BLAS, transposes included
+On a GPU  our kernels for tensor cores (warpgroup_product.py where the GPU has warpgroups, else tensor_product.py), or
+          cuBLAS (cublas.py): for each shape the one that takes less time, measured at its first product on this machine
+          (choices.py)
+Source    CPU: Karatsuba, Ofman 1962; as (a + i b)(c + i d), three products in place of four
 """
+
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import numpy as np
 
-from tinyfft import cublas, parallel
+from tinyfft import choices, cublas, gpu, parallel
 from tinyfft.backend import Array, Device
+from tinyfft.fourier import tensor_product, warpgroup_product
 
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32", "bf16")}
 """What each kind of device can compute."""
+
+ENOUGH = 1 << 12
+"""Multiplications of a frequency, from which on tensor cores may take less time than cuBLAS."""
+
+_WARPGROUPS = 90  # the architecture that has them
 
 
 def product(
@@ -32,8 +41,12 @@ def product(
     transpose_a: bool = False,
     transpose_b: bool = False,
     precision: str = "fp32",
+    deterministic: bool = False,
 ) -> None:
-    """Write the products of all frequencies into `out`."""
+    """Write the products of all frequencies into `out`.
+
+    deterministic  without a clock's choice: on tensor cores where they can, for the same bits in every process
+    """
     inner_a, inner_b = a.shape[-2 if transpose_a else -1], b.shape[-1 if transpose_b else -2]
     assert inner_a == inner_b, (a.shape, transpose_a, b.shape, transpose_b)
     outer = (a.shape[-1 if transpose_a else -2], b.shape[-2 if transpose_b else -1])
@@ -42,6 +55,29 @@ def product(
     if device.kind == "cpu":
         a, b = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
         parallel.run(len(out), lambda part: np.matmul(a[part], b[part], out=out[part]))
-    else:
-        transposed = {"transpose_a": transpose_a, "transpose_b": transpose_b}
-        cublas.gemm(a, b, out, device, **transposed, tf32=precision == "tf32")
+        return
+    how = {"transpose_a": transpose_a, "transpose_b": transpose_b, "precision": precision}
+    ways = {
+        name: partial(way, a, b, out, device, **how)
+        for name, way in _ways(out.dtype.name, inner_a * outer[0] * outer[1] >= ENOUGH, device).items()
+    }
+    name = next(reversed(ways))
+    if len(ways) > 1 and not deterministic:
+        name = choices.fastest(device, f"product, {out.dtype}, {a.shape}, {b.shape}, {how}", ways)
+    ways[name]()
+
+
+@lru_cache(maxsize=64)
+def _ways(dtype: str, enough: bool, device: Device) -> dict[str, Callable[..., None]]:
+    """How a GPU can multiply such numbers, what most likely takes least time last."""
+    ways = {} if dtype == "uint32" else {"cublas": _by_cublas}
+    if dtype == "uint32" or (dtype == "complex64" and enough):
+        warpgroups = gpu.architecture(device) == _WARPGROUPS
+        ways["tensor cores"] = (warpgroup_product if warpgroups else tensor_product).multiply
+    return ways
+
+
+def _by_cublas(
+    a: Array, b: Array, out: Array, device: Device, *, transpose_a: bool, transpose_b: bool, precision: str
+) -> None:
+    cublas.gemm(a, b, out, device, transpose_a=transpose_a, transpose_b=transpose_b, tf32=precision == "tf32")

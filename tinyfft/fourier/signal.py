@@ -4,8 +4,8 @@ Computes  planes[a, b] = (inverse DFT of hat[:, (a, tile), (phase, b)])[wanted r
           with `scale`, planes += scale * that instead: gradients add up, and so do overlapping tiles
           with `relu`, planes = max(that, 0): ReLU's output on the way
 Input     hat     complex  (Q, A T, P B), frequency first; `conjugate` if it holds the conjugate spectra; after bf16
-          products (3, Q, A T, P B), as product.py writes them, and on the CPU (3 Q, A T, P B), where the bias is added
-          to hat's own zero frequency
+          products as spectrum writes them; on the CPU (3 Q, A T, P B), as product.py does, where the bias is added to
+          hat's own zero frequency
 Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left alone
 Tiles are added in one fixed order, so that the same input gives the same bits.
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.

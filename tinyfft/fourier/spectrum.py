@@ -5,8 +5,8 @@ Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b), at 
           `masked` may be the planes
 Input     planes  real     (A, B, h, w); rectified alike
 Output    out     complex  (Q, A T, P B), frequency first; masked as the planes
-          for bf16 products (3, Q, A T, P B): bfloat16 bits of the real parts, the imaginary parts and their sums
-          on the CPU (3 Q, A T, P B): the same three as real numbers, in the order of matrix_dft.py
+          for bf16 products two bfloat16 in an unsigned number, the real part in the lower half
+          on the CPU (3 Q, A T, P B): the real parts, the imaginary ones and their sums, in the order of matrix_dft.py
 Windows   axis.Window says which rows and columns are a line's points; all others are zero
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
 Kernel    kernels/spectrum.cu, launched by tinyfft/fourier/launch.py
@@ -102,6 +102,6 @@ def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:
 def window_sums(hat: Array) -> Array:
     """The sum of the pixels of each window, (A T, P B): what a spectrum holds as its zero frequency.
 
-    Its real part, if it is complex; bits of bfloat16, if it is made for such products.
+    Its real part, where a number has two.
     """
-    return hat[0, 0] if hat.ndim == 4 else hat[0]  # of the CPU's three planes the first one holds the real parts
+    return hat[0]  # of the CPU's three planes the first one holds the real parts

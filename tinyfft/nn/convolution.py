@@ -13,13 +13,11 @@ Shapes, dtypes, errors  as in convolution_layer.py
 Source  the idea is cuDNN's benchmark mode; the two methods: fft_convolution.py, direct_convolution.py
 """
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
-from typing import Any
 
-from tinyfft import choices, gpu
-from tinyfft.backend import Array, Device
+from tinyfft import choices
+from tinyfft.backend import Array
 from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.plan import Plan
 from tinyfft.nn.activation import ReLU
@@ -121,7 +119,7 @@ class Convolution(FFTConvolution, DirectConvolution):
             return "fft"
         saved = [gradient.copy() for gradient in self.parameters()[1]] if name == "accGradParameters" else []
         seconds = {
-            method: _shortest(lambda of=of: getattr(of, name)(self, *arguments), self.device)
+            method: choices.shortest(lambda of=of: getattr(of, name)(self, *arguments), self.device)
             for method, of in METHODS.items()
         }
         for gradient, before in zip(self.parameters()[1], saved, strict=False):
@@ -132,20 +130,3 @@ class Convolution(FFTConvolution, DirectConvolution):
         chosen = ", ".join(dict.fromkeys(name for name in self.algorithms.values() if name))
         how = f"{self.algorithm}{', deterministic' if self.deterministic else ''}"
         return f"{super().__repr__()[:-1]}, {how}{f': {chosen}' if chosen else ''})"
-
-
-def _shortest(call: Callable[[], Any], device: Device, repeats: int = 3) -> float:
-    """Seconds of the fastest of some calls, after one that warms up: noise only ever adds.
-
-    On a GPU the call is recorded and launched as a whole, as in a step that is: the host's time is none of its.
-    """
-    call()
-    run = gpu.capture(call, device) if device.records else call
-    times = []
-    for _ in range(repeats):
-        device.synchronize()
-        start = time.perf_counter()
-        run()
-        device.synchronize()
-        times.append(time.perf_counter() - start)
-    return min(times)

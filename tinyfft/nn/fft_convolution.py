@@ -29,6 +29,7 @@ class FFTConvolution(ConvolutionLayer):
     precisions = PRECISIONS
     fuses = (ReLU,)
     records = True
+    deterministic = False  # whether products are to be chosen without a clock
 
     def __init__(self, *arguments, **named) -> None:
         self._kept: dict[str, tuple[Array, Plan, int, Array]] = {}  # name: (planes, plan, optimizer steps, spectra)
@@ -146,7 +147,8 @@ class FFTConvolution(ConvolutionLayer):
             add_column_sums(window_sums(gy_hat), self.gradBias, self.device, scale)
 
     def _product(self, a: Array, b: Array, out: Array, **transposed: bool) -> None:
-        product(a, b, out, self.device, precision=self.precision, **transposed)
+        how = {"precision": self.precision, "deterministic": self.deterministic}
+        product(a, b, out, self.device, **how, **transposed)
 
     def _spectrum(
         self,

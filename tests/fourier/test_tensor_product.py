@@ -1,0 +1,147 @@
+"""Complex products on tensor cores: the kernel for warps on the host, both on a GPU, against sums in float64."""
+
+import host_gpu
+import numpy as np
+import pytest
+from bfloat16 import from_pairs, to_pairs
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from measure import FP32_BOUND, error
+
+import tinyfft
+from tinyfft import gpu
+from tinyfft.backend import Device, to_host
+from tinyfft.fourier import product as products
+from tinyfft.fourier import tensor_product, warpgroup_product
+
+BOUNDS = {"fp32": 4e-7, "tf32": 1e-3, "bf16": 1.2e-2}
+"""Of max|out - ref| / max over (|a| @ |b|): 22 bits, 11 and 8 of each operand."""
+
+flags = st.booleans()
+
+
+@pytest.fixture(params=["host", *(pytest.param(name, marks=pytest.mark.gpu) for name in ("tensor", "warpgroup"))])
+def multiply(request, monkeypatch):
+    """(a, b, precision, transposed) -> out of the kernel, on the host or on a GPU; a and b complex128."""
+    on_host = request.param == "host"
+    if on_host:
+        if host_gpu.COMPILER is None:
+            pytest.skip("there is no C++ compiler on this machine")
+        device = Device("cuda", 7)
+        monkeypatch.setattr(gpu, "launch", _on_host)
+    else:
+        device = tinyfft.use_device("cuda")
+    kernel = warpgroup_product if request.param == "warpgroup" else tensor_product
+    if kernel is warpgroup_product and gpu.architecture(device) != 90:
+        pytest.skip("this GPU has no warpgroups")
+
+    def run(a, b, precision="fp32", transpose_a=False, transpose_b=False):
+        a, b = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
+        shape = (len(a), a.shape[2 if transpose_a else 1], b.shape[1 if transpose_b else 2])
+        stored = to_pairs if precision == "bf16" else np.complex64
+        a, b, out = (np.ascontiguousarray(m) for m in (stored(a), stored(b), stored(np.full(shape, np.nan))))
+        if not on_host:
+            a, b, out = (device.array(m) for m in (a, b, out))
+        how = {"transpose_a": transpose_a, "transpose_b": transpose_b, "precision": precision}
+        kernel.multiply(a, b, out, device, **how)
+        return from_pairs(to_host(out)) if precision == "bf16" else to_host(out)
+
+    return run
+
+
+def _on_host(source, name, blocks, threads, arguments, device, shared_bytes):
+    host_gpu.launch(source.text(), name, blocks, threads, arguments, shared_bytes)
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+
+
+def check(out, a, b, bound):
+    scale = np.max(np.abs(a) @ np.abs(b))
+    assert all(error(getattr(out, part), getattr(a @ b, part), scale) <= bound for part in ("real", "imag"))
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    Q=st.integers(1, 2),
+    sizes=st.tuples(st.integers(1, 70), st.integers(1, 70), st.integers(1, 70)),
+    transposed=st.tuples(flags, flags),
+    precision=st.sampled_from(sorted(BOUNDS)),
+)
+def test_products_of_all_shapes(multiply, Q, sizes, transposed, precision):
+    rng = np.random.default_rng(sizes)
+    rows, depth, columns = sizes
+    a, b = normal(rng, Q, rows, depth), normal(rng, Q, depth, columns)
+    check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
+
+
+@pytest.mark.parametrize("transposed", [(False, True), (False, False), (True, False)], ids=["Y", "gX", "gW"])
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_whole_groups(multiply, precision, transposed, rng):
+    """Of both operands, which are then copied sixteen bytes at a time."""
+    a, b = normal(rng, 2, 72, 40), normal(rng, 2, 40, 68)
+    check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32"])
+@pytest.mark.parametrize("power", [-60, 0, 60])
+def test_any_magnitude(multiply, power, precision, rng):
+    """Operands are brought to the range of two bytes, one up and the other one down."""
+    a, b = normal(rng, 1, 20, 70) * 2.0**power, normal(rng, 1, 70, 30) * 2.0 ** (20 - power)
+    check(multiply(a, b, precision), a, b, BOUNDS[precision])
+
+
+@pytest.mark.parametrize("transposed", [(False, True), (False, False), (True, False)])
+@pytest.mark.parametrize("growth", [0.25, -0.25])
+def test_slabs_of_different_magnitudes(multiply, growth, transposed, rng):
+    """Along the contraction numbers grow, or fall, by 2^40."""
+    powers = 2.0 ** (growth * np.arange(160))
+    a, b = normal(rng, 1, 20, 160) * powers, normal(rng, 1, 160, 30)
+    for precision in ("fp32", "tf32"):
+        check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
+
+
+def test_small_numbers_beside_large_ones(multiply, rng):
+    """Of rows 2^-12 as large as others, the same digits are right."""
+    a, b = normal(rng, 1, 20, 40), normal(rng, 1, 40, 30)
+    a[:, 10:] *= 2.0**-12
+    check(multiply(a, b)[:, 10:], a[:, 10:], b, BOUNDS["fp32"])
+
+
+def test_zeros(multiply):
+    assert np.all(multiply(np.zeros((1, 20, 40)), np.zeros((1, 40, 30))) == 0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_shows(multiply, value, rng):
+    a, b = normal(rng, 1, 20, 40), normal(rng, 1, 40, 30)
+    a[0, 3, 5] = value
+    assert not np.isfinite(multiply(a, b)[0, 3]).any()
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("depth", [384, 4096])
+def test_long_sums(depth, rng):
+    """Positive numbers, whose sums grow with each slab: what tensor cores cut off would add up, beyond the bound."""
+    device = tinyfft.use_device("cuda")
+    a, b = (rng.uniform(0.5, 1, (2, 128, depth)) * (1 + 0.5j) for _ in range(2))
+    operands = [device.array(m.astype(np.complex64)) for m in (a, b)]
+    out = device.empty((2, 128, 128), np.complex64)
+    products.product(*operands, out, device, transpose_b=True, deterministic=True)
+    check(to_host(out), a, b.swapaxes(1, 2), FP32_BOUND)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_a_product_by_any_way(precision, rng):
+    """What is chosen by time, and what is without, are both right."""
+    device = tinyfft.use_device("cuda")
+    a, b = normal(rng, 3, 65, 33), normal(rng, 3, 33, 34)
+    stored = to_pairs if precision == "bf16" else np.complex64
+    operands = [device.array(np.ascontiguousarray(stored(m))) for m in (a, b)]
+    for deterministic in (False, True):
+        out = device.empty((3, 65, 34), operands[0].dtype)
+        products.product(*operands, out, device, precision=precision, deterministic=deterministic)
+        found = from_pairs(to_host(out)) if precision == "bf16" else to_host(out)
+        check(found, a, b, BOUNDS[precision])

@@ -1,0 +1,67 @@
+"""On a GPU: which of the ways to multiply spectra is taken, on a device that is made up."""
+
+import host_gpu
+import numpy as np
+import pytest
+
+from tinyfft import choices, cublas, gpu
+from tinyfft.fourier import product as products
+from tinyfft.fourier import tensor_product, warpgroup_product
+
+
+@pytest.fixture
+def taken():
+    """What was called, one after the other."""
+    return []
+
+
+@pytest.fixture
+def device(monkeypatch, taken):
+    device = host_gpu.stands_in(monkeypatch)
+    for module, name, way in (
+        (cublas, "gemm", "cublas"),
+        (tensor_product, "multiply", "warps"),
+        (warpgroup_product, "multiply", "warpgroups"),
+    ):
+        monkeypatch.setattr(module, name, lambda *_, way=way, **__: taken.append(way))
+    return device
+
+
+def multiply(device, sizes, dtype=np.complex64, **how):
+    rows, columns, depth = sizes
+    shapes = ((2, rows, depth), (2, depth, columns), (2, rows, columns))
+    products.product(*(np.zeros(shape, dtype) for shape in shapes), device, **how)
+
+
+@pytest.mark.parametrize("least", ["cublas", "tensor cores"])
+def test_the_faster_way_is_taken(device, taken, monkeypatch, least):
+    asked = []
+    monkeypatch.setattr(choices, "fastest", lambda device, what, ways: asked.append((what, [*ways])) or least)
+    multiply(device, (16, 16, 16), precision="tf32")
+    assert taken == [{"cublas": "cublas", "tensor cores": "warps"}[least]]
+    ((what, ways),) = asked
+    assert ways == ["cublas", "tensor cores"]
+    assert all(part in what for part in ("complex64", "tf32", "(2, 16, 16)"))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "dtype", "how", "way"),
+    [
+        ((16, 16, 15), np.complex64, {}, "cublas"),
+        ((64, 64, 64), np.complex128, {}, "cublas"),
+        ((1, 1, 1), np.uint32, {"precision": "bf16"}, "warps"),
+        ((16, 16, 16), np.complex64, {"deterministic": True}, "warps"),
+    ],
+    ids=["small", "double", "bf16", "deterministic"],
+)
+def test_where_there_is_one_way_no_clock_is_asked(device, taken, monkeypatch, sizes, dtype, how, way):
+    monkeypatch.setattr(choices, "fastest", lambda *_: pytest.fail("asked"))
+    multiply(device, sizes, dtype, **how)
+    assert taken == [way]
+
+
+@pytest.mark.parametrize(("architecture", "way"), [(80, "warps"), (90, "warpgroups"), (100, "warps")])
+def test_the_kernel_is_one_for_this_gpu(device, taken, monkeypatch, architecture, way):
+    monkeypatch.setattr(gpu, "architecture", lambda device: architecture)
+    multiply(device, (16, 16, 16), deterministic=True)
+    assert taken == [way]

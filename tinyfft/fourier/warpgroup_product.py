@@ -1,0 +1,42 @@
+"""warpgroup_product.cu's launcher: tensor_product's work, by what GPUs of compute capability 9.0 alone have."""
+
+from functools import cache, lru_cache
+from math import ceil
+
+import numpy as np
+
+from tinyfft import gpu
+from tinyfft.backend import Array, Device
+from tinyfft.fourier.tensor_product import PARTS, grouped, head
+from tinyfft.gpu import Source
+
+ARCHITECTURE = "sm_90a"
+ROWS, COLUMNS = 128, {1: 128, 2: 64}  # of a block's tile, by the number of parts
+THREADS = {1: 384, 2: 512}
+DEPTH, STAGES, AHEAD = 16, 4, 3
+SHARED_BYTES = 226 << 10
+
+
+def multiply(
+    a: Array, b: Array, out: Array, device: Device, *, transpose_a: bool, transpose_b: bool, precision: str
+) -> None:
+    """Queue the products on the current stream; the arrays are contiguous."""
+    Q, rows, columns = out.shape
+    depth = a.shape[1 if transpose_a else 2]
+    kernel, parts = source(precision, transpose_a, transpose_b, grouped(a), grouped(b)), PARTS[precision]
+    tiles = Q * ceil(rows / ROWS) * ceil(columns / COLUMNS[parts])
+    blocks = min(tiles, multiprocessors(device)), 1
+    arguments = (a, b, out, *map(np.int32, (rows, columns, depth, Q)))
+    gpu.launch(kernel, "warpgroup_product", blocks, THREADS[parts], arguments, device, SHARED_BYTES)
+
+
+@cache
+def source(precision: str, transpose_a: bool, transpose_b: bool, grouped_a: bool, grouped_b: bool) -> Source:
+    sizes = {"DEPTH": DEPTH, "STAGES": STAGES, "AHEAD": AHEAD, "SHARED_BYTES": SHARED_BYTES}
+    made = head("warpgroup_product", precision, transpose_a, transpose_b, grouped_a, grouped_b, **sizes)
+    return made._replace(architecture=ARCHITECTURE)
+
+
+@lru_cache(maxsize=64)
+def multiprocessors(device: Device) -> int:
+    return device.xp.cuda.Device(device.index).attributes["MultiProcessorCount"]
