@@ -21,6 +21,7 @@ from tinyfft.nn import fft_convolution
 GROUPS = {
     "transforms": ("spectrum", "signal"),
     "products": ("complex64", "complex128", "uint32", "tensor_product", "warpgroup_product"),  # by dtype
+    "direct convolution": ("implicit_gemm", "plain_gemm", "add_parts"),
     "linear layer": ("float32", "float64"),  # cuBLAS's
     "pooling": ("max_pool", "max_pool_gradient"),
     "normalisation": ("moments", "statistics", "normalize", "gradient_sums", "totals", "pass_back"),
@@ -31,7 +32,7 @@ GROUPS = {
 }
 """The kernels of each group."""
 
-UPDATED = {"sgd": (0, 2), "column_sums": (1,)}
+UPDATED = {"sgd": (0, 2), "column_sums": (1,), "add_parts": (1, 2)}
 """Of kernels that write what they have read, the arguments that are moved twice for it."""
 
 

@@ -4,8 +4,9 @@
    operand and DEPTH of the contraction, to 2^14: with two parts 22 bits are kept, of numbers down to 2^-16 of the
    largest, and what is left out is below 2^-38 of it. Then  high high + (high low + low high)  is the product.
 
-   Numbers are read in groups of 16 bytes. Macros and types of every kernel here: BF16, PARTS, DEPTH, and `number`:
-   float2, or with BF16 two bf16 in an unsigned, the real part in its lower half.
+   Numbers are read in groups of 16 bytes. Macros and types of every kernel here: BF16, REAL, PARTS, DEPTH, and `number`:
+   float2; with BF16 two bf16 in an unsigned, the real part in its lower half; with REAL float, which is one plane and not
+   two.
    Source  Ootomo, Yokota: Recovering single precision accuracy from Tensor Cores while surpassing the FP32 theoretical
            peak performance, 2022 */
 #pragma once
@@ -17,19 +18,16 @@ struct alignas(16) Group {
     number of[GROUP];
 };
 
-/* The real or the imaginary parts of a group. */
+/* One plane of a group: its numbers, or their real or imaginary parts. */
 struct alignas(2 * GROUP) Halves {
     unsigned of[GROUP / 2];
 };
 
-struct Split {
-    Halves re[PARTS], im[PARTS];
-};
+constexpr int PLANES = REAL ? 1 : 2;
 
-__device__ __forceinline__ Halves negative(Halves x) {
-    for (unsigned& both : x.of) both ^= 0x80008000;
-    return x;
-}
+struct Split {
+    Halves of[PLANES][PARTS];
+};
 
 #if BF16
 __device__ __forceinline__ float most(const Group&) { return 0; }
@@ -38,35 +36,37 @@ __device__ __forceinline__ Split split(const Group& z, float) {
     Split found;
     for (int i = 0; i < GROUP / 2; ++i) {
         const unsigned first = z.of[2 * i], second = z.of[2 * i + 1];
-        found.re[0].of[i] = (first & 0xFFFF) | second << 16;
-        found.im[0].of[i] = first >> 16 | (second & 0xFFFF0000);
+        found.of[0][0].of[i] = (first & 0xFFFF) | second << 16;
+        found.of[1][0].of[i] = first >> 16 | (second & 0xFFFF0000);
     }
     return found;
 }
-
-__device__ __forceinline__ number to_number(float re, float im) { return to_bf16s(re, im); }
 #else
 /* The largest part of the group's numbers. */
 __device__ __forceinline__ float most(const Group& z) {
-    return fmaxf(fmaxf(fabsf(z.of[0].x), fabsf(z.of[0].y)), fmaxf(fabsf(z.of[1].x), fabsf(z.of[1].y)));
+    const float(&parts)[4] = *reinterpret_cast<const float(*)[4]>(&z);
+    return fmaxf(fmaxf(fabsf(parts[0]), fabsf(parts[1])), fmaxf(fabsf(parts[2]), fabsf(parts[3])));
 }
 
-__device__ __forceinline__ void split(Halves (&parts)[PARTS], float first, float second) {
+/* Two numbers of a plane, in parts. */
+__device__ __forceinline__ void split(Halves (&parts)[PARTS], int pair, float first, float second) {
     const unsigned high = to_halves(first, second);
-    parts[0].of[0] = high;
+    parts[0].of[pair] = high;
     if (PARTS == 1) return;
     const float2 known = from_halves(high);
-    parts[PARTS - 1].of[0] = to_halves(first - known.x, second - known.y);
+    parts[PARTS - 1].of[pair] = to_halves(first - known.x, second - known.y);
 }
 
 __device__ __forceinline__ Split split(const Group& z, float scale) {
+    const float(&parts)[4] = *reinterpret_cast<const float(*)[4]>(&z);
     Split found;
-    split(found.re, scale * z.of[0].x, scale * z.of[1].x);
-    split(found.im, scale * z.of[0].y, scale * z.of[1].y);
+    for (int i = 0; i < 2; ++i) /* of two pairs, or of both planes */
+        if (REAL)
+            split(found.of[0], i, scale * parts[2 * i], scale * parts[2 * i + 1]);
+        else
+            split(found.of[REAL ? 0 : i], 0, scale * parts[i], scale * parts[i + 2]);
     return found;
 }
-
-__device__ __forceinline__ number to_number(float re, float im) { return make_float2(re, im); }
 #endif
 
 /* The scale for a slab whose largest number has these bits, and its inverse; NaN if that is not finite. */
@@ -76,20 +76,4 @@ __device__ __forceinline__ float2 scale_for(unsigned largest) {
     if (exponent == 255) return make_float2(__uint_as_float(largest | 1), __uint_as_float(largest | 1));
     const int power = exponent < 15 ? 253 : 268 - exponent; /* with the bias of 127, as exponent has */
     return make_float2(__uint_as_float(power << 23), __uint_as_float((254 - power) << 23));
-}
-
-struct alignas(2 * sizeof(number)) Pair {
-    number first, second;
-};
-
-/* Write two neighbours of a row, as many of them as there are columns. */
-__device__ __forceinline__ void write_pair(number* out, int row, int column, int rows, int columns, Pair pair) {
-    if (row >= rows || column >= columns) return;
-    number* to = out + static_cast<long long>(row) * columns + column;
-    if (columns % 2 == 0) {
-        *reinterpret_cast<Pair*>(to) = pair;
-    } else {
-        to[0] = pair.first;
-        if (column + 1 < columns) to[1] = pair.second;
-    }
 }

@@ -11,65 +11,31 @@
    Operands go slab by slab, DEPTH of the contraction at a time: copied to shared memory while the slab before is
    multiplied, then split there (parts.cuh). Each slab's sums begin anew, with the small terms, and are then added as
    floats: tensor cores cut off where floats round. */
-#include "parts.cuh"
+#include "complex.cuh"
 
 constexpr int ALONG = COLUMNS / WARP, THREADS = 32 * (ROWS / WARP) * ALONG;
 constexpr int BLOCK = 16; /* rows and columns that a warp reads at a time */
 
-/* A slab of an operand: OUTER rows of op(a), or columns of op(b), by DEPTH, in the order of memory: DEPTH_INSIDE says
-   that numbers along the contraction lie side by side. */
-template <int OUTER, bool DEPTH_INSIDE, bool GROUPED>
-struct Slab {
-    static constexpr int LINES = DEPTH_INSIDE ? OUTER : DEPTH, LENGTH = DEPTH_INSIDE ? DEPTH : OUTER;
-    static constexpr int PITCH = LENGTH + 8; /* keeps eight lines of 16 bytes off each other's banks */
-    static constexpr int NUMBERS = LINES * LENGTH, PART = LINES * PITCH;
+#include "slab.cuh"
 
-    number* whole;
-    unsigned short* parts; /* [PARTS][re, im][LINES][PITCH] */
-
-    __device__ __forceinline__ void fetch(const number* matrix, int outer, int outers, int depth, int depths) const {
-        const int line = DEPTH_INSIDE ? outer : depth, lines = DEPTH_INSIDE ? outers : depths;
-        const int at = DEPTH_INSIDE ? depth : outer, length = DEPTH_INSIDE ? depths : outers;
-        constexpr int SIZE = GROUPED ? GROUP : 1;
+/* Begin to copy a slab of a matrix: from row or column `outer` of `outers`, and `depth` of `depths`. */
+template <bool GROUPED, int OUTER, bool DEPTH_INSIDE>
+__device__ __forceinline__ void fetch(const Slab<OUTER, DEPTH_INSIDE>& slab, const number* matrix, int outer, int outers,
+                                      int depth, int depths) {
+    const int line = DEPTH_INSIDE ? outer : depth, lines = DEPTH_INSIDE ? outers : depths;
+    const int at = DEPTH_INSIDE ? depth : outer, length = DEPTH_INSIDE ? depths : outers;
+    constexpr int SIZE = GROUPED ? GROUP : 1;
 #pragma unroll 4
-        for (int i = SIZE * threadIdx.x; i < NUMBERS; i += SIZE * THREADS) {
-            const int row = line + i / LENGTH, column = at + i % LENGTH;
-            const bool inside = row < lines && column < length;
-            const number* from = inside ? matrix + static_cast<long long>(row) * length + column : matrix;
-            copy_ahead<SIZE * sizeof(number)>(whole + i, from, inside);
-        }
+    for (int i = SIZE * threadIdx.x; i < slab.NUMBERS; i += SIZE * THREADS) {
+        const int row = line + i / slab.LENGTH, column = at + i % slab.LENGTH;
+        const bool inside = row < lines && column < length;
+        const number* from = inside ? matrix + static_cast<long long>(row) * length + column : matrix;
+        copy_ahead<SIZE * sizeof(number)>(slab.whole + i, from, inside);
     }
+}
 
-    __device__ __forceinline__ const Group& group(int i) const { return *reinterpret_cast<const Group*>(whole + i); }
-
-    __device__ __forceinline__ void find_largest(unsigned* largest) const {
-        float found = 0;
-#pragma unroll 4
-        for (int i = GROUP * threadIdx.x; i < NUMBERS; i += GROUP * THREADS) found = fmaxf(found, most(group(i)));
-        keep_most_of_warp(largest, __float_as_uint(found));
-    }
-
-    __device__ __forceinline__ void put_parts(float scale) const {
-#pragma unroll 2
-        for (int i = GROUP * threadIdx.x; i < NUMBERS; i += GROUP * THREADS) {
-            const Split found = split(group(i), scale);
-            unsigned short* to = parts + i / LENGTH * PITCH + i % LENGTH;
-#pragma unroll
-            for (int part = 0; part < PARTS; ++part) {
-                *reinterpret_cast<Halves*>(to + 2 * part * PART) = found.re[part];
-                *reinterpret_cast<Halves*>(to + (2 * part + 1) * PART) = found.im[part];
-            }
-        }
-    }
-
-    __device__ __forceinline__ void load(unsigned (&block)[4], int part, int imaginary, int outer, int depth) const {
-        const int line = DEPTH_INSIDE ? outer : depth, at = DEPTH_INSIDE ? depth : outer;
-        load_block<!DEPTH_INSIDE>(block, parts + (2 * part + imaginary) * PART + line * PITCH + at, PITCH);
-    }
-};
-
-typedef Slab<ROWS, !TRANSPOSE_A, GROUPED_A> SlabA;
-typedef Slab<COLUMNS, TRANSPOSE_B, GROUPED_B> SlabB;
+typedef Slab<ROWS, !TRANSPOSE_A> SlabA;
+typedef Slab<COLUMNS, TRANSPOSE_B> SlabB;
 
 constexpr int DOWN = WARP / BLOCK, ACROSS = WARP / 8; /* a warp's sums are of DOWN x ACROSS pieces of 16 x 8 */
 
@@ -138,8 +104,8 @@ tensor_product(const number* __restrict__ a, const number* __restrict__ b, numbe
     SHARED(float4, memory);
     number* shared = reinterpret_cast<number*>(memory);
     const SlabA slab_a = {shared, reinterpret_cast<unsigned short*>(shared + SlabA::NUMBERS + SlabB::NUMBERS)};
-    const SlabB slab_b = {shared + SlabA::NUMBERS, slab_a.parts + 2 * PARTS * SlabA::PART};
-    unsigned* largest = reinterpret_cast<unsigned*>(slab_b.parts + 2 * PARTS * SlabB::PART); /* [2][a, b], by turns */
+    const SlabB slab_b = {shared + SlabA::NUMBERS, slab_a.parts + SlabA::HALVES};
+    unsigned* largest = reinterpret_cast<unsigned*>(slab_b.parts + SlabB::HALVES); /* [2][a, b], by turns */
 
     const int tiles_down = (rows + ROWS - 1) / ROWS, warp = threadIdx.x / 32;
     const int row = blockIdx.x % tiles_down * ROWS, column = blockIdx.x / tiles_down * COLUMNS;
@@ -149,26 +115,17 @@ tensor_product(const number* __restrict__ a, const number* __restrict__ b, numbe
 
     float sums[DOWN][ACROSS][2][4] = {};
     if (threadIdx.x < 4) largest[threadIdx.x] = 0;
-    slab_a.fetch(a, row, rows, 0, depths);
-    slab_b.fetch(b, column, columns, 0, depths);
+    fetch<GROUPED_A>(slab_a, a, row, rows, 0, depths);
+    fetch<GROUPED_B>(slab_b, b, column, columns, 0, depths);
     end_group();
     for (int depth = 0, turn = 0; depth < depths; depth += DEPTH, turn ^= 2) {
-        wait_for_groups<0>();
-        __syncthreads();
-        slab_a.find_largest(largest + turn);
-        slab_b.find_largest(largest + turn + 1);
-        __syncthreads();
-        const float2 scale_a = scale_for(largest[turn]), scale_b = scale_for(largest[turn + 1]);
-        if (threadIdx.x < 2) largest[(turn ^ 2) + threadIdx.x] = 0;
-        slab_a.put_parts(scale_a.x);
-        slab_b.put_parts(scale_b.x);
-        __syncthreads();
+        const float scale = split_both(slab_a, slab_b, largest + turn, largest + (turn ^ 2));
         if (depth + DEPTH < depths) {
-            slab_a.fetch(a, row, rows, depth + DEPTH, depths);
-            slab_b.fetch(b, column, columns, depth + DEPTH, depths);
+            fetch<GROUPED_A>(slab_a, a, row, rows, depth + DEPTH, depths);
+            fetch<GROUPED_B>(slab_b, b, column, columns, depth + DEPTH, depths);
             end_group();
         }
-        multiply(sums, slab_a, slab_b, warp_row, warp_column, scale_a.y * scale_b.y);
+        multiply(sums, slab_a, slab_b, warp_row, warp_column, scale);
     }
     write(out, sums, row + warp_row, column + warp_column, rows, columns);
 }

@@ -16,7 +16,7 @@
    With two parts each slab's sums begin anew, with the small terms, and are then added as floats: tensor cores cut off
    where floats round. With one they stay where they are, and a tile has twice the columns; its scales then only fall,
    and where one does the sums follow it. */
-#include "parts.cuh"
+#include "complex.cuh"
 #include "warpgroup.cuh"
 
 constexpr bool ANEW = PARTS > 1;
@@ -110,9 +110,9 @@ struct Reader {
             char* to = slab + To::place(0, re, first + outer(i), depth(i));
 #pragma unroll
             for (int part = 0; part < PARTS; ++part, to += To::PART) {
-                *reinterpret_cast<Halves*>(to) = found.re[part];
-                *reinterpret_cast<Halves*>(to + To::PLANE) = found.im[part];
-                if (re) *reinterpret_cast<Halves*>(to - To::PLANE) = negative(found.im[part]);
+                *reinterpret_cast<Halves*>(to) = found.of[0][part];
+                *reinterpret_cast<Halves*>(to + To::PLANE) = found.of[1][part];
+                if (re) *reinterpret_cast<Halves*>(to - To::PLANE) = negative(found.of[1][part]);
             }
         }
     }

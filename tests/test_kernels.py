@@ -9,7 +9,7 @@ from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import specialise
 from tinyfft.fourier.plan import Plan
 from tinyfft.kernel_source import kernel_directory, kernel_source
-from tinyfft.spatial import minibatch, normalization_kernels
+from tinyfft.spatial import implicit_gemm, minibatch, normalization_kernels
 from tinyfft.spatial.max_pool import Specialisation
 
 ONLY_FOR = {"warpgroup_product": ("sm_90a",)}
@@ -55,6 +55,15 @@ def sources(stem):
         of_stem = {"tensor_product": tensor_product, "warpgroup_product": warpgroup_product}[stem]
         for precision, flags in (("fp32", "0111"), ("fp32", "1001"), ("tf32", "0010"), ("bf16", "1100")):
             yield of_stem.source(precision, *(flag == "1" for flag in flags)).text()
+        return
+    if stem in ("implicit_gemm", "plain_gemm"):
+        itemsize = {"implicit_gemm": 4, "plain_gemm": 8}[stem]
+        yield implicit_gemm.source(itemsize, "fp32").text()
+        yield implicit_gemm.source(itemsize, "tf32", few=True, backwards=True).text()
+        yield implicit_gemm.source(itemsize, "fp32", taps_are_rows=True).text()
+        return
+    if stem == "add_parts":
+        yield from (implicit_gemm.sum_source(itemsize).text() for itemsize in (4, 8))
         return
     if stem == "minibatch":
         yield from (minibatch.source(itemsize).text() for itemsize in (4, 8))

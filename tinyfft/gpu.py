@@ -2,8 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from ctypes import Structure, sizeof
 from functools import lru_cache
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from tinyfft import backend, cubin
 from tinyfft.backend import Device
@@ -41,8 +44,14 @@ def launch(
     device: Device,
     shared_bytes: int = 0,
 ) -> None:
-    """Launch kernel `name`. Arguments are arrays of the device, None for a null pointer, NumPy numbers."""
+    """Launch kernel `name`. Arguments are arrays of the device, None for a null pointer, NumPy numbers, structures."""
+    arguments = tuple(by_value(argument) if isinstance(argument, Structure) else argument for argument in arguments)
     _function(source, name, device, shared_bytes)(blocks, (threads,), arguments, shared_mem=shared_bytes)
+
+
+def by_value(structure: Structure) -> np.ndarray:
+    """A structure as CuPy passes it to a kernel: one item of its size, which is copied."""
+    return np.frombuffer(structure, f"V{sizeof(structure)}")
 
 
 @lru_cache(maxsize=1024)

@@ -17,9 +17,12 @@ def kernel_directory() -> Path:
 
 def kernel_source(stem: str) -> str:
     """The text of `stem`.cu, our headers in place of their includes: one file, as a compiler's cache needs."""
-    return _text(f"{stem}.cu")
+    return _text(f"{stem}.cu", set())
 
 
-def _text(name: str) -> str:
+def _text(name: str, included: set[str]) -> str:
+    if name in included:
+        return ""
+    included.add(name)
     text = (kernel_directory() / name).read_text(encoding="utf-8")
-    return re.sub(r'#include "(\w+\.cuh)"\n', lambda include: _text(include.group(1)), text)
+    return re.sub(r'#include "(\w+\.cuh)"\n', lambda include: _text(include.group(1), included), text)

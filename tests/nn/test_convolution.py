@@ -6,7 +6,7 @@ from limits import limited
 
 from tinyfft import choices, nn
 from tinyfft.nn import convolution
-from tinyfft.spatial import row_products
+from tinyfft.spatial import direct
 
 SHAPES = {"fft": ((4, 8, 32, 32), 13), "direct": ((2, 2, 8, 8), 1)}  # where its plan counts fewer operations
 
@@ -83,7 +83,7 @@ def test_the_direct_method_is_not_timed_where_it_has_no_chance(measured, monkeyp
 def test_the_direct_method_is_not_taken_where_it_has_no_room(deterministic, measured, rng):
     shape, kernel_size = SHAPES["direct"]
     layer = nn.Convolution(shape[1], 4, kernel_size, deterministic=deterministic)
-    with limited(layer.device, row_products.scratch_bytes(layer.plan(shape), 1) - 1):
+    with limited(layer.device, direct.scratch_bytes(layer.plan(shape)) - 1):
         run(layer, rng.standard_normal(shape, dtype=np.float32))
     assert set(layer.algorithms.values()) == {"fft"}
     assert measured == []

@@ -23,14 +23,14 @@ def matmul(a: Array, b: Array, out: Array, device: Device, tf32: bool = False) -
     elif (parts := _parts(a, out, device)) > 1:
         _in_parts(parts, a, b, out, device, tf32)
     else:
-        multiply_views(a, b, out, device, tf32=tf32)
+        _multiply_views(a, b, out, device, tf32=tf32)
     return out
 
 
 def add_matmul(a: Array, b: Array, out: Array, device: Device, scale: float = 1, tf32: bool = False) -> None:
     """Add `scale` times the product to `out`."""
     if device.kind == "cuda":
-        multiply_views(a, b, out, device, scale=scale, add=True, tf32=tf32)
+        _multiply_views(a, b, out, device, scale=scale, add=True, tf32=tf32)
         return
 
     def add(out: Array, a: Array) -> None:
@@ -67,7 +67,7 @@ def _in_parts(parts: int, a: Array, b: Array, out: Array, device: Device, tf32: 
         add_column_sums(products.reshape(parts, m * n), out.reshape(m * n), device)
 
 
-def multiply_views(a: Array, b: Array, out: Array, device: Device, **how: float) -> None:
+def _multiply_views(a: Array, b: Array, out: Array, device: Device, **how: float) -> None:
     """On a GPU: cublas.gemm, `how` being its options, of operands that may be transposed views."""
     a, transpose_a = _in_order(a, device)
     b, transpose_b = _in_order(b, device)

@@ -1,11 +1,9 @@
 """Launches spectrum.cu and signal.cu on a GPU; what does not depend on the arrays is prepared once for each size."""
 
-import ctypes
 from collections.abc import Callable
 from functools import lru_cache
 
-import numpy as np
-
+from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.kernel import Layout, Specialisation, grid, launches, specialise
 from tinyfft.fourier.plan import Plan
@@ -59,7 +57,7 @@ def _prepared(
 def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:
     """What launches the kernel with one layout, given its other arguments."""
     function = _compiled(kernel, device)
-    by_value = np.frombuffer(layout, f"V{ctypes.sizeof(layout)}")  # one structure, which CuPy copies
+    by_value = gpu.by_value(layout)
     blocks, threads, shared = grid(kernel, layout), (kernel.threads,), kernel.shared_bytes
     return lambda arguments: function(blocks, threads, (*arguments, by_value), shared_mem=shared)
 

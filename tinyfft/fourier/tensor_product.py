@@ -54,7 +54,7 @@ def head(
     number = "unsigned" if precision == "bf16" else "float2"
     flags = {"TRANSPOSE_A": transpose_a, "TRANSPOSE_B": transpose_b, "GROUPED_A": grouped_a, "GROUPED_B": grouped_b}
     made = gpu.source(stem, {"number": number}, PARTS=PARTS[precision], **flags, **sizes)
-    return made._replace(head=f"#define BF16 {int(precision == 'bf16')}\n{made.head}")
+    return made._replace(head=f"#define BF16 {int(precision == 'bf16')}\n#define REAL 0\n{made.head}")
 
 
 def grouped(operand: Array) -> bool:

@@ -1,4 +1,4 @@
-"""Convolution by unrolled rows and matrix products: what nn/direct_convolution.py computes, for a block of n samples.
+"""Convolution by unrolled rows and matrix products on a CPU: the direct method, for a block of n samples.
 
 With h = stride i + u - before a row of the input, X_h (C kW, n oW) its columns as `unroll` makes them, w_u (F, C kW)
 row u of the kernel, and y_i, gy_i (F, n oW) row i of the output and of its gradient:
@@ -10,26 +10,24 @@ row u of the kernel, and y_i, gy_i (F, n oW) row i of the output and of its grad
 Each is one product for all u at once, without those whose h lies in the padding.
 Plan     the layer's, of which only the axes count (fourier/axis.py)
 Scratch  from the arena, in which a frame of `scratch_bytes` must be open
-A CPU's threads share the rows or the maps of a block; a GPU takes all of it at once.
+Threads share the rows or the maps of a block.
 """
 
-from collections.abc import Callable
 from math import ceil, inf, prod
 
 import numpy as np
 
 from tinyfft import parallel
-from tinyfft.backend import Array, Device
-from tinyfft.dense.matmul import multiply_views
+from tinyfft.backend import Array
 from tinyfft.fourier.arena import Arena, LimitError, aligned
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import Plan
 from tinyfft.spatial.unroll import backwards, padded_size, read_by, readers_of, roll, unroll
 
-BLOCK_BYTES = {"cpu": 1 << 26, "cuda": 1 << 28}
-"""Memory for columns: on a GPU enough for few launches, on a CPU for `WIDTH` in all but large planes."""
-WIDTH = {"cpu": 2048, "cuda": 1 << 31}
-"""n oW from which a CPU's products get no faster; with few maps 512 take up to a third longer."""
+BLOCK_BYTES = 1 << 26
+"""Memory for columns: enough for `WIDTH` in all but large planes."""
+WIDTH = 2048
+"""n oW from which products get no faster; with few maps 512 take up to a third longer."""
 
 
 def blocks(plan: Plan, limit: float) -> list[slice]:
@@ -39,7 +37,7 @@ def blocks(plan: Plan, limit: float) -> list[slice]:
     """
     y, x = plan.y.axis, plan.x.axis
     columns = y.size * plan.C * x.kernel * x.out * plan.itemsize
-    most = max(1, min(BLOCK_BYTES[plan.kind] // columns, WIDTH[plan.kind] // x.out))
+    most = max(1, min(BLOCK_BYTES // columns, WIDTH // x.out))
     if limit < inf:
         fixed, one = scratch_bytes(plan, 0), scratch_bytes(plan, 1)
         if one > limit:
@@ -59,7 +57,7 @@ def scratch_bytes(plan: Plan, samples: int) -> int:
 
 def convolve(input: Array, weight: Array, bias: Array | None, output: Array, plan: Plan, arena: Arena) -> None:
     """output (n, F, oH, oW), from input (n, C, H, W), weight (F, kH, C, kW) and bias (F,)."""
-    y, x, device = plan.y.axis, plan.x.axis, arena.device
+    y, x = plan.y.axis, plan.x.axis
     with arena.frame(0):
         columns = _columns(input, x, arena)
         rows = _rows(output, arena)
@@ -67,14 +65,14 @@ def convolve(input: Array, weight: Array, bias: Array | None, output: Array, pla
         def multiply(part: slice) -> None:
             for i in range(part.start, part.stop):
                 taps, read = read_by(y, i)
-                _multiply(_matrix(weight[:, taps], 1), _matrix(columns[read], 3), _matrix(rows[i], 1), device)
+                np.matmul(_matrix(weight[:, taps], 1), _matrix(columns[read], 3), out=_matrix(rows[i], 1))
             products = rows[part].transpose(2, 1, 0, 3)
             if bias is None:
                 output[:, :, part] = products
             else:
-                device.xp.add(products, bias[:, None, None], out=output[:, :, part])
+                np.add(products, bias[:, None, None], out=output[:, :, part])
 
-        in_parts(device, y.out, multiply)
+        parallel.run(y.out, multiply)
 
 
 def input_gradient(gradOutput: Array, weight: Array, gradInput: Array, plan: Plan, arena: Arena) -> None:
@@ -87,12 +85,11 @@ def input_gradient(gradOutput: Array, weight: Array, gradInput: Array, plan: Pla
         def multiply(part: slice) -> None:
             for h in range(part.start, part.stop):
                 taps, read = readers_of(y, h)
-                of_h = _matrix(columns[h], 2)
-                _multiply(_matrix(weight[:, :, taps], 2), _matrix(rows[read], 2), of_h, arena.device)
+                np.matmul(_matrix(weight[:, :, taps], 2), _matrix(rows[read], 2), out=_matrix(columns[h], 2))
             roll(columns[part], padded[part], gradInput[:, :, part], x)
 
-        in_parts(arena.device, weight.shape[3], lambda part: _copy_rows(gradOutput, rows, part))
-        in_parts(arena.device, y.size, multiply)
+        parallel.run(weight.shape[3], lambda part: _copy_rows(gradOutput, rows, part))
+        parallel.run(y.size, multiply)
 
 
 def weight_gradient(input: Array, gradOutput: Array, gradWeight: Array, plan: Plan, arena: Arena) -> None:
@@ -113,11 +110,11 @@ def weight_gradient(input: Array, gradOutput: Array, gradWeight: Array, plan: Pl
                 if start < stop:
                     shift = of_row * (read.start - taps.start)
                     inputs = columns[start + shift : stop + shift]
-                    _multiply(inputs, _matrix(rows[i], 1).T, product[start:stop], arena.device)
+                    np.matmul(inputs, _matrix(rows[i], 1).T, out=product[start:stop])
                     total[start:stop] += product[start:stop]
 
-        in_parts(arena.device, F, lambda part: _copy_rows(gradOutput, rows, part))
-        in_parts(arena.device, len(total), multiply)
+        parallel.run(F, lambda part: _copy_rows(gradOutput, rows, part))
+        parallel.run(len(total), multiply)
 
 
 def by_rows(weight: Array, arena: Arena) -> Array:
@@ -128,7 +125,7 @@ def by_rows(weight: Array, arena: Arena) -> Array:
     def copy(part: slice) -> None:
         ordered[part] = weight[part].swapaxes(1, 2)
 
-    in_parts(arena.device, F, copy)
+    parallel.run(F, copy)
     return ordered
 
 
@@ -141,26 +138,8 @@ def by_rows_backwards(weight: Array, y: Axis, arena: Arena) -> Array:
         for place, u in enumerate(backwards(y)):
             ordered[part, :, place] = weight[:, part, u].transpose(1, 2, 0)
 
-    in_parts(arena.device, C, copy)
+    parallel.run(C, copy)
     return ordered
-
-
-def in_parts(device: Device, n: int, work: Callable[[slice], None]) -> None:
-    """Call work(part) for slices that together are range(n): one for each of a CPU's threads, a single one on a GPU."""
-    if device.kind == "cpu":
-        parallel.run(n, work)
-    else:
-        work(slice(0, n))
-
-
-def _multiply(a: Array, b: Array, out: Array, device: Device) -> None:
-    """out = a @ b; on a CPU in the thread that calls, on a GPU without copies."""
-    if device.kind == "cpu":
-        np.matmul(a, b, out=out)
-    elif a.size:
-        multiply_views(a, b, out, device)
-    else:
-        out.fill(0)
 
 
 def _columns(input: Array, x: Axis, arena: Arena) -> Array:
@@ -168,9 +147,9 @@ def _columns(input: Array, x: Axis, arena: Arena) -> Array:
     padded, columns = _room_for_columns(input, x, arena)
 
     def copy(part: slice) -> None:
-        unroll(input[:, :, part], padded[part], columns[part], x, arena.device.xp)
+        unroll(input[:, :, part], padded[part], columns[part], x)
 
-    in_parts(arena.device, len(columns), copy)
+    parallel.run(len(columns), copy)
     return columns
 
 

@@ -9,7 +9,7 @@ along both axes take kH times the copying and memory, and multiply that padding.
 Shapes  x (n, C, H, W), padded (H, C, n, stride (oW - 1) + kW), columns (H, C, kW, n, oW). Axes as in fourier/axis.py
 """
 
-from types import ModuleType
+import numpy as np
 
 from tinyfft.backend import Array
 from tinyfft.fourier.axis import Axis
@@ -20,7 +20,7 @@ def padded_size(axis: Axis) -> int:
     return axis.stride * (axis.out - 1) + axis.kernel
 
 
-def unroll(x: Array, padded: Array, columns: Array, axis: Axis, xp: ModuleType) -> None:
+def unroll(x: Array, padded: Array, columns: Array, axis: Axis) -> None:
     """Write padded and columns."""
     pixels, places = _inside(axis)
     padded[..., : places.start].fill(0)
@@ -28,7 +28,7 @@ def unroll(x: Array, padded: Array, columns: Array, axis: Axis, xp: ModuleType) 
     padded[..., places.stop :].fill(0)
     *of_rows, of_samples, of_pixels = padded.strides
     strides = (*of_rows, of_pixels, of_samples, axis.stride * of_pixels)
-    columns[...] = xp.lib.stride_tricks.as_strided(padded, columns.shape, strides)
+    columns[...] = np.lib.stride_tricks.as_strided(padded, columns.shape, strides)
 
 
 def roll(columns: Array, padded: Array, x: Array, axis: Axis) -> None:

@@ -1,0 +1,92 @@
+"""The direct method of a GPU, its kernels built for the host: layers against the definition."""
+
+import host_gpu
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from limits import limited
+from measure import FP32_BOUND, FP64_BOUND, error
+from reference import convolution, gradients
+
+from tinyfft import nn
+from tinyfft.fourier.arena import Arena, LimitError
+from tinyfft.nn import direct_convolution
+from tinyfft.spatial import direct, implicit_gemm
+
+pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
+
+BOUNDS = {("float32", "fp32"): FP32_BOUND, ("float32", "tf32"): 1e-3, ("float64", "fp32"): FP64_BOUND}
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    monkeypatch.setattr(direct_convolution, "current_arena", Arena)
+    return host_gpu.stands_in(monkeypatch)
+
+
+def check(layer, shape, bound, scale=-0.5):
+    """All three passes; gradients are added to what is there."""
+    rng = np.random.default_rng(shape)
+    x = rng.standard_normal(shape).astype(layer.dtype)
+    sizes = {"stride": layer.stride, "padding": layer.padding}
+    y = layer.forward(x)
+    gy = rng.standard_normal(y.shape).astype(layer.dtype)
+    for gradient in layer.parameters()[1]:
+        gradient.fill(1)
+    gx = layer.backward(x, gy, scale)
+    of_x, of_weight, of_bias = gradients(x, layer.weight, gy, **sizes)
+    abs_x, abs_weight, abs_bias = gradients(abs(x), abs(layer.weight), abs(gy), **sizes)
+    abs_y = convolution(abs(x), abs(layer.weight), None if layer.bias is None else abs(layer.bias), **sizes)
+    assert error(y, convolution(x, layer.weight, layer.bias, **sizes), np.max(abs_y)) <= bound
+    assert error(gx, of_x, np.max(abs_x)) <= bound
+    assert error(layer.gradWeight, 1 + scale * of_weight, 1 + np.max(abs_weight)) <= bound
+    if layer.bias is not None:
+        assert error(layer.gradBias, 1 + scale * of_bias, 1 + np.max(abs_bias)) <= bound
+
+
+@st.composite
+def layers(draw):
+    """(input shape, arguments of a layer)."""
+    kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
+    same = draw(st.booleans())
+    padding = "same" if same else draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    stride = (1, 1) if same else draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    size = draw(st.tuples(st.integers(4, 9), st.integers(4, 9)))
+    arguments = {"kernel_size": kernel, "stride": stride, "padding": padding, "bias": draw(st.booleans())}
+    maps = (draw(st.integers(1, 5)), draw(st.integers(1, 40)))
+    return (draw(st.integers(1, 3)), maps[0], *size), maps, arguments
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(layer=layers(), numbers=st.sampled_from(sorted(BOUNDS)))
+def test_layers_of_all_shapes(gpu, layer, numbers):
+    shape, maps, arguments = layer
+    dtype, precision = numbers
+    check(nn.DirectConvolution(*maps, **arguments, dtype=dtype, precision=precision), shape, BOUNDS[numbers])
+
+
+@pytest.mark.parametrize("few", [False, True])
+def test_more_than_one_tile_and_slab(gpu, few):
+    """Of all three passes: positions, taps, maps."""
+    check(nn.DirectConvolution(9, 33 if not few else 5, 3, padding=1), (3, 9, 9, 11), FP32_BOUND)
+
+
+def test_the_minibatch_in_parts(gpu, monkeypatch):
+    monkeypatch.setattr(implicit_gemm, "LEAST_SLABS", 1)
+    layer = nn.DirectConvolution(2, 3, 3, padding=1)
+    plan = layer.plan((3, 2, 9, 11))
+    assert implicit_gemm._parts(plan, np.inf) == (10, 32)  # 297 positions
+    check(layer, (3, 2, 9, 11), FP32_BOUND)
+    least = direct.scratch_bytes(plan)
+    with limited(gpu, 3 * least):
+        assert implicit_gemm._parts(plan, 3 * least) == (3, 128)
+        check(layer, (3, 2, 9, 11), FP32_BOUND)
+    with limited(gpu, least - 1), pytest.raises(LimitError, match=f"need {least} bytes of the arena"):
+        check(layer, (3, 2, 9, 11), FP32_BOUND)
+
+
+def test_arrays_that_no_kernel_can_read_are_named(gpu):
+    layer = nn.DirectConvolution(2, 3, 3)
+    with pytest.raises(ValueError, match=r"an array of shape \(2, 2, 6, 5\) has strides .*, expected C order"):
+        layer.forward(np.zeros((2, 2, 5, 6), np.float32).swapaxes(2, 3))
