@@ -24,7 +24,7 @@ def test_each_method_is_timed_beside_the_peer(monkeypatch, tmp_path):
     monkeypatch.setattr(peers, "time_passes", lambda calls, device: (dict.fromkeys(convolution.PASSES, 1.0), {}))
     monkeypatch.setattr(choices, "_known", {})
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
-    monkeypatch.setattr(convolution, "_shortest", lambda call, synchronize: (call(), 1.0)[1])
+    monkeypatch.setattr(choices, "seconds", lambda ways, device: {name: 1.0 for name in ways if not ways[name]()})
     row = methods.measure(Layer(2, 2, 3, 12, 3, "same"), current_device())
     assert len(called) == 3 * 4 * methods.ROUNDS  # methods, and three passes with their sum
     assert set(row["chosen"].values()) == {"fft"}

@@ -1,9 +1,13 @@
 """The plan: lengths, windows, bytes and operations, from their definitions."""
 
+from itertools import combinations
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tinyfft.fourier.axis import Axis, candidates
-from tinyfft.fourier.plan import Plan, plan_convolution
+from tinyfft.fourier.plan import CANDIDATES, CLOSE, Plan, plan_convolution, plan_convolutions
 
 
 def plan(S=2, C=3, F=4, size=32, kernel=7, stride=1, padding=0, tile=None, itemsize=4, kind="cpu"):
@@ -127,3 +131,22 @@ def test_the_chosen_plan_costs_least_of_all_candidates_that_are_not_tiled():
     chosen = plan(S=16, C=3, F=8, size=64, kernel=9)
     whole = next(c for c in candidates(axis, kind="cpu") if c.tile is None)
     assert chosen.pass_operations <= type(chosen)(16, 3, 8, whole, whole).pass_operations
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    sizes=st.tuples(st.integers(1, 150), st.integers(1, 150)),
+    kernel=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    kind=st.sampled_from(["cpu", "cuda"]),
+)
+def test_plans_that_may_be_the_fastest(sizes, kernel, kind):
+    axes = [Axis(max(size, k), k) for size, k in zip(sizes, kernel, strict=True)]
+    arguments = (4, 3, 5, *axes, 4, None, kind)
+    plans = plan_convolutions(*arguments)
+    cost = [plan.cost for plan in plans]
+    assert plans[0] is plan_convolution(*arguments)
+    assert 1 <= len(plans) <= CANDIDATES
+    assert cost[0] == min(cost)
+    assert max(cost) <= CLOSE * cost[0]
+    assert all(a.y != b.y and a.x != b.x for a, b in combinations(plans, 2))
+    assert all(plans[1].tiles <= plan.tiles for plan in plans[2:])

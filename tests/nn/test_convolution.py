@@ -1,8 +1,10 @@
 """Convolution's choice of a method: by time, or by operations where two runs must agree."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
-from limits import limited
+from limits import least_bytes, limited
 
 from tinyfft import choices, nn
 from tinyfft.nn import convolution
@@ -71,7 +73,7 @@ def test_auto_measures_anew_under_another_limit(measured, rng):
 
 def test_the_direct_method_is_not_timed_where_it_has_no_chance(measured, monkeypatch, rng):
     shape, kernel_size = SHAPES["fft"]
-    monkeypatch.setattr(choices, "shortest", lambda *_: pytest.fail("timed"))
+    monkeypatch.setattr(choices, "seconds", lambda *_: pytest.fail("timed"))
     layer = nn.Convolution(shape[1], 4, kernel_size)
     plan = layer.plan(shape)
     monkeypatch.setattr(convolution, "HOPELESS", plan.direct_operations / plan.pass_operations * 0.999)
@@ -87,3 +89,66 @@ def test_the_direct_method_is_not_taken_where_it_has_no_room(deterministic, meas
         run(layer, rng.standard_normal(shape, dtype=np.float32))
     assert set(layer.algorithms.values()) == {"fft"}
     assert measured == []
+
+
+@pytest.fixture
+def clock(monkeypatch, measured):
+    """Seconds of each way, to be set; what has been timed, and with which plans."""
+    clock = SimpleNamespace(seconds={}, timed=[])
+
+    def seconds(ways, device):
+        clock.timed.append(list(ways))
+        for call in ways.values():
+            call()
+        return {way: clock.seconds.get(way, 9.0) for way in ways}
+
+    monkeypatch.setattr(choices, "seconds", seconds)
+    return clock
+
+
+WIDE = (2, 3, 64, 64)  # with 9 x 9 taps several plans cost about the same
+
+
+def test_the_fastest_plan_is_taken_by_all_passes(clock, rng):
+    layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
+    clock.seconds = {"fft 2": 1.0}
+    run(layer, x)
+    assert layer.plan(WIDE) is layer.plans(WIDE)[1]
+    assert clock.timed[0] == ["fft", "fft 2", "fft 3", "direct"]
+    assert clock.timed[1:] == [["fft 2", "direct"]] * 2  # the others take that plan
+    assert [choice for *_, choice in layer.choices] == ["fft 2"] * 3
+
+
+def test_a_plan_that_was_chosen_elsewhere_is_taken_without_a_clock(clock, rng):
+    layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
+    layer.choices = [(name, WIDE, None, "fft 2") for name in convolution.PASSES]
+    run(layer, x)
+    assert clock.timed == []
+    assert layer.plan(WIDE) is layer.plans(WIDE)[1]
+
+
+def test_after_a_direct_pass_the_next_one_may_take_any_plan(clock, monkeypatch, rng):
+    monkeypatch.setattr(convolution, "HOPELESS", np.inf)
+    layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
+    clock.seconds = {"direct": 1.0}
+    y = layer.forward(x)
+    clock.seconds = {"fft 2": 1.0}
+    layer.backward(x, np.ones_like(y))
+    assert [choice for *_, choice in layer.choices] == ["direct", "fft 2", "fft 2"]
+    assert clock.timed[1][-1] == "direct"
+    assert clock.timed[2] == ["fft 2", "direct"]
+
+
+def test_a_plan_that_does_not_fit_is_not_taken(clock, rng):
+    layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
+    needed = [least_bytes(plan) for plan in layer.plans(WIDE)]
+    assert needed[0] < needed[2] < needed[1]
+    clock.seconds = {"fft 2": 1.0}
+    with limited(layer.device, needed[2]):
+        run(layer, x)
+    assert clock.timed == [["fft", "fft 3"]]
+    clock.seconds = {"fft 3": 1.0}
+    with limited(layer.device, needed[0]):
+        run(layer, x)
+    assert len(clock.timed) == 1
+    assert layer.plan(WIDE) is layer.plans(WIDE)[0]

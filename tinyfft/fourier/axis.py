@@ -119,7 +119,8 @@ class AxisPlan:
 def candidates(axis: Axis, tile: int | None = None, kind: str = "cuda") -> list[AxisPlan]:
     """Ways to cut an axis on a kind of device: whole, or in tiles, the MOST that transform the fewest points.
 
-    On a GPU lengths are fast ones, and none is beyond what its kernels hold, unless nothing shorter holds the kernel.
+    On a GPU lengths are fast ones, for the whole the two next ones, and none is beyond what its kernels hold, unless
+    nothing shorter holds the kernel.
     On the CPU, whose transforms are matrix products, one length is as good as the next.
     """
     taps = _taps(axis)
@@ -129,7 +130,8 @@ def candidates(axis: Axis, tile: int | None = None, kind: str = "cuda") -> list[
     base = axis.before // axis.stride
     whole = length(max(_phase_rows(axis) + base, axis.out + taps - 1 - base, axis.out, taps))
     tiled = _tiled_fast(axis, whole) if kind == "cuda" else _tiled_evenly(axis, whole)
-    found = [AxisPlan(axis, whole), *tiled[: MOST[kind]]]
+    longer = [AxisPlan(axis, next_fast_length(whole + 1))] if kind == "cuda" else []
+    found = [AxisPlan(axis, whole), *longer, *tiled[: MOST[kind]]]
     return [plan for plan in found if LONGEST[kind] >= plan.N] or [AxisPlan(axis, whole)]
 
 

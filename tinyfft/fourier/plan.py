@@ -27,6 +27,8 @@ ALONE_MAPS, ALONE_POINTS = 32, 600
 TILING_OVERHEAD = 1.25
 """Tiles are many short transforms and sums in place of a few long ones; they must save more than this factor."""
 
+CANDIDATES, CLOSE = 3, 1.15
+
 MOVING = {"cpu": 200, "cuda": 0}
 """Operations of a matrix product that take as long as to write and read a number of a spectrum."""
 
@@ -36,7 +38,7 @@ class Plan:
     """One convolution of S samples, C input and F output maps: everything that is decided before any arithmetic.
 
     A plan is equal to itself alone: it is looked up at every step of training, and to hash its values takes longer than
-    to launch a kernel; for the same reason it remembers what it has computed. `plan_convolution` gives the same plan
+    to launch a kernel; for the same reason it remembers what it has computed. `plan_convolutions` gives the same plans
     for the same arguments.
     """
 
@@ -202,7 +204,7 @@ class Plan:
 
 
 @lru_cache(maxsize=1024)
-def plan_convolution(
+def plan_convolutions(
     S: int,
     C: int,
     F: int,
@@ -212,8 +214,25 @@ def plan_convolution(
     tile: int | None = None,
     kind: str = "cpu",
     precision: str = "fp32",
-) -> Plan:
-    """The plan that costs least; `tile` forces tiles of that many output rows and columns."""
+) -> tuple[Plan, ...]:
+    """The plan that costs least, and others that may be faster, since costs are estimates; `tile` forces tiles of that
+    many output rows and columns.
+
+    None costs more than CLOSE times the first. The second has the fewest tiles, each of which takes time that costs
+    do not know; the third costs least of the rest. No two are alike on an axis, and there are CANDIDATES at most.
+    """
     choices = (candidates(axis, tile, kind) for axis in (y, x))
     plans = [Plan(S, C, F, of_y, of_x, itemsize, kind, precision) for of_y, of_x in pairs(*choices)]
-    return min(plans, key=lambda plan: plan.cost)
+    least = min(plan.cost for plan in plans)
+    close = sorted((plan for plan in plans if plan.cost <= CLOSE * least), key=lambda plan: plan.cost)
+    found: list[Plan] = []
+    while close and len(found) < CANDIDATES:
+        plan = min(close, key=lambda plan: plan.tiles) if len(found) == 1 else close[0]
+        found.append(plan)
+        close = [other for other in close if other.y != plan.y and other.x != plan.x]
+    return tuple(found)
+
+
+def plan_convolution(*arguments, **named) -> Plan:
+    """The plan that costs least: the first of `plan_convolutions`, whose arguments these are."""
+    return plan_convolutions(*arguments, **named)[0]

@@ -1,9 +1,10 @@
-"""Convolution by the method that is faster: both are timed, once for each pass and shape, and the answer remembered.
+"""Convolution by the method that is faster: all are timed, once for each pass and shape, and the answer remembered.
 
-    algorithm = "auto"    the faster one of the two, measured at the first call of each pass with a new shape on this
-                          machine (choices.py), where the direct one has any chance (HOPELESS) and room in the arena;
-                          with `deterministic` the one that its plan counts fewer operations for, which need not be
-                          faster
+    algorithm = "auto"    the fastest, measured at the first call of each pass with a new shape on this machine
+                          (choices.py): the Fourier method with each plan that may be the best (fourier/plan.py), and
+                          the direct one where it has any chance (HOPELESS) and room in the arena. All Fourier passes of
+                          a shape take the plan of the first. With `deterministic` the method that its plan counts fewer
+                          operations for, which need not be the faster one
                 "fft"     FFTConvolution's passes
                 "direct"  DirectConvolution's passes
 
@@ -14,11 +15,13 @@ Source  the idea is cuDNN's benchmark mode; the two methods: fft_convolution.py,
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from math import inf
 
 from tinyfft import choices
 from tinyfft.backend import Array
-from tinyfft.fourier.arena import current_arena
+from tinyfft.fourier.arena import LimitError, current_arena
+from tinyfft.fourier.chunks import chunks
 from tinyfft.fourier.plan import Plan
 from tinyfft.nn.activation import ReLU
 from tinyfft.nn.convolution_layer import PASSES
@@ -48,7 +51,8 @@ class Convolution(FFTConvolution, DirectConvolution):
 
     @property
     def choices(self) -> list[tuple[str, list[int], float | None, str]]:
-        """What "auto" has chosen: (pass, shape of the input, limit of the arena or None, "fft" or "direct").
+        """What "auto" has chosen: (pass, shape of the input, limit of the arena or None, "direct", or "fft" for the
+        first of `plans`, "fft 2" for the second one).
 
         Set it to choose the same without a clock.
         """
@@ -98,35 +102,57 @@ class Convolution(FFTConvolution, DirectConvolution):
         """The class whose pass to call."""
         if self.algorithm != "auto":
             return METHODS[self.algorithm]
-        plan = self._check_input(arguments[0])
-        key = (name, arguments[0].shape, current_arena(self.device).limit)
-        if key not in self._choices:
-            self._choices[key] = self._choose(name, arguments, plan)
-        return METHODS[self._choices[key]]
+        self._check_input(arguments[0])
+        shape, limit = arguments[0].shape, current_arena(self.device).limit
+        if (name, shape, limit) not in self._choices:
+            self._choices[name, shape, limit] = self._choose(name, arguments, limit)
+        return self._take_choice(self._choices[name, shape, limit], shape)
 
-    def _choose(self, name: str, arguments: tuple[Array, ...], plan: Plan) -> str:
-        if not self._has_room(plan):
-            return "fft"
+    def _take_choice(self, choice: str, shape: tuple[int, ...]) -> type:
+        """The class that a choice means, once its plan is the shape's."""
+        method, _, place = choice.partition(" ")
+        if method == "fft":
+            plans = self.plans(shape)
+            self._plans[shape] = plans[min(int(place or 1), len(plans)) - 1]
+        return METHODS[method]
+
+    def _choose(self, name: str, arguments: tuple[Array, ...], limit: float) -> str:
+        shape = arguments[0].shape
+        plans = self.plans(shape)
+        room = self._has_room(plans[0])
         if self.deterministic:
-            return "fft" if plan.pass_operations < plan.direct_operations else "direct"
-        limit = current_arena(self.device).limit
-        what = f"{name}, {self.precision}, {self.memory}, arena.limit_bytes {limit}, {plan}"
-        return choices.chosen(self.device, what, METHODS, lambda: self._measure(name, arguments, plan))
+            return "direct" if room and plans[0].direct_operations <= plans[0].pass_operations else "fft"
+        taken = [choice for (_, *of), choice in self._choices.items() if of == [shape, limit] and choice != "direct"]
+        fitting = [f"fft {place}" if place > 1 else "fft" for place, plan in enumerate(plans, 1) if _fits(plan, limit)]
+        ways = taken[:1] or fitting or ["fft"]
+        if room and plans[0].direct_operations <= HOPELESS * plans[0].pass_operations:
+            ways.append("direct")
+        if len(ways) == 1:
+            return ways[0]
+        what = f"{name}, {self.precision}, {self.memory}, arena.limit_bytes {limit}, {', '.join(ways)}, {plans[0]}"
+        return choices.chosen(self.device, what, ways, lambda: self._measure(name, arguments, ways))
 
-    def _measure(self, name: str, arguments: tuple[Array, ...], plan: Plan) -> str:
-        """The name of the method that runs this pass faster. Gradients of parameters are as before."""
-        if plan.direct_operations > HOPELESS * plan.pass_operations:
-            return "fft"
+    def _measure(self, name: str, arguments: tuple[Array, ...], ways: list[str]) -> str:
+        """The one by which this pass is fastest. Gradients of parameters are as before."""
         saved = [gradient.copy() for gradient in self.parameters()[1]] if name == "accGradParameters" else []
-        seconds = {
-            method: choices.shortest(lambda of=of: getattr(of, name)(self, *arguments), self.device)
-            for method, of in METHODS.items()
-        }
+        calls = {way: partial(self._call, way, name, *arguments) for way in ways}
+        chosen = choices.least(choices.seconds(calls, self.device))
         for gradient, before in zip(self.parameters()[1], saved, strict=False):
             gradient[...] = before
-        return min(seconds, key=seconds.get)
+        return chosen
+
+    def _call(self, way: str, name: str, *arguments: Array) -> None:
+        getattr(self._take_choice(way, arguments[0].shape), name)(self, *arguments)
 
     def __repr__(self) -> str:
         chosen = ", ".join(dict.fromkeys(name for name in self.algorithms.values() if name))
         how = f"{self.algorithm}{', deterministic' if self.deterministic else ''}"
         return f"{super().__repr__()[:-1]}, {how}{f': {chosen}' if chosen else ''})"
+
+
+def _fits(plan: Plan, limit: float) -> bool:
+    """Whether all passes can go in chunks of the arena's limit."""
+    try:
+        return all(chunks(plan, maps, limit) for maps in ("F", "C"))
+    except LimitError:
+        return False

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from tinyfft.backend import Array
 from tinyfft.fourier.axis import Axis
-from tinyfft.fourier.plan import Plan, plan_convolution
+from tinyfft.fourier.plan import Plan, plan_convolutions
 from tinyfft.nn.arguments import Pair, one_of, pair, whole_number
 from tinyfft.nn.init import initialize, make_parameters
 from tinyfft.nn.module import Module
@@ -83,10 +83,11 @@ class ConvolutionLayer(Module):
         """The sizes and costs of convolving an input of this shape. Raises ValueError if it does not fit."""
         shape = tuple(input_shape)
         if shape not in self._plans:
-            self._plans[shape] = self._make_plan(shape)
+            self._plans[shape] = self.plans(shape)[0]
         return self._plans[shape]
 
-    def _make_plan(self, shape: tuple[int, ...]) -> Plan:
+    def plans(self, shape: tuple[int, ...]) -> tuple[Plan, ...]:
+        """All plans for an input of this shape that may be the fastest, the most likely first."""
         kH, kW = self.kernel_size
         if len(shape) != 4:
             raise ValueError(f"{type(self).__name__}: input has shape {shape}, expected 4 axes (S, C, H, W)")
@@ -105,7 +106,7 @@ class ConvolutionLayer(Module):
                 f"expected at least the kernel's {kH} x {kW}"
             )
         sizes = (self.out_channels, y, x, self.dtype.itemsize, self.tile, self.device.kind, self.precision)
-        return plan_convolution(*shape[:2], *sizes)
+        return plan_convolutions(*shape[:2], *sizes)
 
     def frequency_bytes_formula(self, input_shape: Sequence[int]) -> int:
         """The paper's bytes for this layer's three spectra, 4 n (n + 1) (S f + S f' + f f'), n the transform length."""
