@@ -8,7 +8,7 @@ cifar: $(VENV)/installed
 	$(VENV)/bin/python train.py --config cifar
 
 test: $(VENV)/installed-test
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
