@@ -55,9 +55,10 @@ def test_every_layer_has_its_row(device):
 
 def test_auto_reports_what_it_chose(device):
     report, _ = measured("algorithm=auto")
-    chosen = report["layers"][4]["algorithm"]
+    chosen, transforms = (report["layers"][4][key] for key in ("algorithm", "lengths"))
     assert set(chosen) == set(timing.PASSES)
     assert set(chosen.values()) <= {"fft", "direct"}
+    assert (transforms is None) == ("fft" not in chosen.values())
 
 
 def test_direct_needs_no_frequency_memory(device):
@@ -82,6 +83,7 @@ def test_memory_of_each_layer_beside_the_papers(device):
         plan = network[index].plan(shape)
         assert plan.spectra_bytes <= row["frequency_bytes"] <= plan.arena_bytes
         assert (row["kept_bytes"], row["chunks"]) == (0, 1)
+        assert (row["lengths"], row["tiles"]) == (list(plan.lengths), plan.tiles)
     assert report["frequency_bytes"] == max(row["frequency_bytes"] for row in rows)
     assert report["kept_bytes"] == 0
     assert "frequency_bytes" not in report["layers"][1]
@@ -137,6 +139,7 @@ def test_the_table_shows_every_row_and_the_whole():
         "accGradParameters_ms": 2,
     }
     memory = {"frequency_bytes": 3 * 2**20, "frequency_bytes_formula": 2**19, "kept_bytes": 2**18, "chunks": 12}
+    memory |= {"lengths": [36, 18], "tiles": 4}
     report = {
         "iteration_ms": 20.0,
         "forward_ms": 5.0,
@@ -148,14 +151,21 @@ def test_the_table_shows_every_row_and_the_whole():
         "kept_bytes": 2**18,
         "layers": [
             {**row, **memory, "algorithm": dict(zip(timing.PASSES, ("fft", None, "direct"), strict=True))},
-            {**row, **memory, "chunks": 0, "algorithm": dict.fromkeys(timing.PASSES, "direct")},
+            {
+                **row,
+                **memory,
+                "chunks": 0,
+                "lengths": None,
+                "tiles": None,
+                "algorithm": dict.fromkeys(timing.PASSES, "direct"),
+            },
             {**row, "name": "1 ReLU", "algorithm": None, "updateGradInput_ms": 0.25},
         ],
     }
     head, first, direct, second, gap, whole, last = timing.table(report).splitlines()
     assert head.split("  ")[0] == "layer"
     assert all(f"{name} (ms)" in head for name in timing.PASSES)
-    assert head.endswith("  memory (MiB)  paper's  kept  chunks  algorithm of each pass")
+    assert head.endswith("  memory (MiB)  paper's  kept  chunks    N, tiles  algorithm of each pass")
     assert first.split() == [
         "0",
         "Convolution",
@@ -168,13 +178,17 @@ def test_the_table_shows_every_row_and_the_whole():
         "0.5",
         "0.2",
         "12",
+        "36",
+        "x",
+        "18,",
+        "4",
         "fft",
         "/",
         "-",
         "/",
         "direct",
     ]
-    assert direct.endswith("    3.0      0.5   0.2       -  direct / direct / direct")
+    assert direct.endswith("    3.0      0.5   0.2       -           -  direct / direct / direct")
     assert second.split() == ["1", "ReLU", "1.500", "0.250", "2.000"]
     assert gap == ""
     assert whole == "iteration 20.000 ms, of which forward 5.000 ms: 400.0 images/s at minibatch 8, tf32"

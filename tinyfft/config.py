@@ -115,7 +115,7 @@ class Timing:
 class Config:
     algorithm: str = key("auto", choices=("auto", "fft", "direct"))
     precision: str = key("fp32", choices=("fp32", "tf32", "bf16"))
-    memory: str = key("recompute", choices=("recompute", "keep"))
+    memory: str = key("recompute", choices=("recompute", "keep", "auto"))
     deterministic: bool = False
     graph: bool = True
     epochs: int = key(10, at_least=1)

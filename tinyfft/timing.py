@@ -68,7 +68,7 @@ def measure_layers(network: nn.Sequential, config: Config) -> list[dict[str, Any
 def table(report: dict[str, Any]) -> str:
     """The measurements of `measure` as text: a row for each layer, then the whole."""
     times = (f"{name} (ms)" for name in PASSES)
-    head = ("layer", *times, "memory (MiB)", "paper's", "kept", "chunks", "algorithm of each pass")
+    head = ("layer", *times, "memory (MiB)", "paper's", "kept", "chunks", "N, tiles", "algorithm of each pass")
     rows = [head, *map(_cells, report["layers"])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
@@ -90,10 +90,11 @@ def _cells(layer: dict[str, Any]) -> tuple[str, ...]:
     times = ("-" if layer[f"{name}_ms"] is None else f"{layer[f'{name}_ms']:.3f}" for name in PASSES)
     algorithms = layer["algorithm"]
     if not algorithms:
-        return layer["name"], *times, "", "", "", "", ""
+        return layer["name"], *times, "", "", "", "", "", ""
     memory = (_mebibytes(layer[key]) for key in ("frequency_bytes", "frequency_bytes_formula", "kept_bytes"))
     chosen = " / ".join(algorithms[name] or "-" for name in PASSES)
-    return layer["name"], *times, *memory, str(layer["chunks"] or "-"), chosen
+    transforms = "{} x {}, {}".format(*layer["lengths"], layer["tiles"]) if layer["lengths"] else "-"
+    return layer["name"], *times, *memory, str(layer["chunks"] or "-"), transforms, chosen
 
 
 class Iteration:
@@ -183,6 +184,8 @@ def _layer_row(name: str, module: nn.Module, shape: tuple[int, ...], ran: dict[s
             "frequency_bytes_formula": module.frequency_bytes_formula(shape),
             "kept_bytes": module.kept_bytes,
             "chunks": module.chunks if "fft" in algorithms.values() else 0,
+            "lengths": list(module.plan(shape).lengths) if "fft" in algorithms.values() else None,
+            "tiles": module.plan(shape).tiles if "fft" in algorithms.values() else None,
         }
     return row
 

@@ -152,3 +152,45 @@ def test_a_plan_that_does_not_fit_is_not_taken(clock, rng):
         run(layer, x)
     assert len(clock.timed) == 1
     assert layer.plan(WIDE) is layer.plans(WIDE)[0]
+
+
+@pytest.mark.parametrize("least", ["keep", "recompute"])
+def test_memory_is_chosen_by_the_time_of_forward_and_backward(clock, least, rng):
+    layer, x = nn.Convolution(3, 4, 9, algorithm="fft", memory="auto"), rng.standard_normal(WIDE, dtype=np.float32)
+    plain = nn.Convolution(3, 4, 9, algorithm="fft")
+    plain.parameters()[0][0][...], plain.parameters()[0][1][...] = layer.weight, layer.bias
+    clock.seconds = {least: 1.0}
+    for step in range(3):
+        y, gy = layer.forward(x), rng.standard_normal((2, 4, 56, 56), dtype=np.float32)
+        assert np.allclose(y, plain.forward(x), atol=1e-5)
+        gx = layer.backward(x, gy)
+        assert np.allclose(gx, plain.backward(x, gy), atol=1e-4)
+        assert (layer.kept_bytes > 0) == (least == "keep"), step
+    for ours, theirs in zip(layer.parameters()[1], plain.parameters()[1], strict=True):
+        assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+    assert clock.timed == [["recompute", "keep"]]
+    assert layer.choices == [("memory", list(WIDE), None, least)]
+
+
+def test_behind_the_clock_a_relu_finds_its_output(clock, rng):
+    clock.seconds = {"keep": 1.0}
+    chain = nn.Sequential(nn.Convolution(3, 4, 9, algorithm="fft", memory="auto"), nn.ReLU())
+    x = rng.standard_normal(WIDE, dtype=np.float32)
+    y = chain.forward(x).copy()
+    chain.backward(x, np.ones_like(y))
+    assert np.array_equal(chain[1].output, y)
+    assert np.array_equal(chain[1].gradInput, (y > 0).astype(np.float32))
+
+
+@pytest.mark.parametrize("why", ["deterministic", "limit", "free memory"])
+def test_memory_is_not_kept_without_a_clock_or_room(clock, monkeypatch, why, rng):
+    layer = nn.Convolution(3, 4, 9, algorithm="fft", memory="auto", deterministic=why == "deterministic")
+    x, plan = rng.standard_normal(WIDE, dtype=np.float32), layer.plan(WIDE)
+    if why == "free memory":
+        bytes_kept = plan.spectrum_bytes("x") + plan.spectrum_bytes("w")
+        monkeypatch.setattr(type(layer.device), "free_bytes", property(lambda self: 2 * bytes_kept - 1))
+    with limited(layer.device, least_bytes(plan) if why == "limit" else plan.arena_bytes):
+        run(layer, x)
+        assert layer.choices[0][-1] == "recompute"
+    assert clock.timed == []
+    assert layer.kept_bytes == 0

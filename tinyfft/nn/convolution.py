@@ -7,6 +7,9 @@
                           operations for, which need not be the faster one
                 "fft"     FFTConvolution's passes
                 "direct"  DirectConvolution's passes
+    memory = "auto"       spectra are kept or made again, whichever takes less time for forward and backward together,
+                          measured at the first backward; kept only where all of a pass goes in one chunk and they take
+                          no more than half of a GPU's free memory. With `deterministic` they are made again
 
 Two clocks never agree, and the two methods round differently: only without timing does a second run give the same bits.
 The layer is both of them: one set of parameters and buffers, on which either class's passes can be called.
@@ -37,6 +40,7 @@ speed on two cores. That spares half a minute of clocks at the first step of the
 
 class Convolution(FFTConvolution, DirectConvolution):
     fuses = (ReLU,)
+    memories = (*FFTConvolution.memories, "auto")
     records = True
 
     def __init__(self, *arguments, algorithm: str = "auto", deterministic: bool = False, **named) -> None:
@@ -52,7 +56,7 @@ class Convolution(FFTConvolution, DirectConvolution):
     @property
     def choices(self) -> list[tuple[str, list[int], float | None, str]]:
         """What "auto" has chosen: (pass, shape of the input, limit of the arena or None, "direct", or "fft" for the
-        first of `plans`, "fft 2" for the second one).
+        first of `plans`, "fft 2" for the second one), and alike with "memory" in place of the pass.
 
         Set it to choose the same without a clock.
         """
@@ -91,6 +95,7 @@ class Convolution(FFTConvolution, DirectConvolution):
         """
         passes = PASSES[1:] if self.needs_gradInput else PASSES[2:]
         if all(self._method(name, input, gradOutput) is FFTConvolution for name in passes):
+            self._choose_memory(input, gradOutput, relu)
             return FFTConvolution.backward(self, input, gradOutput, scale, relu)
         if relu is not None:
             gradOutput = relu.updateGradInput(self.output, gradOutput)
@@ -122,7 +127,11 @@ class Convolution(FFTConvolution, DirectConvolution):
         room = self._has_room(plans[0])
         if self.deterministic:
             return "direct" if room and plans[0].direct_operations <= plans[0].pass_operations else "fft"
-        taken = [choice for (_, *of), choice in self._choices.items() if of == [shape, limit] and choice != "direct"]
+        taken = [
+            choice
+            for (of, *at), choice in self._choices.items()
+            if of in PASSES and at == [shape, limit] and choice != "direct"
+        ]
         fitting = [f"fft {place}" if place > 1 else "fft" for place, plan in enumerate(plans, 1) if _fits(plan, limit)]
         ways = taken[:1] or fitting or ["fft"]
         if room and plans[0].direct_operations <= HOPELESS * plans[0].pass_operations:
@@ -131,6 +140,44 @@ class Convolution(FFTConvolution, DirectConvolution):
             return ways[0]
         what = f"{name}, {self.precision}, {self.memory}, arena.limit_bytes {limit}, {', '.join(ways)}, {plans[0]}"
         return choices.chosen(self.device, what, ways, lambda: self._measure(name, arguments, ways))
+
+    def _keeps(self, plan: Plan) -> bool:
+        if self.memory != "auto":
+            return super()._keeps(plan)
+        shape = (plan.S, plan.C, plan.y.axis.size, plan.x.axis.size)
+        return self._choices.get(("memory", shape, current_arena(self.device).limit)) == "keep"
+
+    def _choose_memory(self, input: Array, gradOutput: Array, relu: ReLU | None) -> None:
+        plan, limit = self.plan(input.shape), current_arena(self.device).limit
+        key = ("memory", input.shape, limit)
+        if self.memory != "auto" or key in self._choices:
+            return
+        if self.deterministic or not self._has_room_to_keep(plan, limit):
+            self._choices[key] = "recompute"
+            return
+
+        def measure() -> str:
+            saved = [gradient.copy() for gradient in self.parameters()[1]]
+            calls = {way: partial(self._step, key, way, input, gradOutput) for way in FFTConvolution.memories}
+            chosen = choices.least(choices.seconds(calls, self.device))
+            for gradient, before in zip(self.parameters()[1], saved, strict=True):
+                gradient[...] = before
+            self._choices[key] = chosen
+            FFTConvolution.updateOutput(self, input, relu)  # what backward begins with
+            return chosen
+
+        what = f"memory, {self.precision}, arena.limit_bytes {limit}, {self.needs_gradInput}, {plan}"
+        self._choices[key] = choices.chosen(self.device, what, FFTConvolution.memories, measure)
+
+    def _step(self, key: tuple, way: str, input: Array, gradOutput: Array) -> None:
+        self._choices[key] = way
+        FFTConvolution.updateOutput(self, input)
+        FFTConvolution.backward(self, input, gradOutput)
+
+    def _has_room_to_keep(self, plan: Plan, limit: float) -> bool:
+        kept, free = plan.spectrum_bytes("x") + plan.spectrum_bytes("w"), self.device.free_bytes
+        whole = _fits(plan, limit) and chunks(plan, "F", limit, True)[0].whole
+        return whole and (free is None or 2 * kept <= free)
 
     def _measure(self, name: str, arguments: tuple[Array, ...], ways: list[str]) -> str:
         """The one by which this pass is fastest. Gradients of parameters are as before."""

@@ -23,6 +23,7 @@ from tinyfft.nn.module import Module
 class ConvolutionLayer(Module):
     precisions = {"cpu": ("fp32",), "cuda": ("fp32",)}
     """What the method can compute on each kind of device."""
+    memories = ("recompute", "keep")
     rereads_output = False
     chunks: int = 0
     """In how many chunks the last Fourier pass went; 0 before the first one."""
@@ -65,7 +66,7 @@ class ConvolutionLayer(Module):
             raise ValueError(f"{kind}: padding is 'same' with stride {self.stride}, expected stride 1")
         supported = self.precisions[self.device.kind]
         self.precision = one_of(self, f"precision on {self.device}", precision, supported)
-        self.memory = one_of(self, "memory", memory, ("recompute", "keep"))
+        self.memory = one_of(self, "memory", memory, self.memories)
         self.tile = None if tile is None else whole_number(self, "tile", tile)
         self.init = init
         maps = (self.out_channels,)

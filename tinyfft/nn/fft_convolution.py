@@ -171,7 +171,7 @@ class FFTConvolution(ConvolutionLayer):
         made_for = (plan, backend.steps())
         if kept is not None and (in_use or not forward) and kept[0] is array and kept[1:3] == made_for:
             return kept[3]
-        if chunk.whole and (in_use or (forward and self.memory == "keep" and self.train)):
+        if chunk.whole and (in_use or (forward and self._keeps(plan) and self.train)):
             hat = self._buffer(f"_{name}_hat", plan.spectrum_shape(name), plan.spectrum_dtype)
             self._kept[name] = (array, *made_for, hat)
         else:
@@ -182,6 +182,10 @@ class FFTConvolution(ConvolutionLayer):
         spectrum(chunk.cut(array, *index), plan, name, hat, arena, conjugate=name == "w")
         return hat
 
+    def _keeps(self, plan: Plan) -> bool:
+        """Whether spectra stay from the forward pass of training to the backward one."""
+        return self.memory == "keep"
+
     def _take(self, name: str, plan: Plan, arena: Arena) -> Array:
         """An array of the open frame for the plan's x_hat, w_hat or y_hat, or for their gradients."""
         return arena.take(plan.spectrum_shape(name), plan.spectrum_dtype)
@@ -189,7 +193,7 @@ class FFTConvolution(ConvolutionLayer):
     def _chunks(self, plan: Plan, arena: Arena, *passes: str) -> tuple[Chunk, ...]:
         try:
             maps = "F" if passes == PASSES[:1] else "C"
-            found = chunks(plan, maps, arena.limit, self.memory == "keep" or not self.train)
+            found = chunks(plan, maps, arena.limit, self._keeps(plan) or not self.train)
         except LimitError as error:
             raise LimitError(f"{self!r}: {error}: raise it") from error
         self.chunks = sum(len(chunk.parts) for chunk in found)
