@@ -52,6 +52,7 @@ def plot(found: dict[str, Any], folder: Path) -> None:
     ax.set_xlabel("one training iteration (ms)")
     ax.set_title(report.machine_line(found).split(",")[0], fontsize=10)
     figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / "breakdown.svg", metadata={"Date": None})
     pyplot.close(figure)
 

@@ -80,16 +80,25 @@ def _torch_network(
 def markdown(found: dict[str, Any]) -> str:
     """The page for one run."""
     sides = [found["epochs"].get(side, []) for side in SIDES]
-    rows = [_cells(number, *of) for number, of in enumerate(itertools.zip_longest(*sides), 1)]
+    epochs = list(itertools.zip_longest(*sides))
+    rows = [_cells(str(number), *of) for number, of in enumerate(epochs, 1)]
+    rows.append(_cells("all", *(_whole(side, len(epochs)) for side in sides)))
     about = f"Minibatch {found['batch_size']}, {found['precision']}, {found['data']}. Ratio: PyTorch's time / ours."
     return report.document("Training: tinyfft beside PyTorch", found, [about, "", *report.table(HEAD, rows)])
 
 
-def _cells(number: int, ours: dict[str, Any] | None, peer: dict[str, Any] | None) -> list[str]:
-    """A row; "-" for an epoch that a side has not run."""
+def _whole(epochs: list[dict[str, Any]], count: int) -> dict[str, Any] | None:
+    """A training's seconds and what it has come to; None if it did not run to the end."""
+    if len(epochs) < count:
+        return None
+    return epochs[-1] | {"train_seconds": sum(epoch["train_seconds"] for epoch in epochs)}
+
+
+def _cells(name: str, ours: dict[str, Any] | None, peer: dict[str, Any] | None) -> list[str]:
+    """A row; "-" for what a side has not run."""
     seconds = [of and of["train_seconds"] for of in (ours, peer)]
     return [
-        str(number),
+        name,
         *(f"{each:.1f}" if each else "-" for each in seconds),
         f"**{seconds[1] / seconds[0]:.2f}**" if all(seconds) else "-",
         " / ".join(f"{of['test_accuracy']:.4f}" if of else "-" for of in (ours, peer)),

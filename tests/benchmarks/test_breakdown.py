@@ -129,7 +129,7 @@ def test_the_table_has_parts_and_the_whole():
 
 def test_the_picture_names_the_parts(tmp_path):
     pytest.importorskip("matplotlib")
-    breakdown_tables.plot(FOUND, tmp_path)
-    drawn = (tmp_path / "breakdown.svg").read_text()
+    breakdown_tables.plot(FOUND, tmp_path / "new")
+    drawn = (tmp_path / "new" / "breakdown.svg").read_text()
     for text in ("products", "sum of floors", "paper, fp32", "paper, tf32"):
         assert f"<!-- {text} -->" in drawn

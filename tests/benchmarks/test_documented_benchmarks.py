@@ -14,7 +14,7 @@ from program import ROOT, network_of
 pytestmark = pytest.mark.torch
 
 COMMANDS = commands(r"-m benchmarks\.(\w+)")
-GPU_ALONE = ("transforms",)
+GPU_ALONE = ("transforms", "breakdown")  # but for drawing what is measured already
 SMALL = {  # what makes a command short, where its own options can
     "iteration": ("--batch-size", "2", "--set", "timing.input_shape=[3,8,8]"),
     "picture_memory": ("--pictures", "80", "160", "--side", "16"),
@@ -50,9 +50,10 @@ def small(monkeypatch, tmp_path, pictures):
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path / "cache"))
     for name in PICTURES:
         (tmp_path / name).symlink_to(pictures)
-    for file in (ROOT / "benchmarks" / "results").glob("sweeps-*.json"):
-        for name in (file.name, "sweeps-NAME.json"):
-            (tmp_path / name).write_bytes(file.read_bytes())
+    for stem in ("sweeps", "breakdown"):
+        for file in (ROOT / "benchmarks" / "results").glob(f"{stem}-*.json"):
+            for name in (file.name, f"{stem}-NAME.json"):
+                (tmp_path / name).write_bytes(file.read_bytes())
     return tmp_path
 
 
@@ -61,7 +62,7 @@ def test_the_documents_have_such_commands():
 
 
 @pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")  # by fft-conv-pytorch
-@pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith(GPU_ALONE)])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "--from" in c or not c.startswith(GPU_ALONE)])
 def test_a_benchmark_runs(small, monkeypatch, command):
     name, *words = shlex.split(command)
     module = importlib.import_module(f"benchmarks.{name}")

@@ -47,10 +47,14 @@ def test_the_page_has_a_row_for_each_epoch():
     found = {"machine": {"hardware": "a CPU"}, "command": "python -m it", "batch_size": 8, "precision": "fp32"}
     sides = {"tinyfft": [epoch, epoch], "PyTorch": [epoch | {"train_seconds": 3.0}]}
     page = training.markdown(found | {"data": "made up", "epochs": sides})
-    assert page.splitlines()[-2:] == [
+    assert page.splitlines()[-3:] == [
         "| 1 | 2.0 | 3.0 | **1.50** | 0.5000 / 0.5000 |",
         "| 2 | 2.0 | - | - | 0.5000 / - |",
+        "| all | 4.0 | - | - | 0.5000 / - |",
     ]
+    sides["PyTorch"].append({"train_seconds": 5.0, "test_accuracy": 0.75})
+    page = training.markdown(found | {"data": "made up", "epochs": sides})
+    assert page.splitlines()[-1] == "| all | 4.0 | 8.0 | **2.00** | 0.5000 / 0.7500 |"
 
 
 @pytest.mark.parametrize(
