@@ -56,11 +56,15 @@ def sources(stem):
         for precision, flags in (("fp32", "0111"), ("fp32", "1001"), ("tf32", "0010"), ("bf16", "1100")):
             yield of_stem.source(precision, *(flag == "1" for flag in flags)).text()
         return
-    if stem in ("implicit_gemm", "plain_gemm"):
-        itemsize = {"implicit_gemm": 4, "plain_gemm": 8}[stem]
-        yield implicit_gemm.source(itemsize, "fp32").text()
-        yield implicit_gemm.source(itemsize, "tf32", few=True, backwards=True).text()
-        yield implicit_gemm.source(itemsize, "fp32", taps_are_rows=True).text()
+    if stem == "implicit_gemm":
+        yield implicit_gemm.source("fp32").text()
+        yield implicit_gemm.source("tf32", few=True, backwards=True).text()
+        yield implicit_gemm.source("fp32", taps_are_rows=True).text()
+        return
+    if stem == "plain_gemm":
+        yield implicit_gemm.plain_source(4).text()
+        yield implicit_gemm.plain_source(8, backwards=True).text()
+        yield implicit_gemm.plain_source(8, taps_are_rows=True).text()
         return
     if stem == "add_parts":
         yield from (implicit_gemm.sum_source(itemsize).text() for itemsize in (4, 8))

@@ -24,6 +24,9 @@ class Source(NamedTuple):
         return f"{self.head}\n{kernel_source(self.stem)}"
 
 
+TENSOR_CORES = 80
+"""The first architecture whose tensor cores our kernels can use."""
+
 REAL = {4: "float", 8: "double"}
 """The C type of real numbers of so many bytes."""
 

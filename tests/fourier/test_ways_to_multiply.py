@@ -60,7 +60,7 @@ def test_where_there_is_one_way_no_clock_is_asked(device, taken, monkeypatch, si
     assert taken == [way]
 
 
-@pytest.mark.parametrize(("architecture", "way"), [(80, "warps"), (90, "warpgroups"), (100, "warps")])
+@pytest.mark.parametrize(("architecture", "way"), [(75, "cublas"), (80, "warps"), (90, "warpgroups"), (100, "warps")])
 def test_the_kernel_is_one_for_this_gpu(device, taken, monkeypatch, architecture, way):
     monkeypatch.setattr(gpu, "architecture", lambda device: architecture)
     multiply(device, (16, 16, 16), deterministic=True)

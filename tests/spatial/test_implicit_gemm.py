@@ -9,6 +9,7 @@ from limits import limited
 from measure import FP32_BOUND, FP64_BOUND, error
 from reference import convolution, gradients
 
+from tinyfft import gpu as launching
 from tinyfft import nn
 from tinyfft.fourier.arena import Arena, LimitError
 from tinyfft.nn import direct_convolution
@@ -64,6 +65,12 @@ def test_layers_of_all_shapes(gpu, layer, numbers):
     shape, maps, arguments = layer
     dtype, precision = numbers
     check(nn.DirectConvolution(*maps, **arguments, dtype=dtype, precision=precision), shape, BOUNDS[numbers])
+
+
+def test_without_tensor_cores(gpu, monkeypatch):
+    monkeypatch.setattr(launching, "architecture", lambda device: 75)
+    monkeypatch.setattr(implicit_gemm, "source", lambda *_, **__: pytest.fail("on tensor cores"))
+    check(nn.DirectConvolution(3, 5, 3, 2, padding=1), (3, 3, 9, 11), FP32_BOUND)
 
 
 @pytest.mark.parametrize("few", [False, True])

@@ -71,9 +71,10 @@ def product(
 def _ways(dtype: str, enough: bool, device: Device) -> dict[str, Callable[..., None]]:
     """How a GPU can multiply such numbers, what most likely takes least time last."""
     ways = {} if dtype == "uint32" else {"cublas": _by_cublas}
-    if dtype == "uint32" or (dtype == "complex64" and enough):
-        warpgroups = gpu.architecture(device) == _WARPGROUPS
-        ways["tensor cores"] = (warpgroup_product if warpgroups else tensor_product).multiply
+    architecture = gpu.architecture(device)
+    if dtype == "uint32" or (dtype == "complex64" and enough and architecture >= gpu.TENSOR_CORES):
+        kernel = warpgroup_product if architecture == _WARPGROUPS else tensor_product
+        ways["tensor cores"] = kernel.multiply
     return ways
 
 

@@ -1,7 +1,8 @@
 """Launches implicit_gemm.cu: a pass of a convolution, directly, as one matrix product on a GPU (kernels/unrolled.cuh).
 
 float32 on tensor cores, in the precision that is asked for; "bf16" rounds what is multiplied as "tf32" does, whose 10
-bits of fraction cost the same. float64 by plain_gemm.cu. Plans are the layer's, of which only the axes count.
+bits of fraction cost the same. float64, and all where there are no tensor cores, by plain_gemm.cu. Plans are the
+layer's, of which only the axes count.
 Scratch  from the arena: sums of parts of the minibatch, for the gradients of parameters alone
 """
 
@@ -90,16 +91,19 @@ def scratch_bytes(plan: Plan, parts: int = 1) -> int:
 
 
 @cache
-def source(
-    itemsize: int, precision: str, few: bool = False, backwards: bool = False, taps_are_rows: bool = False
-) -> Source:
-    """The kernel for numbers of so many bytes, and for `few` columns or more."""
-    number, flags = {"number": gpu.REAL[itemsize]}, {"BACKWARDS": backwards, "TAPS_ARE_ROWS": taps_are_rows}
-    if itemsize == 8:
-        return gpu.source("plain_gemm", number, THREADS=PLAIN_THREADS, **flags)
+def plain_source(itemsize: int, backwards: bool = False, taps_are_rows: bool = False) -> Source:
+    """The kernel for any numbers."""
+    flags = {"BACKWARDS": backwards, "TAPS_ARE_ROWS": taps_are_rows}
+    return gpu.source("plain_gemm", {"number": gpu.REAL[itemsize]}, THREADS=PLAIN_THREADS, **flags)
+
+
+@cache
+def source(precision: str, few: bool = False, backwards: bool = False, taps_are_rows: bool = False) -> Source:
+    """The kernel for tensor cores, and for `few` columns or more."""
     rows, columns = TILES[few]
     sizes = {"ROWS": rows, "COLUMNS": columns, "WARP": WARP, "DEPTH": DEPTH, "BLOCKS": BLOCKS}
-    made = gpu.source("implicit_gemm", number, PARTS=PARTS[precision], **sizes, **flags)
+    flags = {"BACKWARDS": backwards, "TAPS_ARE_ROWS": taps_are_rows}
+    made = gpu.source("implicit_gemm", {"number": "float"}, PARTS=PARTS[precision], **sizes, **flags)
     return made._replace(head=f"#define BF16 0\n#define REAL 1\n{made.head}")
 
 
@@ -117,17 +121,17 @@ def _sizes(image: Array, positions: tuple[int, int], plan: Plan, **of_matrix: in
 def _launch(
     arrays: tuple, sizes: Sizes, plan: Plan, device: Device, precision: str, parts: int = 1, **flags: bool
 ) -> None:
-    """Launch over all of out, the last array; `flags` and their meaning are `source`'s."""
+    """Launch over all of out, the last array; `flags` and their meaning are the sources'."""
     for array in arrays:
         if array is not None and not array.flags.c_contiguous:
             raise ValueError(f"an array of shape {array.shape} has strides {array.strides}, expected C order")
-    few = sizes.columns <= FEW
-    kernel = source(plan.itemsize, precision, few, **flags)
     rows = _taps(plan) + 1 if "taps_are_rows" in flags else sizes.samples * sizes.out_height * sizes.out_width
-    if kernel.stem == "plain_gemm":
+    if plan.itemsize == 8 or gpu.architecture(device) < gpu.TENSOR_CORES:
+        kernel = plain_source(plan.itemsize, **flags)
         blocks, threads, shared = ceil(rows * sizes.columns / PLAIN_THREADS), PLAIN_THREADS, 0
     else:
-        of_tile = TILES[few]
+        few = sizes.columns <= FEW
+        kernel, of_tile = source(precision, few, **flags), TILES[few]
         blocks = ceil(rows / of_tile[0]) * ceil(sizes.columns / of_tile[1])
         threads, shared = THREADS, _shared_bytes(*of_tile, PARTS[precision], "taps_are_rows" in flags)
     gpu.launch(kernel, kernel.stem, (blocks, parts), threads, (*arrays, sizes), device, shared)
