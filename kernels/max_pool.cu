@@ -8,8 +8,13 @@
              gradOutput real  [planes][oH][oW], and output as the first kernel wrote it
    Output    output     real  [planes][oH][oW]; gradInput real [planes][H][W]
    Grid      ceil(count / THREADS) blocks     Block  THREADS, each one of the `count` values that are written
-   Shared    0                                Requires  types real and integer (which holds count + THREADS), constants
-             THREADS, RECTIFIED, H, W, kH, kW, sH, sW, pH, pW, oH, oW; padding at most half the window: each holds a pixel */
+   Shared    0                                Requires  types real, real2 and integer (which holds count + THREADS),
+             constants THREADS, RECTIFIED, H, W, kH, kW, sH, sW, pH, pW, oH, oW; padding at most half the window: each
+             holds a pixel
+
+   max_pool_gradient_apart: the same where no two windows share a pixel and none reaches beyond its plane (kH <= sH,
+   kW <= sW, no padding); a thread has a cell, a window with what lies between it and the next ones, and reads it once.
+   Grid      ceil(count / THREADS) blocks of `count` cells, ceil(H / sH) ceil(W / sW) a plane */
 
 /* Without padding no window reaches beyond its plane. */
 __device__ __forceinline__ bool inside(integer row, integer column) {
@@ -68,4 +73,62 @@ max_pool_gradient(const real* __restrict__ input, const real* __restrict__ outpu
         if (x == output[window] && is_first(plane, top, left, (row - top) * kW + column - left, x)) sum += gradient;
     }
     gradInput[item] = sum;
+}
+
+/* Neighbours of a row are read and written as one where rows consist of whole pairs that lie at even addresses. */
+constexpr integer TOGETHER = W % 2 == 0 && sW % 2 == 0 ? 2 : 1;
+
+__device__ __forceinline__ void read(real* to, const real* from, bool aligned) {
+    if (aligned) {
+        const real2 pair = *reinterpret_cast<const real2*>(from);
+        to[0] = pair.x, to[TOGETHER - 1] = pair.y;
+    } else {
+        for (integer k = 0; k < TOGETHER; ++k) to[k] = from[k];
+    }
+}
+
+__device__ __forceinline__ void write(real* to, const real* from, bool aligned) {
+    if (aligned)
+        *reinterpret_cast<real2*>(to) = {from[0], from[TOGETHER - 1]};
+    else
+        for (integer k = 0; k < TOGETHER; ++k) to[k] = from[k];
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS)
+max_pool_gradient_apart(const real* __restrict__ input, const real* __restrict__ gradOutput, real* __restrict__ gradInput,
+                        const long long count) {
+    constexpr integer DOWN = (H + sH - 1) / sH, ALONG = (W + sW - 1) / sW;
+    const integer item = integer(blockIdx.x) * THREADS + integer(threadIdx.x);
+    if (item >= count) return;
+    const integer index = item / (DOWN * ALONG), i = item / ALONG % DOWN, j = item % ALONG;
+    const integer corner = (index * H + i * sH) * W + j * sW;
+    const size_t addresses = reinterpret_cast<size_t>(input) | reinterpret_cast<size_t>(gradInput);
+    const bool aligned = TOGETHER == 2 && addresses % sizeof(real2) == 0, window = i < oH && j < oW;
+    real x[sH][sW];
+#pragma unroll
+    for (integer v = 0; v < sH; ++v)
+#pragma unroll
+        for (integer u = 0; u < sW; u += TOGETHER)
+            if (i * sH + v < H && j * sW + u < W) read(x[v] + u, input + corner + v * W + u, aligned);
+    real largest = x[0][0];
+#pragma unroll
+    for (integer v = 0; v < kH; ++v)
+#pragma unroll
+        for (integer u = 0; u < kW; ++u)
+            if (window && (x[v][u] > largest || x[v][u] != x[v][u])) largest = x[v][u];
+    const real gradient = window ? gradOutput[(index * oH + i) * oW + j] : real(0);
+    bool found = !window || (RECTIFIED && !(largest > 0));
+#pragma unroll
+    for (integer v = 0; v < sH; ++v)
+#pragma unroll
+        for (integer u = 0; u < sW; u += TOGETHER) {
+            real pass[TOGETHER];
+#pragma unroll
+            for (integer k = 0; k < TOGETHER; ++k) {
+                const bool here = v < kH && u + k < kW && !found && x[v][u + k] == largest;
+                pass[k] = here ? gradient : real(0);
+                found |= here;
+            }
+            if (i * sH + v < H && j * sW + u < W) write(gradInput + corner + v * W + u, pass, aligned);
+        }
 }

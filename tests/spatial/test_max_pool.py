@@ -73,6 +73,26 @@ def test_indices_of_64_bits(gpu, rng, monkeypatch):
     assert all("typedef long long integer;" in source.head for source in launched)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_planes_at_an_odd_address(gpu, rng, dtype):
+    """Whose pairs are not read as one: on a GPU that would be an error, and here it is told apart by the address."""
+    numbers = rng.standard_normal(2 * 3 * 4 * 6 + 1).astype(dtype)
+    for begin in (0, 1):
+        x = numbers[begin : begin + 2 * 3 * 4 * 6].reshape(2, 3, 4, 6)
+        check(gpu, x, rng, 2, None, 0)
+
+
+def test_which_windows_lie_apart():
+    def apart(*axis):
+        return max_pool.Specialisation(Axis(8, 2, 2), Axis(*axis), 4).apart
+
+    assert apart(8, 2, 2)
+    assert apart(9, 2, 5)
+    assert not apart(8, 3, 2)  # overlap
+    assert not apart(8, 2, 2, 1, 1)  # padding
+    assert not apart(40, 9, 9)  # more than a thread can hold
+
+
 def test_infinite_values(gpu):
     x = np.full((1, 1, 2, 4), -np.inf)
     x[0, 0, 1, 2] = np.inf
