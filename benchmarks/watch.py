@@ -78,8 +78,10 @@ class Watch:
             count = operations(a, out, how.get("transpose_a", False))
             with self._timed(out.dtype.name, (a, b, out), count):
                 self._inside = True
-                product(a, b, out, device, **how)
-                self._inside = False
+                try:
+                    product(a, b, out, device, **how)
+                finally:
+                    self._inside = False
 
         self._patches = [
             mock.patch.object(launch, "run", watch_transform),

@@ -42,10 +42,13 @@ __device__ __forceinline__ Split split(const Group& z, float) {
     return found;
 }
 #else
-/* The largest part of the group's numbers. */
+/* The size of a number; 0 if it is not finite. */
+__device__ __forceinline__ float finite(float x) { return fabsf(x) <= 3.4028235e38f ? fabsf(x) : 0; }
+
+/* The largest part of the group's numbers, of those that are finite: the others show in their own rows and columns. */
 __device__ __forceinline__ float most(const Group& z) {
     const float(&parts)[4] = *reinterpret_cast<const float(*)[4]>(&z);
-    return fmaxf(fmaxf(fabsf(parts[0]), fabsf(parts[1])), fmaxf(fabsf(parts[2]), fabsf(parts[3])));
+    return fmaxf(fmaxf(finite(parts[0]), finite(parts[1])), fmaxf(finite(parts[2]), finite(parts[3])));
 }
 
 /* Two numbers of a plane, in parts. */
@@ -69,11 +72,10 @@ __device__ __forceinline__ Split split(const Group& z, float scale) {
 }
 #endif
 
-/* The scale for a slab whose largest number has these bits, and its inverse; NaN if that is not finite. */
+/* The scale for a slab whose largest number has these bits, and its inverse. */
 __device__ __forceinline__ float2 scale_for(unsigned largest) {
     if (BF16) return make_float2(1, 1);
     const int exponent = static_cast<int>(largest >> 23);
-    if (exponent == 255) return make_float2(__uint_as_float(largest | 1), __uint_as_float(largest | 1));
     const int power = exponent < 15 ? 253 : 268 - exponent; /* with the bias of 127, as exponent has */
     return make_float2(__uint_as_float(power << 23), __uint_as_float((254 - power) << 23));
 }

@@ -9,7 +9,7 @@
              SHARED_BYTES, TRANSPOSE_A, TRANSPOSE_B, GROUPED_A and GROUPED_B (lines in memory have whole groups), and
              what parts.cuh asks for
 
-   A filling warp copies its share of a slab, 16 rows of op(a) and an eighth of the columns of op(b), splits it with a
+   A filling warp copies its share of a slab, so many rows of op(a) and columns of op(b), splits it with a
    scale of its own (parts.cuh), and hands it over; meanwhile the next slabs are on their way. Of b there are three
    planes, -im, re, im: one instruction multiplies re of a by (re, im), the next one im of a by (-im, re).
 
@@ -233,12 +233,12 @@ __device__ __forceinline__ float factor_of(const float (&factors)[SHARES], int s
 
 /* Where a scale has fallen, bring the sums to the new one. */
 __device__ __forceinline__ void follow(float (&sums)[COLUMNS], const Scales& scales, int share) {
+    bool fallen = false; /* one of all shares: a warpgroup has to wait as one */
+#pragma unroll
+    for (int j = 0; j < SHARES; ++j) fallen |= scales.fall_a[j] != 1 || scales.fall_b[j] != 1;
+    if (!fallen) return;
     float factors[SHARES];
     factors_of(factors, scales.fall_a[share], scales.fall_b);
-    bool fallen = false;
-#pragma unroll
-    for (float factor : factors) fallen |= factor != 1;
-    if (!fallen) return;
     warpgroup::wait_for_groups<0>();
 #pragma unroll
     for (int i = 0; i < COLUMNS; ++i) sums[i] *= factor_of(factors, i);

@@ -1,4 +1,4 @@
-"""What layers that choose by time have found out, kept on disk: measured once on a machine, not at every start.
+"""What has been found out by time, kept on disk: measured once on a machine, not at every start.
 
 One file, choices.json in `files.cache_folder()`; it holds the choices of each machine, which is all that
 machine.describe says of it, for this version of tinyfft alone. To measure anew, delete it. A file that cannot be read,
@@ -16,7 +16,7 @@ import tinyfft
 from tinyfft import backend, files, gpu, machine
 from tinyfft.backend import Device
 
-TURNS = {"cpu": 3, "cuda": 8}
+TURNS = 4
 RECORDED = 4  # calls in a recording
 
 _known: dict[Device, dict[str, str]] = {}
@@ -56,24 +56,31 @@ def least(seconds: Mapping[str, float]) -> str:
 def seconds(ways: Mapping[str, Callable[[], Any]], device: Device) -> dict[str, float]:
     """Seconds of the fastest of some calls of each way, after one that warms up: noise only ever adds.
 
-    They take turns, since a GPU's clock rises with its work. There calls are recorded and launched as a whole, as in a
-    step that is: the host's time is none of theirs.
+    They take turns, since a GPU's clock rises with its work.
     """
-    runs = {name: _prepared(call, device) for name, call in ways.items()}
+    for call in ways.values():
+        call()
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(TURNS[device.kind]):
-        for name, run in runs.items():
-            device.synchronize()
-            start = time.perf_counter()
-            run()
-            device.synchronize()
-            times[name].append(time.perf_counter() - start)
+    for _ in range(TURNS):
+        for name, call in ways.items():
+            times[name].append(_seconds_of(call, device))
     return {name: min(of) for name, of in times.items()}
 
 
-def _prepared(call: Callable[[], Any], device: Device) -> Callable[[], Any]:
-    call()
-    return gpu.capture(lambda: [call() for _ in range(RECORDED)], device) if device.records else call
+def _seconds_of(call: Callable[[], Any], device: Device) -> float:
+    """Of one call; on a GPU of some, recorded and launched as a whole as in a step that is, without the host's time.
+
+    A recording is for this turn alone: another way may take the memory that it was made with.
+    """
+    run, together = call, 1
+    if device.records:
+        call()
+        run, together = gpu.capture(lambda: [call() for _ in range(RECORDED)], device), RECORDED
+    device.synchronize()
+    start = time.perf_counter()
+    run()
+    device.synchronize()
+    return (time.perf_counter() - start) / together
 
 
 def _read() -> dict[str, dict[str, str]]:

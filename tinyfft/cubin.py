@@ -17,9 +17,11 @@ from typing import Any
 from tinyfft import files
 from tinyfft.backend import Device
 
+MAGIC = b"\x7fELF"  # of machine code
+
 
 def module(source: str, architecture: str, device: Device) -> Any:
-    """The kernels of a source, loaded on the device. Raises CuPy's CompileException with the compiler's words."""
+    """The kernels of a source, to be loaded on the device. Raises CuPy's CompileException with the compiler's words."""
     version = device.xp.cuda.nvrtc.getVersion()
     name = f"{hashlib.sha256(f'{version} {architecture} {source}'.encode()).hexdigest()}.cubin"
     path = _kept(name) or _written(name, compiled(source, architecture, device))
@@ -42,9 +44,11 @@ def compiled(source: str, architecture: str, device: Device) -> bytes:
 
 
 def _kept(name: str) -> Path | None:
+    """The file, if it is there and whole at its beginning."""
     with suppress(OSError, RuntimeError):  # RuntimeError: the user has no home folder
         path = _folder() / name
-        return path if path.is_file() else None
+        with path.open("rb") as file:
+            return path if file.read(len(MAGIC)) == MAGIC else None
     return None
 
 

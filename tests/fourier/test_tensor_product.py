@@ -117,7 +117,11 @@ def test_zeros(multiply):
 def test_what_is_not_finite_shows(multiply, value, rng):
     a, b = normal(rng, 1, 20, 40), normal(rng, 1, 40, 30)
     a[0, 3, 5] = value
-    assert not np.isfinite(multiply(a, b)[0, 3]).any()
+    for precision in ("fp32", "tf32"):
+        out = multiply(a, b, precision)
+        assert not np.isfinite(out[0, 3]).any()
+        others = np.arange(20) != 3  # as if it were not there
+        check(out[:, others], a[:, others], b, BOUNDS[precision])
 
 
 @pytest.mark.gpu

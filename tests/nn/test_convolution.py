@@ -5,6 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from limits import least_bytes, limited
+from measure import FP32_BOUND, error
+from reference import gradients
 
 from tinyfft import choices, nn
 from tinyfft.nn import convolution
@@ -194,3 +196,43 @@ def test_memory_is_not_kept_without_a_clock_or_room(clock, monkeypatch, why, rng
         assert layer.choices[0][-1] == "recompute"
     assert clock.timed == []
     assert layer.kept_bytes == 0
+
+
+@pytest.mark.parametrize("memory", ["keep", "auto"])
+def test_a_direct_forward_leaves_no_spectra_of_an_earlier_one(clock, monkeypatch, memory, rng):
+    """The input's array is filled anew and no optimizer has stepped: what was kept of it is of no use."""
+    monkeypatch.setattr(convolution, "HOPELESS", np.inf)
+    layer, x = nn.Convolution(3, 4, 9, memory=memory), rng.standard_normal(WIDE, dtype=np.float32)
+    gy = rng.standard_normal((2, 4, 56, 56), dtype=np.float32)
+    for _ in range(2):
+        clock.seconds = {"direct": 1.0}
+        layer.forward(x)
+        clock.seconds = {"fft": 1.0, "keep": 1.0}
+        layer.zeroGradParameters()
+        layer.backward(x, gy)
+        assert [choice for *_, choice in layer.choices][:3] == ["direct", "fft", "fft"]
+        assert error(layer.gradWeight, gradients(x, layer.weight, gy)[1]) <= FP32_BOUND
+        assert layer.kept_bytes == 0
+        x[...] = rng.standard_normal(WIDE)
+
+
+def test_a_plan_for_which_there_is_no_memory_is_left_out(clock, monkeypatch, rng):
+    layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
+    forward = nn.FFTConvolution.updateOutput
+
+    def scarce(of, *arguments):
+        if of.plan(WIDE) is of.plans(WIDE)[1]:
+            raise MemoryError
+        return forward(of, *arguments)
+
+    monkeypatch.setattr(nn.FFTConvolution, "updateOutput", scarce)
+    layer.forward(x)
+    assert clock.timed == [["fft", "fft 3", "direct"]]
+
+
+def test_choices_that_mean_nothing_are_made_anew(clock, rng):
+    layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
+    layer.choices = [("updateOutput", WIDE, None, choice) for choice in ("winograd", "fft x", "fft -7", "fft 0")]
+    clock.seconds = {"fft": 1.0}
+    run(layer, x)
+    assert [choice for *_, choice in layer.choices] == ["fft"] * 3

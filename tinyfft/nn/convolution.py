@@ -8,8 +8,9 @@
                 "fft"     FFTConvolution's passes
                 "direct"  DirectConvolution's passes
     memory = "auto"       spectra are kept or made again, whichever takes less time for forward and backward together,
-                          measured at the first backward; kept only where all of a pass goes in one chunk and they take
-                          no more than half of a GPU's free memory. With `deterministic` they are made again
+                          measured at the first backward; kept only where all passes are the Fourier method's, each in
+                          one chunk, and they take no more than half of a GPU's free memory. With `deterministic` they
+                          are made again
 
 Two clocks never agree, and the two methods round differently: only without timing does a second run give the same bits.
 The layer is both of them: one set of parameters and buffers, on which either class's passes can be called.
@@ -17,7 +18,8 @@ Shapes, dtypes, errors  as in convolution_layer.py
 Source  the idea is cuDNN's benchmark mode; the two methods: fft_convolution.py, direct_convolution.py
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
 
@@ -30,6 +32,8 @@ from tinyfft.nn.activation import ReLU
 from tinyfft.nn.convolution_layer import PASSES
 from tinyfft.nn.direct_convolution import DirectConvolution
 from tinyfft.nn.fft_convolution import FFTConvolution
+
+_CHOICE = re.compile("fft( [2-9])?|direct|keep|recompute")
 
 METHODS = {"fft": FFTConvolution, "direct": DirectConvolution}
 
@@ -48,7 +52,6 @@ class Convolution(FFTConvolution, DirectConvolution):
             raise ValueError(f"Convolution: algorithm is {algorithm!r}, expected one of auto, {', '.join(METHODS)}")
         self.algorithm, self.deterministic = algorithm, deterministic
         self._choices: dict[tuple[str, tuple[int, ...], float], str] = {}
-        self.precisions = METHODS.get(algorithm, FFTConvolution).precisions
         super().__init__(*arguments, **named)
 
     __init__.__doc__ = FFTConvolution.__init__.__doc__
@@ -68,7 +71,9 @@ class Convolution(FFTConvolution, DirectConvolution):
     @choices.setter
     def choices(self, choices: Iterable[Sequence]) -> None:
         self._choices = {
-            (name, tuple(shape), inf if limit is None else limit): method for name, shape, limit, method in choices
+            (name, tuple(shape), inf if limit is None else limit): choice
+            for name, shape, limit, choice in choices
+            if _CHOICE.fullmatch(choice)  # another version's may mean nothing here
         }
 
     def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
@@ -76,6 +81,7 @@ class Convolution(FFTConvolution, DirectConvolution):
         method = self._method("updateOutput", input)
         if method is FFTConvolution:
             return method.updateOutput(self, input, relu)
+        self._drop_kept()  # spectra of an earlier forward are not this one's
         output = method.updateOutput(self, input)
         if relu is not None:
             relu.output = output
@@ -150,7 +156,10 @@ class Convolution(FFTConvolution, DirectConvolution):
     def _choose_memory(self, input: Array, gradOutput: Array, relu: ReLU | None) -> None:
         plan, limit = self.plan(input.shape), current_arena(self.device).limit
         key = ("memory", input.shape, limit)
-        if self.memory != "auto" or key in self._choices:
+        if self.memory != "auto" or key in self._choices or not self.train:
+            return
+        if self._method("updateOutput", input) is not FFTConvolution:  # nothing is kept then
+            self._choices[key] = "recompute"
             return
         if self.deterministic or not self._has_room_to_keep(plan, limit):
             self._choices[key] = "recompute"
@@ -163,6 +172,7 @@ class Convolution(FFTConvolution, DirectConvolution):
             for gradient, before in zip(self.parameters()[1], saved, strict=True):
                 gradient[...] = before
             self._choices[key] = chosen
+            self._drop_kept()
             FFTConvolution.updateOutput(self, input, relu)  # what backward begins with
             return chosen
 
@@ -183,10 +193,18 @@ class Convolution(FFTConvolution, DirectConvolution):
         """The one by which this pass is fastest. Gradients of parameters are as before."""
         saved = [gradient.copy() for gradient in self.parameters()[1]] if name == "accGradParameters" else []
         calls = {way: partial(self._call, way, name, *arguments) for way in ways}
-        chosen = choices.least(choices.seconds(calls, self.device))
+        possible = {way: call for way, call in calls.items() if _has_memory(call)} or calls
+        chosen = choices.least(choices.seconds(possible, self.device))
         for gradient, before in zip(self.parameters()[1], saved, strict=False):
             gradient[...] = before
+        if name == "updateOutput":  # the others' spectra of forward stay
+            self._drop_kept()
         return chosen
+
+    def _drop_kept(self) -> None:
+        """Let spectra go that training has kept."""
+        if self.train:
+            self._kept, self._x_hat, self._w_hat = {}, None, None
 
     def _call(self, way: str, name: str, *arguments: Array) -> None:
         getattr(self._take_choice(way, arguments[0].shape), name)(self, *arguments)
@@ -195,6 +213,14 @@ class Convolution(FFTConvolution, DirectConvolution):
         chosen = ", ".join(dict.fromkeys(name for name in self.algorithms.values() if name))
         how = f"{self.algorithm}{', deterministic' if self.deterministic else ''}"
         return f"{super().__repr__()[:-1]}, {how}{f': {chosen}' if chosen else ''})"
+
+
+def _has_memory(call: Callable[[], None]) -> bool:
+    try:
+        call()
+    except MemoryError:
+        return False
+    return True
 
 
 def _fits(plan: Plan, limit: float) -> bool:

@@ -15,14 +15,13 @@ from collections.abc import Sequence
 from tinyfft.backend import Array
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import Plan, plan_convolutions
+from tinyfft.fourier.product import PRECISIONS
 from tinyfft.nn.arguments import Pair, one_of, pair, whole_number
 from tinyfft.nn.init import initialize, make_parameters
 from tinyfft.nn.module import Module
 
 
 class ConvolutionLayer(Module):
-    precisions = {"cpu": ("fp32",), "cuda": ("fp32",)}
-    """What the method can compute on each kind of device."""
     memories = ("recompute", "keep")
     rereads_output = False
     chunks: int = 0
@@ -47,7 +46,7 @@ class ConvolutionLayer(Module):
         dilation: Pair = 1,
     ) -> None:
         """padding  int, pair (rows, columns), or "same"
-        precision  of the Fourier products: "fp32", or on a GPU "tf32" or "bf16"
+        precision  of products: "fp32", or on a GPU "tf32" or "bf16"
         memory     "recompute" (spectra are made again in the backward pass) or "keep" (kept from the forward pass, if
                    the arena's limit lets it go in one chunk)
         tile       output rows and columns a tile of the Fourier method; None: the plan chooses
@@ -64,7 +63,7 @@ class ConvolutionLayer(Module):
         self.padding = "same" if padding == "same" else pair(self, "padding", padding, 0)
         if self.padding == "same" and self.stride != (1, 1):
             raise ValueError(f"{kind}: padding is 'same' with stride {self.stride}, expected stride 1")
-        supported = self.precisions[self.device.kind]
+        supported = PRECISIONS[self.device.kind]
         self.precision = one_of(self, f"precision on {self.device}", precision, supported)
         self.memory = one_of(self, "memory", memory, self.memories)
         self.tile = None if tile is None else whole_number(self, "tile", tile)

@@ -8,7 +8,8 @@
 columns^T adds each entry to the pixel it was read from. None of that is ever whole in memory: on a CPU it is made along
 one axis, for a block of the minibatch, on a GPU a tile at a time (spatial/direct.py).
 Shapes, dtypes, errors  as in convolution_layer.py
-Memory  from the arena; raises LimitError, a MemoryError, if its limit is below what one sample needs
+Memory  from the arena; raises LimitError, a MemoryError, if its limit is below what one sample needs, or on a GPU the
+        sums of gradients
 Source  Chellapilla, Puri, Simard: High Performance Convolutional Neural Networks for Document Processing, 2006;
         torch/nn, lib/THNN/generic/SpatialConvolutionMM.c
 """
@@ -18,13 +19,11 @@ from collections.abc import Callable
 from tinyfft.backend import Array
 from tinyfft.fourier.arena import LimitError, current_arena
 from tinyfft.fourier.plan import Plan
-from tinyfft.fourier.product import PRECISIONS
 from tinyfft.nn.convolution_layer import ConvolutionLayer
 from tinyfft.spatial import direct
 
 
 class DirectConvolution(ConvolutionLayer):
-    precisions = PRECISIONS
     records = True
 
     def updateOutput(self, input: Array) -> Array:
@@ -55,5 +54,5 @@ class DirectConvolution(ConvolutionLayer):
             raise LimitError(f"{self!r}: {error}: raise it") from error
 
     def _has_room(self, plan: Plan) -> bool:
-        """Whether the arena may grow to what one sample needs."""
-        return direct.scratch_bytes(plan) <= current_arena(self.device).limit
+        """Whether the arena may grow to what is needed at least, and the method can count the pixels."""
+        return direct.countable(plan) and direct.scratch_bytes(plan) <= current_arena(self.device).limit

@@ -18,7 +18,7 @@ from tinyfft.dense.column_sums import add_column_sums
 from tinyfft.fourier.arena import Arena, LimitError, current_arena
 from tinyfft.fourier.chunks import Chunk, chunks
 from tinyfft.fourier.plan import Plan
-from tinyfft.fourier.product import PRECISIONS, product
+from tinyfft.fourier.product import product
 from tinyfft.fourier.signal import signal
 from tinyfft.fourier.spectrum import spectrum, window_sums
 from tinyfft.nn.activation import ReLU
@@ -26,7 +26,6 @@ from tinyfft.nn.convolution_layer import PASSES, ConvolutionLayer
 
 
 class FFTConvolution(ConvolutionLayer):
-    precisions = PRECISIONS
     fuses = (ReLU,)
     records = True
     deterministic = False  # whether products are to be chosen without a clock

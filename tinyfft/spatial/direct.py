@@ -78,6 +78,11 @@ def scratch_bytes(plan: Plan) -> int:
     return implicit_gemm.scratch_bytes(plan) if plan.kind == "cuda" else row_products.scratch_bytes(plan, 1)
 
 
+def countable(plan: Plan) -> bool:
+    """Whether the method has numbers for all that it counts."""
+    return plan.kind == "cpu" or implicit_gemm.countable(plan)
+
+
 @contextmanager
 def _blocks(plan: Plan, arena: Arena) -> Iterator[list[slice]]:
     """The blocks of the minibatch, while a frame for the scratch of the largest is open."""

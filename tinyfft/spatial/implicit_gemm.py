@@ -8,7 +8,7 @@ Scratch  from the arena: sums of parts of the minibatch, for the gradients of pa
 
 import ctypes
 from functools import cache
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from tinyfft.gpu import Source
 WARP, DEPTH, BLOCKS = 32, 32, 4
 TILES = {False: (64, 64), True: (128, 32)}  # rows and columns, by whether there are only few columns
 FEW, THREADS = 32, 128
+LARGEST_INT, MARGIN = 2**31 - 1, 1 << 16  # what is counted in whole tiles and slabs
 PLAIN_THREADS = 256
 MANY_BLOCKS, LEAST_SLABS = 1024, 8
 """Sums over the minibatch are cut into parts until there are so many blocks, but not below so many slabs."""
@@ -122,9 +123,10 @@ def _launch(
     arrays: tuple, sizes: Sizes, plan: Plan, device: Device, precision: str, parts: int = 1, **flags: bool
 ) -> None:
     """Launch over all of out, the last array; `flags` and their meaning are the sources'."""
-    for array in arrays:
-        if array is not None and not array.flags.c_contiguous:
-            raise ValueError(f"an array of shape {array.shape} has strides {array.strides}, expected C order")
+    if not countable(plan):
+        raise ValueError(f"DirectConvolution: {plan.S} samples of {plan.points} numbers are more than it can count")
+    *read, out = arrays
+    arrays = (*(array if array is None else device.xp.ascontiguousarray(array) for array in read), out)
     rows = _taps(plan) + 1 if "taps_are_rows" in flags else sizes.samples * sizes.out_height * sizes.out_width
     if plan.itemsize == 8 or gpu.architecture(device) < gpu.TENSOR_CORES:
         kernel = plain_source(plan.itemsize, **flags)
@@ -141,6 +143,13 @@ def _shared_bytes(rows: int, columns: int, parts: int, taps_are_rows: bool) -> i
     """A slab of each operand, as it is and in parts, lines of these eight numbers longer; four numbers, and taps."""
     of_a, taps = (rows * (DEPTH + 8), rows) if taps_are_rows else (DEPTH * (rows + 8), DEPTH)
     return 4 * DEPTH * (rows + columns) + 2 * parts * (of_a + columns * (DEPTH + 8)) + 16 + 12 * taps
+
+
+def countable(plan: Plan) -> bool:
+    """Whether an int holds all positions, and the places of a sample's numbers and of the weights'."""
+    sizes = [prod(window.size for window in plan.windows(name)) for name in "xy"]
+    counts = (plan.S * max(sizes), plan.C * sizes[0], plan.F * sizes[1], plan.F * (_taps(plan) + 1))
+    return max(counts) + MARGIN <= LARGEST_INT
 
 
 def _parts(plan: Plan, limit: float) -> tuple[int, int]:
