@@ -135,3 +135,19 @@ def test_in_a_recording_what_is_known_is_taken_and_else_the_last(file):
     choices.chosen(device, "a product", ways, lambda: "a")
     with backend.recording():
         assert choices.fastest(device, "a product", ways) == "a"
+
+
+def test_a_way_takes_what_its_fastest_call_takes_after_one_that_warms_up(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(choices.time, "perf_counter", lambda: now[0])
+
+    def way(*seconds):
+        left = iter(seconds)
+
+        def call():
+            now[0] += next(left, 9.0)
+
+        return call
+
+    ways = {"a": way(0.5, 3.0, 1.0, 3.0), "b": way(0.5, 2.0, 2.0, 2.0)}
+    assert choices.seconds(ways, current_device()) == {"a": 1.0, "b": 2.0}

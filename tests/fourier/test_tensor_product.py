@@ -102,10 +102,35 @@ def test_slabs_of_different_magnitudes(multiply, growth, transposed, rng):
         check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
 
 
-def test_small_numbers_beside_large_ones(multiply, rng):
-    """Of rows 2^-12 as large as others, the same digits are right."""
+def test_one_operand_falls_as_the_other_one_grows(multiply, rng):
+    """Whose scales then fall while the sums stay as they are."""
+    powers = 2.0 ** (0.25 * np.arange(160))
+    a, b = normal(rng, 1, 20, 160) * powers, normal(rng, 1, 160, 30) / powers[:, None]
+    for precision in ("fp32", "tf32"):
+        check(multiply(a, b, precision), a, b, BOUNDS[precision])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32"])
+def test_the_largest_number_is_almost_a_power_of_two(multiply, precision, rng):
     a, b = normal(rng, 1, 20, 40), normal(rng, 1, 40, 30)
-    a[:, 10:] *= 2.0**-12
+    a /= np.max(np.abs([a.real, a.imag]))
+    a[0, 3, 5] = np.nextafter(np.float32(2), np.float32(0))
+    check(multiply(a, b, precision), a, b, BOUNDS[precision])
+
+
+@pytest.mark.parametrize("place", [4, 5])
+@pytest.mark.parametrize("number", [2.0**20, 2.0**20 * 1j])
+def test_one_large_number(multiply, place, number, rng):
+    a, b = normal(rng, 1, 20, 40), normal(rng, 1, 40, 30)
+    a[0, 3, place] = number
+    check(multiply(a, b), a, b, BOUNDS["fp32"])
+
+
+@pytest.mark.parametrize("down", [12, 16])
+def test_small_numbers_beside_large_ones(multiply, down, rng):
+    """Of rows 2^-16 as large as others, the same digits are right."""
+    a, b = normal(rng, 1, 20, 40), normal(rng, 1, 40, 30)
+    a[:, 10:] *= 2.0**-down
     check(multiply(a, b)[:, 10:], a[:, 10:], b, BOUNDS["fp32"])
 
 

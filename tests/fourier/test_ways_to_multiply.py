@@ -65,3 +65,25 @@ def test_the_kernel_is_one_for_this_gpu(device, taken, monkeypatch, architecture
     monkeypatch.setattr(gpu, "architecture", lambda device: architecture)
     multiply(device, (16, 16, 16), deterministic=True)
     assert taken == [way]
+
+
+def test_enough_counts_rows_columns_and_depth(device, taken):
+    for sizes in ((64, 8, 8), (64, 4, 8), (4, 64, 16), (2, 64, 16)):
+        multiply(device, sizes)
+    assert taken == ["warps", "cublas", "warps", "cublas"]
+
+
+def test_what_is_asked_of_cublas(device, monkeypatch):
+    asked, tf32 = [], []
+    monkeypatch.setattr(choices, "fastest", lambda device, what, ways: asked.append(what) or "cublas")
+    monkeypatch.setattr(cublas, "gemm", lambda *_, **how: tf32.append(how["tf32"]))
+    for precision in ("tf32", "fp32"):
+        multiply(device, (16, 17, 18), precision=precision)
+    assert tf32 == [True, False]
+    assert all("(2, 16, 18)" in what and "(2, 18, 17)" in what for what in asked)
+    assert len(set(asked)) == 2
+
+
+def test_lines_of_whole_groups():
+    lines = [(4, np.complex64), (3, np.complex64), (4, np.uint32), (6, np.uint32)]
+    assert [tensor_product.grouped(np.zeros((2, 3, n), dtype)) for n, dtype in lines] == [True, False, True, False]

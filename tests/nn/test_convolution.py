@@ -9,7 +9,7 @@ from measure import FP32_BOUND, error
 from reference import gradients
 
 from tinyfft import choices, nn
-from tinyfft.nn import convolution
+from tinyfft.nn import convolution, fft_convolution
 from tinyfft.spatial import direct
 
 SHAPES = {"fft": ((4, 8, 32, 32), 13), "direct": ((2, 2, 8, 8), 1)}  # where its plan counts fewer operations
@@ -236,3 +236,58 @@ def test_choices_that_mean_nothing_are_made_anew(clock, rng):
     clock.seconds = {"fft": 1.0}
     run(layer, x)
     assert [choice for *_, choice in layer.choices] == ["fft"] * 3
+
+
+def test_another_limit_or_shape_may_take_another_plan(clock, rng):
+    layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
+    clock.seconds = {"fft 2": 1.0}
+    run(layer, x)
+    for limit, input, ways in ((least_bytes(layer.plans(WIDE)[2]), x, 2), (2**40, x[:1], 4)):
+        clock.timed.clear()
+        with limited(layer.device, limit):
+            run(layer, input)
+        assert len(clock.timed[0]) == ways
+
+
+def test_memory_is_timed_as_it_will_be(clock, monkeypatch, rng):
+    """Once with spectra made again, once with spectra kept; on a picture that is no square."""
+    layer = nn.Convolution(3, 4, 9, algorithm="fft", memory="auto")
+    x, kept, backward = rng.standard_normal((2, 3, 40, 64), dtype=np.float32), [], nn.FFTConvolution.backward
+    monkeypatch.setattr(
+        nn.FFTConvolution, "backward", lambda of, *rest: kept.append(of.kept_bytes > 0) or backward(of, *rest)
+    )
+    clock.seconds = {"keep": 1.0}
+    run(layer, x)
+    run(layer, x)
+    assert kept == [False, True, True, True]
+
+
+def test_memory_is_not_chosen_in_evaluation(clock, rng):
+    layer = nn.Convolution(3, 4, 9, algorithm="fft", memory="auto")
+    layer.evaluate()
+    run(layer, rng.standard_normal(WIDE, dtype=np.float32))
+    assert clock.timed == []
+    assert layer.choices == []
+
+
+def test_a_direct_forward_drops_what_a_fourier_one_has_kept(rng):
+    layer, x = nn.Convolution(3, 4, 9, memory="keep"), rng.standard_normal(WIDE, dtype=np.float32)
+    for forward in ("fft", "direct"):
+        x[...] = rng.standard_normal(WIDE)
+        layer.choices = [
+            (name, WIDE, None, forward if name == "updateOutput" else "fft") for name in convolution.PASSES
+        ]
+        gy = np.ones_like(layer.forward(x))
+    layer.backward(x, gy)
+    assert error(layer.gradWeight, gradients(x, layer.weight, gy)[1]) <= FP32_BOUND
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_products_are_told_whether_a_clock_may_choose(monkeypatch, deterministic, rng):
+    told, product = [], fft_convolution.product
+    monkeypatch.setattr(
+        fft_convolution, "product", lambda *a, deterministic, **k: told.append(deterministic) or product(*a, **k)
+    )
+    layer = nn.Convolution(2, 3, 3, algorithm="fft", deterministic=deterministic)
+    run(layer, rng.standard_normal((1, 2, 5, 5), dtype=np.float32))
+    assert told == [deterministic] * 3

@@ -12,6 +12,8 @@ from reference import convolution, gradients
 from tinyfft import gpu as launching
 from tinyfft import nn
 from tinyfft.fourier.arena import Arena, LimitError
+from tinyfft.fourier.axis import Axis
+from tinyfft.fourier.plan import plan_convolution
 from tinyfft.nn import direct_convolution
 from tinyfft.spatial import direct, implicit_gemm
 
@@ -110,3 +112,20 @@ def test_more_positions_than_an_int_can_count(gpu, S):
         layer._buffer = lambda *_: x
         with pytest.raises(ValueError, match="are more than it can count"):
             layer.updateOutput(x)
+
+
+def test_double_precision_in_parts(gpu, monkeypatch):
+    monkeypatch.setattr(implicit_gemm, "LEAST_SLABS", 1)
+    check(nn.DirectConvolution(2, 3, 3, padding=1, dtype="float64"), (3, 2, 9, 11), FP64_BOUND)
+
+
+@pytest.mark.parametrize(("maps", "kernel_size"), [((32, 33), (1, 2)), ((32, 5), (2, 2))])
+def test_taps_that_fill_whole_tiles(gpu, maps, kernel_size):
+    """So that the bias's, one more, is alone in a tile."""
+    check(nn.DirectConvolution(*maps, kernel_size), (2, 32, 4, 5), FP32_BOUND)
+
+
+@pytest.mark.parametrize(("maps", "countable"), [((2**15, 2**14), False), ((2**10, 2**10), True)])
+def test_the_weights_are_counted_too(maps, countable):
+    plan = plan_convolution(1, *maps, Axis(3, 3), Axis(3, 3), 4, None, "cuda")
+    assert implicit_gemm.countable(plan) == countable
