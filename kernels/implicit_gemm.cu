@@ -34,7 +34,7 @@ __device__ __forceinline__ void fetch_image(number* slab, const Tap* taps, const
                                             const Tile& tile, int depth) {
     constexpr int LENGTH = SlabA::LENGTH, STEP = THREADS / LENGTH;
     const int index = (TAPS_ARE_ROWS ? depth : tile.row) + threadIdx.x % LENGTH;
-    const int end = TAPS_ARE_ROWS ? tile.end : positions_of(sizes), ones = taps_of(sizes) - tile.row;
+    const int end = TAPS_ARE_ROWS ? tile.end : positions_of(sizes), ones = ones_of(sizes) - tile.row;
     const Position position = position_at(sizes, index);
     number* to = slab + threadIdx.x;
 #pragma unroll 4

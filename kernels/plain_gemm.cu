@@ -9,7 +9,7 @@
 extern "C" __global__ void __launch_bounds__(THREADS)
 plain_gemm(const number* __restrict__ image, const number* __restrict__ matrix, const number* __restrict__ bias,
            number* __restrict__ out, const Sizes sizes) {
-    const int rows = rows_of(sizes), depths = depths_of(sizes), ones = taps_of(sizes), start = blockIdx.y * sizes.depth;
+    const int rows = rows_of(sizes), depths = depths_of(sizes), ones = ones_of(sizes), start = blockIdx.y * sizes.depth;
     const long long index = static_cast<long long>(blockIdx.x) * THREADS + threadIdx.x;
     if (index >= static_cast<long long>(rows) * sizes.columns) return;
     const int m = index % rows, n = index / rows;

@@ -10,9 +10,10 @@
    image    [samples][maps][height][width]: x, or gradOutput
    matrix   the weights, or gradOutput
    out      m are positions, d taps: [samples][columns][out_height][out_width], with the bias
-            TAPS_ARE_ROWS (accGradParameters), m are taps, d positions: [parts][columns][taps + 1], sums of a part of the
-            positions; the last tap is one everywhere, so that its sums are the bias's
-   Constants of every kernel here: BACKWARDS, TAPS_ARE_ROWS; the type number */
+            TAPS_ARE_ROWS (accGradParameters), m are taps, d positions: [parts][columns][ones + 1], sums of a part of the
+            positions; row `ones`, the first behind the taps that is a multiple of TOGETHER, is one everywhere: its sums
+            are the bias's. So it shares no tile, and no scale, with pixels that may be far smaller
+   Constants of every kernel here: BACKWARDS, TAPS_ARE_ROWS, TOGETHER; the type number */
 #pragma once
 
 struct Sizes {
@@ -71,8 +72,10 @@ __device__ __forceinline__ long long in_matrix(const Sizes& sizes, int d, int n)
     return static_cast<long long>(n) * sizes.near + static_cast<long long>(d / sizes.period) * sizes.far + d % sizes.period;
 }
 
+__device__ __forceinline__ int ones_of(const Sizes& sizes) { return (taps_of(sizes) + TOGETHER - 1) / TOGETHER * TOGETHER; }
+
 /* Rows of out, and the contraction's length. */
-__device__ __forceinline__ int rows_of(const Sizes& sizes) { return TAPS_ARE_ROWS ? taps_of(sizes) + 1 : positions_of(sizes); }
+__device__ __forceinline__ int rows_of(const Sizes& sizes) { return TAPS_ARE_ROWS ? ones_of(sizes) + 1 : positions_of(sizes); }
 
 __device__ __forceinline__ int depths_of(const Sizes& sizes) { return TAPS_ARE_ROWS ? positions_of(sizes) : taps_of(sizes); }
 

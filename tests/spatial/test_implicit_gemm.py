@@ -129,3 +129,17 @@ def test_taps_that_fill_whole_tiles(gpu, maps, kernel_size):
 def test_the_weights_are_counted_too(maps, countable):
     plan = plan_convolution(1, *maps, Axis(3, 3), Axis(3, 3), 4, None, "cuda")
     assert implicit_gemm.countable(plan) == countable
+
+
+@pytest.mark.parametrize("power", [-40, -20, 20, 40])
+def test_pictures_of_any_magnitude(gpu, power, rng):
+    """The ones by which the bias's gradient is summed are neither too large for them nor too small."""
+    layer = nn.DirectConvolution(2, 3, 3, padding=1)
+    x = (rng.standard_normal((2, 2, 8, 8)) * 2.0**power).astype(np.float32)
+    gy = rng.standard_normal(layer.forward(x).shape).astype(np.float32)
+    layer.zeroGradParameters()
+    layer.backward(x, gy)
+    _, of_weight, of_bias = gradients(x, layer.weight, gy, padding=(1, 1))
+    _, abs_weight, abs_bias = gradients(abs(x), abs(layer.weight), abs(gy), padding=(1, 1))
+    assert error(layer.gradWeight, of_weight, np.max(abs_weight)) <= FP32_BOUND
+    assert error(layer.gradBias, of_bias, np.max(abs_bias)) <= FP32_BOUND

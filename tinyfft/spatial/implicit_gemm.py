@@ -79,22 +79,23 @@ def parameter_gradients(
     of_matrix = {"columns": plan.F, "near": area, "period": area, "far": plan.F * area}
     sizes = _sizes(input, gradOutput.shape[2:], plan, **of_matrix, depth=depth)
     with arena.frame(scratch_bytes(plan, parts)):
-        sums = arena.take((parts, plan.F, taps + 1), gradWeight.dtype)
+        sums = arena.take((parts, plan.F, _ones(plan) + 1), gradWeight.dtype)
+        counts = (parts, plan.F, taps, _ones(plan))
         _launch((input, gradOutput, None, sums), sizes, plan, device, precision, taps_are_rows=True, parts=parts)
-        arguments = (sums, gradWeight, gradBias, gradWeight.dtype.type(scale), *map(np.int32, (parts, plan.F, taps)))
-        blocks = ceil(plan.F * (taps + 1) / PLAIN_THREADS), 1
+        arguments = (sums, gradWeight, gradBias, gradWeight.dtype.type(scale), *map(np.int32, counts))
+        blocks = ceil(plan.F * (_ones(plan) + 1) / PLAIN_THREADS), 1
         gpu.launch(sum_source(gradWeight.itemsize), "add_parts", blocks, PLAIN_THREADS, arguments, device)
 
 
 def scratch_bytes(plan: Plan, parts: int = 1) -> int:
     """Bytes of the arena that the sums of so many parts take."""
-    return aligned(parts * plan.F * (_taps(plan) + 1) * plan.itemsize)
+    return aligned(parts * plan.F * (_ones(plan) + 1) * plan.itemsize)
 
 
 @cache
-def plain_source(itemsize: int, backwards: bool = False, taps_are_rows: bool = False) -> Source:
+def plain_source(itemsize: int, few: bool = False, backwards: bool = False, taps_are_rows: bool = False) -> Source:
     """The kernel for any numbers."""
-    flags = {"BACKWARDS": backwards, "TAPS_ARE_ROWS": taps_are_rows}
+    flags = {"BACKWARDS": backwards, "TAPS_ARE_ROWS": taps_are_rows, "TOGETHER": TILES[few][0]}
     return gpu.source("plain_gemm", {"number": gpu.REAL[itemsize]}, THREADS=PLAIN_THREADS, **flags)
 
 
@@ -103,7 +104,7 @@ def source(precision: str, few: bool = False, backwards: bool = False, taps_are_
     """The kernel for tensor cores, and for `few` columns or more."""
     rows, columns = TILES[few]
     sizes = {"ROWS": rows, "COLUMNS": columns, "WARP": WARP, "DEPTH": DEPTH, "BLOCKS": BLOCKS}
-    flags = {"BACKWARDS": backwards, "TAPS_ARE_ROWS": taps_are_rows}
+    flags = {"BACKWARDS": backwards, "TAPS_ARE_ROWS": taps_are_rows, "TOGETHER": rows}
     made = gpu.source("implicit_gemm", {"number": "float"}, PARTS=PARTS[precision], **sizes, **flags)
     return made._replace(head=f"#define BF16 0\n#define REAL 1\n{made.head}")
 
@@ -127,12 +128,12 @@ def _launch(
         raise ValueError(f"DirectConvolution: {plan.S} samples of {plan.points} numbers are more than it can count")
     *read, out = arrays
     arrays = (*(array if array is None else device.xp.ascontiguousarray(array) for array in read), out)
-    rows = _taps(plan) + 1 if "taps_are_rows" in flags else sizes.samples * sizes.out_height * sizes.out_width
+    few = sizes.columns <= FEW
+    rows = _ones(plan) + 1 if "taps_are_rows" in flags else sizes.samples * sizes.out_height * sizes.out_width
     if plan.itemsize == 8 or gpu.architecture(device) < gpu.TENSOR_CORES:
-        kernel = plain_source(plan.itemsize, **flags)
+        kernel = plain_source(plan.itemsize, few, **flags)
         blocks, threads, shared = ceil(rows * sizes.columns / PLAIN_THREADS), PLAIN_THREADS, 0
     else:
-        few = sizes.columns <= FEW
         kernel, of_tile = source(precision, few, **flags), TILES[few]
         blocks = ceil(rows / of_tile[0]) * ceil(sizes.columns / of_tile[1])
         threads, shared = THREADS, _shared_bytes(*of_tile, PARTS[precision], "taps_are_rows" in flags)
@@ -148,7 +149,7 @@ def _shared_bytes(rows: int, columns: int, parts: int, taps_are_rows: bool) -> i
 def countable(plan: Plan) -> bool:
     """Whether an int holds all positions, and the places of a sample's numbers and of the weights'."""
     sizes = [prod(window.size for window in plan.windows(name)) for name in "xy"]
-    counts = (plan.S * max(sizes), plan.C * sizes[0], plan.F * sizes[1], plan.F * (_taps(plan) + 1))
+    counts = (plan.S * max(sizes), plan.C * sizes[0], plan.F * sizes[1], plan.F * (_ones(plan) + 1))
     return max(counts) + MARGIN <= LARGEST_INT
 
 
@@ -158,11 +159,17 @@ def _parts(plan: Plan, limit: float) -> tuple[int, int]:
     if one > limit:
         raise LimitError(f"sums of gradients need {one} bytes of the arena, arena.limit_bytes allows {limit}")
     rows, columns = TILES[plan.F <= FEW]
-    tiles = ceil((_taps(plan) + 1) / rows) * ceil(plan.F / columns)
+    tiles = ceil((_ones(plan) + 1) / rows) * ceil(plan.F / columns)
     slabs = ceil(plan.S * plan.y.axis.out * plan.x.axis.out / DEPTH)
     most = min(ceil(MANY_BLOCKS / tiles), max(1, slabs // LEAST_SLABS), int(min(limit / one, slabs)))
     of_part = ceil(slabs / max(1, most))
     return ceil(slabs / of_part), of_part * DEPTH
+
+
+def _ones(plan: Plan) -> int:
+    """The row whose sums are the bias's gradient, alone in its tile."""
+    rows = TILES[plan.F <= FEW][0]
+    return ceil(_taps(plan) / rows) * rows
 
 
 def _taps(plan: Plan) -> int:
