@@ -5,8 +5,8 @@
    Output    out  number  [Q][rows][columns]
    Grid      as many blocks as run at a time     Block  two warpgroups that multiply, one or two that fill the
              memory between
-   Shared    sizeof(Shared): STAGES slabs in parts, AHEAD as they are     Requires  sm_90a, the constants STAGES, AHEAD,
-             SHARED_BYTES, TRANSPOSE_A, TRANSPOSE_B, GROUPED_A and GROUPED_B (lines in memory have whole groups), and
+   Shared    sizeof(Shared): STAGES slabs in parts, AHEAD as they are     Requires  sm_90a, the constants ROWS, COLUMNS
+             (of a tile), THREADS, STAGES, AHEAD, SHARED_BYTES, TRANSPOSE_A, TRANSPOSE_B, GROUPED_A and GROUPED_B (lines in memory have whole groups), and
              what parts.cuh asks for
 
    A filling warp copies its share of a slab, so many rows of op(a) and columns of op(b), splits it with a
@@ -20,8 +20,7 @@
 #include "warpgroup.cuh"
 
 constexpr bool ANEW = PARTS > 1;
-constexpr int ROWS = 128, COLUMNS = ANEW ? 64 : 128, OCTETS = COLUMNS / 8;
-constexpr int OF_GROUP = 128, MULTIPLIERS = 2 * OF_GROUP, FILLERS = ANEW ? 2 * OF_GROUP : OF_GROUP;
+constexpr int OCTETS = COLUMNS / 8, OF_GROUP = 128, MULTIPLIERS = 2 * OF_GROUP, FILLERS = THREADS - MULTIPLIERS;
 constexpr int FEW = ANEW ? 88 : 104, MANY = ANEW ? 168 : 200; /* registers of threads that fill and that multiply */
 constexpr int SHARES = FILLERS / 32, SHARE_ROWS = ROWS / SHARES, SHARE_COLUMNS = COLUMNS / SHARES;
 
@@ -318,7 +317,7 @@ __device__ __forceinline__ void multiply(Shared& shared, number* __restrict__ ou
     }
 }
 
-extern "C" __global__ void __launch_bounds__(MULTIPLIERS + FILLERS, 1)
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
 warpgroup_product(const number* __restrict__ a, const number* __restrict__ b, number* __restrict__ out, int rows,
                   int columns, int depths, int count) {
     SHARED(float4, memory);

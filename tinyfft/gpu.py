@@ -31,9 +31,10 @@ REAL = {4: "float", 8: "double"}
 """The C type of real numbers of so many bytes."""
 
 
-def source(stem: str, types: Mapping[str, str], **constants: int) -> Source:
-    """kernels/`stem`.cu for these C types and constants, by their names there."""
-    lines = [f"typedef {kind} {name};" for name, kind in types.items()]
+def source(stem: str, types: Mapping[str, str], macros: Mapping[str, bool] | None = None, **constants: int) -> Source:
+    """kernels/`stem`.cu for these C types, macros that its #if look at, and constants, by their names there."""
+    lines = [f"#define {name} {int(value)}" for name, value in (macros or {}).items()]
+    lines += [f"typedef {kind} {name};" for name, kind in types.items()]
     lines += [f"constexpr {type(value).__name__} {name} = {str(value).lower()};" for name, value in constants.items()]
     return Source(stem, "\n".join(lines))
 

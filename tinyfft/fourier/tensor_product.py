@@ -51,10 +51,10 @@ def head(
     **sizes: int,
 ) -> Source:
     """What both kernels of complex products are compiled with."""
-    number = "unsigned" if precision == "bf16" else "float2"
+    bf16 = precision == "bf16"
+    types, macros = {"number": "unsigned" if bf16 else "float2"}, {"BF16": bf16, "REAL": False}
     flags = {"TRANSPOSE_A": transpose_a, "TRANSPOSE_B": transpose_b, "GROUPED_A": grouped_a, "GROUPED_B": grouped_b}
-    made = gpu.source(stem, {"number": number}, PARTS=PARTS[precision], **flags, **sizes)
-    return made._replace(head=f"#define BF16 {int(precision == 'bf16')}\n#define REAL 0\n{made.head}")
+    return gpu.source(stem, types, macros, PARTS=PARTS[precision], **flags, **sizes)
 
 
 def grouped(operand: Array) -> bool:

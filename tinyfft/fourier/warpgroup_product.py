@@ -12,7 +12,7 @@ from tinyfft.gpu import Source
 
 ARCHITECTURE = "sm_90a"
 ROWS, COLUMNS = 128, {1: 128, 2: 64}  # of a block's tile, by the number of parts
-THREADS = {1: 384, 2: 512}
+THREADS = {1: 384, 2: 512}  # of which 256 multiply
 DEPTH, STAGES, AHEAD = 16, 4, 3
 SHARED_BYTES = 226 << 10
 
@@ -32,7 +32,9 @@ def multiply(
 
 @cache
 def source(precision: str, transpose_a: bool, transpose_b: bool, grouped_a: bool, grouped_b: bool) -> Source:
-    sizes = {"DEPTH": DEPTH, "STAGES": STAGES, "AHEAD": AHEAD, "SHARED_BYTES": SHARED_BYTES}
+    parts = PARTS[precision]
+    sizes = {"ROWS": ROWS, "COLUMNS": COLUMNS[parts], "THREADS": THREADS[parts]}
+    sizes |= {"DEPTH": DEPTH, "STAGES": STAGES, "AHEAD": AHEAD, "SHARED_BYTES": SHARED_BYTES}
     made = head("warpgroup_product", precision, transpose_a, transpose_b, grouped_a, grouped_b, **sizes)
     return made._replace(architecture=ARCHITECTURE)
 

@@ -166,12 +166,8 @@ class Convolution(FFTConvolution, DirectConvolution):
             return
 
         def measure() -> str:
-            saved = [gradient.copy() for gradient in self.parameters()[1]]
             calls = {way: partial(self._step, key, way, input, gradOutput) for way in FFTConvolution.memories}
-            chosen = choices.least(choices.seconds(calls, self.device))
-            for gradient, before in zip(self.parameters()[1], saved, strict=True):
-                gradient[...] = before
-            self._choices[key] = chosen
+            chosen = self._choices[key] = self._fastest(calls)
             self._drop_kept()
             FFTConvolution.updateOutput(self, input, relu)  # what backward begins with
             return chosen
@@ -190,15 +186,18 @@ class Convolution(FFTConvolution, DirectConvolution):
         return whole and (free is None or 2 * kept <= free)
 
     def _measure(self, name: str, arguments: tuple[Array, ...], ways: list[str]) -> str:
-        """The one by which this pass is fastest. Gradients of parameters are as before."""
-        saved = [gradient.copy() for gradient in self.parameters()[1]] if name == "accGradParameters" else []
-        calls = {way: partial(self._call, way, name, *arguments) for way in ways}
-        possible = {way: call for way, call in calls.items() if _has_memory(call)} or calls
-        chosen = choices.least(choices.seconds(possible, self.device))
-        for gradient, before in zip(self.parameters()[1], saved, strict=False):
-            gradient[...] = before
+        """The one by which this pass is fastest."""
+        chosen = self._fastest({way: partial(self._call, way, name, *arguments) for way in ways})
         if name == "updateOutput":  # the others' spectra of forward stay
             self._drop_kept()
+        return chosen
+
+    def _fastest(self, calls: dict[str, Callable[[], None]]) -> str:
+        """Of these calls. Gradients of parameters are as before."""
+        saved = [gradient.copy() for gradient in self.parameters()[1]]
+        chosen = choices.least(choices.seconds(calls, self.device))
+        for gradient, before in zip(self.parameters()[1], saved, strict=True):
+            gradient[...] = before
         return chosen
 
     def _drop_kept(self) -> None:
@@ -213,14 +212,6 @@ class Convolution(FFTConvolution, DirectConvolution):
         chosen = ", ".join(dict.fromkeys(name for name in self.algorithms.values() if name))
         how = f"{self.algorithm}{', deterministic' if self.deterministic else ''}"
         return f"{super().__repr__()[:-1]}, {how}{f': {chosen}' if chosen else ''})"
-
-
-def _has_memory(call: Callable[[], None]) -> bool:
-    try:
-        call()
-    except MemoryError:
-        return False
-    return True
 
 
 def _fits(plan: Plan, limit: float) -> bool:

@@ -105,8 +105,8 @@ def source(precision: str, few: bool = False, backwards: bool = False, taps_are_
     rows, columns = TILES[few]
     sizes = {"ROWS": rows, "COLUMNS": columns, "WARP": WARP, "DEPTH": DEPTH, "BLOCKS": BLOCKS}
     flags = {"BACKWARDS": backwards, "TAPS_ARE_ROWS": taps_are_rows, "TOGETHER": rows}
-    made = gpu.source("implicit_gemm", {"number": "float"}, PARTS=PARTS[precision], **sizes, **flags)
-    return made._replace(head=f"#define BF16 0\n#define REAL 1\n{made.head}")
+    macros = {"BF16": False, "REAL": True}
+    return gpu.source("implicit_gemm", {"number": "float"}, macros, PARTS=PARTS[precision], **sizes, **flags)
 
 
 @cache
