@@ -15,6 +15,23 @@ __device__ __forceinline__ float2 from_bf16s(unsigned both) {
     return make_float2(__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000));
 }
 
+/* The value that lane l ^ `apart` has; all lanes of a warp ask for it together. */
+__device__ __forceinline__ unsigned from_lane(unsigned value, int apart) {
+    return __shfl_xor_sync(0xFFFFFFFF, value, apart);
+}
+
+/* One store of 16 bytes, where a compiler would make four of it. */
+__device__ __forceinline__ void store_words(unsigned* to, const unsigned (&words)[4]) {
+    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(words[0]), "r"(words[1]), "r"(words[2]),
+                 "r"(words[3])
+                 : "memory");
+}
+
+/* Four bytes: the hexadecimal digits of `chosen` name them, the highest one first, 0 to 3 of first, 4 to 7 of second. */
+__device__ __forceinline__ unsigned bytes_of(unsigned first, unsigned second, unsigned chosen) {
+    return __byte_perm(first, second, chosen);
+}
+
 /* x factor + offset, rounded after each operation: a compiler may not make one of the two. */
 __device__ __forceinline__ float multiply_then_add(float x, float factor, float offset) {
     return __fadd_rn(__fmul_rn(x, factor), offset);

@@ -11,7 +11,7 @@
    memory with copies of 16 bytes (fp32 up to 25 %, though BF16 gains 5 to 15 %). Without gain in runs of their own: rows
    0 and NY / 2 as one complex line, and a loop over groups of planes with asynchronous copies, whose registers spill. */
 #pragma once
-#include "device.cuh"
+#include "runs.cuh"
 
 #define HALF (NY / 2 + 1)
 #define PAIRS ((COLUMNS + 1) / 2)
@@ -28,8 +28,9 @@ struct AxisLayout {
 };
 
 struct Layout {
-    int count, maps; /* planes, and maps a sample: planes = samples * maps */
-    int pitch;       /* planes in memory from one sample to the next: maps, or more where these are some of its maps */
+    int count, maps; /* planes, and maps a sample: planes = samples * maps; with BF16 whole runs of maps */
+    int samples_here, maps_here; /* of them those that there are: the others are zero */
+    int pitch; /* planes in memory from one sample to the next: maps, or more where these are some of its maps */
     long long lines; /* of one frequency: samples * tiles * phases * maps */
     AxisLayout y, x;
 };
@@ -73,17 +74,27 @@ __device__ __forceinline__ void store_pair(real* planes, long long pixel, bool l
 
 __device__ __forceinline__ real2 conjugate(real2 z) { return make_real2(z.x, -z.y); }
 
+/* Whether there is such a plane. */
+__device__ __forceinline__ bool is_here(const Layout& l, int plane) {
+    return plane / l.maps < l.samples_here && plane % l.maps < l.maps_here;
+}
+
 /* Where a plane begins in memory, in planes. */
 __device__ __forceinline__ long long plane_in_memory(const Layout& l, int plane) {
     return (long long)(plane / l.maps) * l.pitch + plane % l.maps;
 }
 
-/* Where plane (a, b) lies among the lines of a frequency: [A][tiles][phases][B]. */
+/* Where plane (a, b), or its lane's word, lies among the lines of a frequency: [A][tiles][phases][B]. */
 __device__ __forceinline__ long long line_of_plane(const Layout& l, const Cell& cell, int plane) {
     const int sample = plane / l.maps, map = plane % l.maps;
     const int tiles = l.y.tiles * l.x.tiles, phases = l.y.phases * l.x.phases;
-    return ((long long)(sample * tiles + cell.tile) * phases + cell.phase) * l.maps + map;
+    const long long line = ((long long)(sample * tiles + cell.tile) * phases + cell.phase) * l.maps + map;
+    return BF16 ? place_of_word(line) : line;
 }
+
+/* The line of the half spectrum that an item of the second step of `spectrum`, the first one of `signal`, is about. With
+   BF16 lanes without one come along, as others need them. */
+__device__ __forceinline__ int line_of(int item) { return item < HALF * PLANES ? item / PLANES : 0; }
 
 __device__ __forceinline__ int frequencies_of_row(int ky) { return ky == 0 || 2 * ky == NY ? NX / 2 + 1 : NX; }
 
@@ -97,19 +108,20 @@ __device__ __forceinline__ int shared_place(int ky, int half, int pair, int plan
     return ((2 * PAIRS + 1) * ky + half * PAIRS + pair) * PLANES + (plane ^ turn);
 }
 
-/* One number of a spectrum goes to memory: as it is, or with BF16 as two numbers of two bytes. */
-__device__ __forceinline__ void store_number(number* out, long long at, real2 z) {
 #if BF16
-    out[at] = to_bf16s(z.x, z.y);
+__device__ __forceinline__ number to_number(real2 z) { return to_bf16s(z.x, z.y); }
+__device__ __forceinline__ real2 from_number(number x) { return from_bf16s(x); }
 #else
-    out[at] = z;
+__device__ __forceinline__ number to_number(real2 z) { return z; }
+__device__ __forceinline__ real2 from_number(number x) { return x; }
 #endif
-}
 
-__device__ __forceinline__ real2 load_number(const number* hat, long long at) {
+/* A line of numbers as memory has them, or back; with BF16 all lanes of a warp come together for it. */
+__device__ __forceinline__ void turn_line(number (&line)[NX]) {
 #if BF16
-    return from_bf16s(hat[at]);
-#else
-    return hat[at];
+#pragma unroll
+    for (int k = 0; k + 1 < NX; k += 2) turn(line[k], line[k + 1]);
+    number none = 0;
+    if (NX % 2) turn(line[NX - 1], none);
 #endif
 }

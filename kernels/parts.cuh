@@ -4,23 +4,27 @@
    operand and DEPTH of the contraction, to 2^14: with two parts 22 bits are kept, of numbers down to 2^-16 of the
    largest, and what is left out is below 2^-38 of it. Then  high high + (high low + low high)  is the product.
 
-   Numbers are read in groups of 16 bytes. Macros and types of every kernel here: BF16, REAL, PARTS, DEPTH, and `number`:
-   float2; with BF16 two bf16 in an unsigned, the real part in its lower half; with REAL float, which is one plane and not
-   two.
+   Numbers are read in groups: of 16 bytes, with BF16 a run (runs.cuh). Macros and types of every kernel here: BF16, REAL,
+   PARTS, DEPTH, and `number`: float2; with BF16 the unsigned of runs; with REAL float, which is one plane and not two.
    Source  Ootomo, Yokota: Recovering single precision accuracy from Tensor Cores while surpassing the FP32 theoretical
            peak performance, 2022 */
 #pragma once
+#include "runs.cuh"
 #include "tensor.cuh"
 
-constexpr int GROUP = 16 / sizeof(number);
-
-struct alignas(16) Group {
-    number of[GROUP];
-};
+constexpr int GROUP = BF16 ? RUN : 16 / sizeof(number);
 
 /* One plane of a group: its numbers, or their real or imaginary parts. */
-struct alignas(2 * GROUP) Halves {
+struct alignas(GROUP < 8 ? 2 * GROUP : 16) Halves {
     unsigned of[GROUP / 2];
+};
+
+struct alignas(16) Group {
+#if BF16
+    Halves of[2];
+#else
+    number of[GROUP];
+#endif
 };
 
 constexpr int PLANES = REAL ? 1 : 2;
@@ -33,13 +37,7 @@ struct Split {
 __device__ __forceinline__ float most(const Group&) { return 0; }
 
 __device__ __forceinline__ Split split(const Group& z, float) {
-    Split found;
-    for (int i = 0; i < GROUP / 2; ++i) {
-        const unsigned first = z.of[2 * i], second = z.of[2 * i + 1];
-        found.of[0][0].of[i] = (first & 0xFFFF) | second << 16;
-        found.of[1][0].of[i] = first >> 16 | (second & 0xFFFF0000);
-    }
-    return found;
+    return {{{z.of[0]}, {z.of[1]}}};
 }
 #else
 /* The size of a number; 0 if it is not finite. */

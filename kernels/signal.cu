@@ -16,19 +16,25 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
     const Cell cell = cell_of_block(layout, blockIdx.y);
     const int first = blockIdx.x * PLANES;
 
-    for (int item = threadIdx.x; item < HALF * PLANES; item += THREADS) {
-        const int plane = item % PLANES, ky = item / PLANES;
-        if (first + plane >= layout.count) continue;
-        real2 v[NX];
+    for (int done = 0; done < HALF * PLANES; done += THREADS) {
+        const int item = done + threadIdx.x, plane = item % PLANES, ky = line_of(item);
+        const bool wanted = item < HALF * PLANES && first + plane < layout.count;
+        if (!BF16 && !wanted) continue;
+        number line[NX];
         const long long source = first_frequency(ky) * layout.lines + line_of_plane(layout, cell, first + plane);
         const int stored = frequencies_of_row(ky);
+        // rows that are their own mirror image hold one half: X[NX - kx] = conj X[kx]
+#pragma unroll
+        for (int kx = 0; kx < NX; ++kx)
+            line[kx] = wanted ? hat[source + (kx < stored ? kx : NX - kx) * layout.lines] : number();
+        turn_line(line);
+        if (!wanted) continue;
+        real2 v[NX];
 #pragma unroll
         for (int kx = 0; kx < NX; ++kx) {
-            // rows that are their own mirror image hold one half: X[NX - kx] = conj X[kx]
-            const bool mirrored = kx >= stored;
-            const real2 z = load_number(hat, source + (mirrored ? NX - kx : kx) * layout.lines);
+            const real2 z = from_number(line[kx]);
             // swapping the parts going in and coming out makes the inverse of a DFT
-            v[kx] = make_real2(mirrored != CONJUGATE ? -z.y : z.y, z.x);
+            v[kx] = make_real2(kx < stored == CONJUGATE ? -z.y : z.y, z.x);
         }
         DFT_X(v);
 #pragma unroll
@@ -41,7 +47,7 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
 
     for (int item = threadIdx.x; item < PLANES * PAIRS; item += THREADS) {
         const int plane = item / PAIRS, pair = item % PAIRS;
-        if (first + plane >= layout.count) continue;
+        if (!is_here(layout, first + plane)) continue;
         real2 v[NY];
         const bool second = 2 * pair + 1 < COLUMNS;
 #pragma unroll

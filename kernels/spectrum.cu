@@ -29,7 +29,7 @@ spectrum(const real* ALONE planes, number* __restrict__ out, const real* __restr
         real2 v[NY];
         const long long start = plane_in_memory(layout, first + plane) * (HEIGHT * WIDTH) + cell.row * WIDTH +
                                 cell.column + STRIDE_X * 2 * pair;
-        const bool here = first + plane < layout.count;
+        const bool here = is_here(layout, first + plane);
         const bool left = here && inside(cell.column, STRIDE_X, 2 * pair, layout.x.size);
         const bool right = here && 2 * pair + 1 < COLUMNS && inside(cell.column, STRIDE_X, 2 * pair + 1, layout.x.size);
 #pragma unroll
@@ -57,18 +57,22 @@ spectrum(const real* ALONE planes, number* __restrict__ out, const real* __restr
     }
     __syncthreads();
 
-    for (int item = threadIdx.x; item < HALF * PLANES; item += THREADS) {
-        const int plane = item % PLANES, ky = item / PLANES;
-        if (first + plane >= layout.count) continue;
+    for (int done = 0; done < HALF * PLANES; done += THREADS) {
+        const int item = done + threadIdx.x, plane = item % PLANES, ky = line_of(item);
+        const bool wanted = item < HALF * PLANES && first + plane < layout.count;
+        if (!BF16 && !wanted) continue;
         real2 v[NX];
 #pragma unroll
         for (int x = 0; x < COLUMNS; ++x) v[x] = half[shared_place(ky, x & 1, x / 2, plane)];
         DFT_X(v);
         const long long target = first_frequency(ky) * layout.lines + line_of_plane(layout, cell, first + plane);
         const int stored = frequencies_of_row(ky);
+        number line[NX];
+#pragma unroll
+        for (int kx = 0; kx < NX; ++kx) line[kx] = to_number(CONJUGATE ? conjugate(v[kx]) : v[kx]);
+        turn_line(line);
 #pragma unroll
         for (int kx = 0; kx < NX; ++kx)
-            if (kx < stored)
-                store_number(out, target + kx * layout.lines, CONJUGATE ? conjugate(v[kx]) : v[kx]);
+            if (wanted && kx < stored) out[target + kx * layout.lines] = line[kx];
     }
 }

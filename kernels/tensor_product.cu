@@ -24,13 +24,15 @@ __device__ __forceinline__ void fetch(const Slab<OUTER, DEPTH_INSIDE>& slab, con
                                       int depth, int depths) {
     const int line = DEPTH_INSIDE ? outer : depth, lines = DEPTH_INSIDE ? outers : depths;
     const int at = DEPTH_INSIDE ? depth : outer, length = DEPTH_INSIDE ? depths : outers;
-    constexpr int SIZE = GROUPED ? GROUP : 1;
+    constexpr int SIZE = GROUPED ? GROUP : 1, BYTES = SIZE * sizeof(number) < 16 ? SIZE * sizeof(number) : 16;
 #pragma unroll 4
     for (int i = SIZE * threadIdx.x; i < slab.NUMBERS; i += SIZE * THREADS) {
         const int row = line + i / slab.LENGTH, column = at + i % slab.LENGTH;
         const bool inside = row < lines && column < length;
         const number* from = inside ? matrix + static_cast<long long>(row) * length + column : matrix;
-        copy_ahead<SIZE * sizeof(number)>(slab.whole + i, from, inside);
+#pragma unroll
+        for (int at = 0; at < SIZE; at += BYTES / sizeof(number))
+            copy_ahead<BYTES>(slab.whole + i + at, from + at, inside);
     }
 }
 
@@ -89,12 +91,15 @@ __device__ __forceinline__ void write(number* out, const float (&sums)[DOWN][ACR
 #pragma unroll
     for (int i = 0; i < DOWN; ++i)
 #pragma unroll
-        for (int j = 0; j < ACROSS; ++j)
+        for (int j = 0; j < ACROSS; j += 2)
 #pragma unroll
             for (int k = 0; k < 4; k += 2) {
-                const float(&re)[4] = sums[i][j][0], (&im)[4] = sums[i][j][1];
-                write_pair(out, row + i * BLOCK + lane / 4 + 4 * k, column + 8 * j + lane % 4 * 2, rows, columns,
-                           {to_number(re[k], im[k]), to_number(re[k + 1], im[k + 1])});
+                float2 numbers[4];
+                for (int n = 0; n < 4; ++n) {
+                    const float(&of_eight)[2][4] = sums[i][j + n / 2];
+                    numbers[n] = {of_eight[0][k + n % 2], of_eight[1][k + n % 2]};
+                }
+                write_run(out, row + i * BLOCK + lane / 4 + 4 * k, column + 8 * j, rows, columns, numbers);
             }
 }
 

@@ -2,7 +2,13 @@
    for who fills it and who reads it, and registers that warps give each other. Requires  sm_90a
 
    An operand in shared memory consists of octets: 8 x 8 numbers of two bytes, 128 bytes in a row. A descriptor says how
-   far apart octets lie along the contraction (`along`) and across it (`across`), in bytes, multiples of 16. */
+   far apart octets lie along the contraction (`along`) and across it (`across`), in bytes, multiples of 16.
+
+   Or it consists of pairs of octets: eight lines of 16 numbers, 32 bytes in a row, begun at a multiple of 256 bytes; of the
+   last four lines the halves are exchanged. Where lines go along the contraction, a pair is all of it that one product
+   takes, and `apart` says how far the next eight lines are. Where they go across it, `apart` is from one pair to the next
+   of eight lines, and `along` from eight lines to the next ones.
+   Source  PTX ISA, asynchronous warpgroup-level matrix instructions: shared memory layout (none and 32-byte swizzling) */
 #pragma once
 
 namespace warpgroup {
@@ -16,6 +22,11 @@ __device__ __forceinline__ unsigned long long descriptor(unsigned address, unsig
            static_cast<unsigned long long>(along >> 4) << 16 | static_cast<unsigned long long>(across >> 4) << 32;
 }
 
+__device__ __forceinline__ unsigned long long descriptor_of_pairs(unsigned address, bool lines_along, unsigned apart,
+                                                                  unsigned along) {
+    return descriptor(address, lines_along ? 16 : apart, lines_along ? apart : along) | 3ULL << 62;
+}
+
 /* Barriers: a phase ends when `count` have arrived. */
 __device__ __forceinline__ void begin_barrier(unsigned long long* barrier, int count) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(count) : "memory");
@@ -23,6 +34,11 @@ __device__ __forceinline__ void begin_barrier(unsigned long long* barrier, int c
 
 __device__ __forceinline__ void arrive(unsigned long long* barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
+}
+
+/* Arrive once all copies that this thread has begun (tensor.cuh) are there. */
+__device__ __forceinline__ void arrive_with_copies(unsigned long long* barrier) {
+    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
 __device__ __forceinline__ void wait(unsigned long long* barrier, int phase) {
@@ -39,7 +55,7 @@ __device__ __forceinline__ void wait(unsigned long long* barrier, int phase) {
         : "memory");
 }
 
-/* What this thread has written to shared memory can be read by products from now on. */
+/* What this thread has written to shared memory, or waited for, can be read by products from now on. */
 __device__ __forceinline__ void publish() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
 template <int REGISTERS>
@@ -74,9 +90,9 @@ __device__ __forceinline__ void wait_for_groups() {
         "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "                             \
         "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "                             \
         "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "                            \
-        "%64, %65, more, 1, 1, %67, %68;\n}\n"                                                                         \
+        "%64, %65, more, %69, 1, %67, %68;\n}\n"                                                                        \
         : EIGHT(0), EIGHT(8), EIGHT(16), EIGHT(24), EIGHT(32), EIGHT(40), EIGHT(48), EIGHT(56)                         \
-        : "l"(a), "l"(b), "r"(static_cast<int>(more)), "n"(TURNED_A), "n"(TURNED_B))
+        : "l"(a), "l"(b), "r"(static_cast<int>(more)), "n"(TURNED_A), "n"(TURNED_B), "n"(NEGATIVE ? -1 : 1))
 #define MULTIPLY_256(TYPE)                                                                                             \
     asm volatile(                                                                                                      \
         "{\n.reg .pred more;\nsetp.ne.b32 more, %130, 0;\n"                                                            \
@@ -94,10 +110,10 @@ __device__ __forceinline__ void wait_for_groups() {
           EIGHT(64), EIGHT(72), EIGHT(80), EIGHT(88), EIGHT(96), EIGHT(104), EIGHT(112), EIGHT(120)                    \
         : "l"(a), "l"(b), "r"(static_cast<int>(more)), "n"(TURNED_A), "n"(TURNED_B))
 
-/* sums = a b^T, or sums += a b^T if there are `more` before: 64 x 16 by 2 N x 16 numbers. Lane l of warp w holds, of each
+/* sums = a b^T, or sums += a b^T if there are `more` before, NEGATIVE -a b^T: 64 x 16 by 2 N x 16 numbers. Lane l of warp w holds, of each
    eight columns, four: columns 2 (l % 4) and the next one of row 16 w + l / 4, then of the eighth row below. TURNED: the
    eight numbers side by side lie across the contraction. */
-template <bool OF_BF16, bool TURNED_A, bool TURNED_B>
+template <bool OF_BF16, bool TURNED_A, bool TURNED_B, bool NEGATIVE = false>
 __device__ __forceinline__ void multiply(float (&sums)[64], unsigned long long a, unsigned long long b, bool more) {
     if (OF_BF16)
         MULTIPLY_128("bf16");

@@ -14,11 +14,24 @@ def from_bfloat16(bits):
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-def to_pairs(z):
-    """Complex numbers as uint32: the real part in the lower half, the imaginary one in the upper."""
-    return to_bfloat16(z.real) | to_bfloat16(z.imag).astype(np.uint32) << 16
+RUN = 16
 
 
-def from_pairs(bits):
-    """As complex64, exactly."""
-    return from_bfloat16(bits.astype(np.uint16)) + np.complex64(1j) * from_bfloat16((bits >> 16).astype(np.uint16))
+def to_runs(z):
+    """Complex numbers (..., n) as uint32 (..., n or more): of each RUN the real parts, then the imaginary ones; zeros
+    fill up the last one."""
+    *before, n = z.shape
+    room = -(-n // RUN) * RUN
+    parts = np.zeros((*before, room // RUN, 2, RUN), np.uint16)
+    for part, numbers in enumerate((z.real, z.imag)):
+        whole = np.zeros((*before, room), np.uint16)
+        whole[..., :n] = to_bfloat16(numbers)
+        parts[..., part, :] = whole.reshape(*before, room // RUN, RUN)
+    return parts.view(np.uint32).reshape(*before, room)
+
+
+def from_runs(words):
+    """As complex64 of the same shape, exactly."""
+    *before, room = words.shape
+    parts = from_bfloat16(np.ascontiguousarray(words).view(np.uint16).reshape(*before, room // RUN, 2, RUN))
+    return (parts[..., 0, :] + np.complex64(1j) * parts[..., 1, :]).reshape(words.shape)

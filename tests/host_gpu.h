@@ -126,4 +126,23 @@ inline void __syncthreads() {
     threadIdx = {me, 0, 0};
 }
 
+inline void store_words(unsigned* to, const unsigned (&words)[4]) { memcpy(to, words, 16); }
+inline unsigned bytes_of(unsigned first, unsigned second, unsigned chosen) {
+    const unsigned long long both = first | (unsigned long long)second << 32;
+    unsigned bytes = 0;
+    for (int i = 0; i < 4; ++i) bytes |= (both >> 8 * (chosen >> 4 * i & 7) & 0xFF) << 8 * i;
+    return bytes;
+}
+/* Threads give each other their values at a barrier: so all of a block have to ask equally often. By turns, since who
+   reads may be one barrier behind who writes. */
+static unsigned values[2][1024];
+static char turns_of_values[1024];
+inline unsigned from_lane(unsigned value, int apart) {
+    const unsigned me = threadIdx.x;
+    unsigned* given = values[turns_of_values[me] ^= 1];
+    given[me] = value;
+    __syncthreads();
+    return given[me ^ apart];
+}
+
 #include "host_tensor.h"

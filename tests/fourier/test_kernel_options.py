@@ -5,7 +5,7 @@ from dataclasses import replace
 import host_gpu
 import numpy as np
 import pytest
-from bfloat16 import from_pairs, to_pairs
+from bfloat16 import from_runs, to_runs
 from measure import FP32_BOUND, error
 from spectra import SHARED, from_stored, planned, poisoned, stored
 
@@ -22,11 +22,15 @@ def test_bf16_spectra_take_two_bytes_a_part(lengths, S, C, rng):
     plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")
     x = rng.standard_normal((S, C, *lengths)).astype(np.float32)
     out = np.full(plan.spectrum_shape("x"), 0xFFFFFFFF, np.uint32)
-    assert out.nbytes == 4 * plan.Q * S * C == plan.spectrum_bytes("x")
+    room = -(-C // 16) * 16  # maps, in whole runs
+    assert plan.room("x") == (S, room)
+    assert out.nbytes == 4 * plan.Q * S * room == plan.spectrum_bytes("x")
     special = specialise("spectrum", plan, "x", lengths, SHARED, conjugate=True)
-    for layout in launches(x.shape, plan.windows("x"), apart=False):
+    for layout in launches(x.shape, plan.windows("x"), apart=False, room=plan.room("x")):
         host_gpu.run(special, layout, x, out, None, None)
-    hat, found = np.conj(stored(np.fft.fft2(x.astype(np.float64)), lengths)), from_pairs(out)
+    hat, found = np.conj(stored(np.fft.fft2(x.astype(np.float64)), lengths)), from_runs(out)
+    assert np.all(found[..., C:] == 0)
+    found = found[..., :C]
     scale = np.max(np.abs(x).sum(axis=(2, 3)))
     for part in ("real", "imag"):
         plane, expected = getattr(found, part), getattr(hat, part)
@@ -39,13 +43,13 @@ def test_bf16_spectra_take_two_bytes_a_part(lengths, S, C, rng):
 @pytest.mark.parametrize("lengths", [(6, 7), (18, 16), (36, 35)], ids=str)
 def test_signal_of_bf16_spectra(lengths, S, C, conjugate, rng):
     plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")
-    pairs = to_pairs(rng.standard_normal((plan.Q, S, C)) + 1j * rng.standard_normal((plan.Q, S, C)))
-    hat = from_pairs(pairs).astype(np.complex128)
+    words = to_runs(rng.standard_normal((plan.Q, S, C)) + 1j * rng.standard_normal((plan.Q, S, C)))
+    hat = from_runs(words)[..., :C].astype(np.complex128)
     expected = from_stored(np.conj(hat) if conjugate else hat, lengths)
     y = poisoned((S, C, *lengths), np.float32)
     special = specialise("signal", plan, "x", lengths, SHARED, conjugate=conjugate)
-    for layout in launches(y.shape, plan.windows("x"), apart=False):
-        host_gpu.run(special, layout, pairs, y, None, 1.0)
+    for layout in launches(y.shape, plan.windows("x"), apart=False, room=plan.room("x")):
+        host_gpu.run(special, layout, words, y, None, 1.0)
     assert error(y, expected) <= FP32_BOUND
 
 

@@ -51,7 +51,7 @@ def test_a_whole_layer(gpu, precision, bound, stride, count, rng):
     with limited(layer.device, plan.arena_bytes if count == 1 else least_bytes(plan)):
         y = layer.forward(x)
         gx = layer.backward(x, gy, 0.5)
-    assert layer.chunks == count
+    assert layer.chunks == (min(count, 2) if precision == "bf16" else count)  # one map takes as much as a run
     sizes = {"stride": (stride, stride), "padding": (1, 1)}
     of_x, of_weight, of_bias = gradients(x, layer.weight, gy, **sizes)
     assert error(y, convolution(x, layer.weight, layer.bias, **sizes)) <= bound
@@ -66,8 +66,9 @@ def test_bf16_spectra_take_two_bytes_a_part(gpu, rng):
     x = on_device(rng, (2, 2, 7, 6))
     layer.forward(x)
     plan = layer.plan(x.shape)
-    assert layer.kept_bytes == 4 * plan.Q * (2 * 2 + 3 * 2)
-    assert plan.spectra_bytes == 4 * plan.Q * (2 * 2 + 3 * 2 + 2 * 3)
+    S, C, F = 2 * plan.tiles, 16, 16  # maps in whole runs
+    assert layer.kept_bytes == 4 * plan.Q * (S * C + F * C)
+    assert plan.spectra_bytes == 4 * plan.Q * (S * C + F * C + S * F)
     assert layer.weight.dtype == layer.output.dtype == np.float32
     assert error(layer.output, convolution(x, layer.weight, layer.bias, padding=(1, 1))) > 1e-4
 

@@ -1,8 +1,8 @@
 """add_column_sums: out[c] += scale sum_r matrix[r, c]: the gradient of a bias.
 
-Shapes  matrix (rows, columns), copied on a GPU if it is not in C order; out (columns,)
+Shapes  matrix (rows, columns), copied on a GPU if it is not in C order; out (columns,), or fewer, of the first ones
 Dtypes  out float32 or float64; matrix the same, or its complex kind, of which the real parts are summed, or uint32:
-        two bfloat16, of which the one in the lower half is the real part
+        runs of complex numbers of two bfloat16 (kernels/runs.cuh)
 On a GPU one kernel, kernels/column_sums.cu; its sums are in double precision
 """
 
@@ -28,10 +28,10 @@ _NUMBERS = {
 def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1) -> None:
     """Add to out, whose size and dtype must fit the matrix's."""
     if device.kind == "cuda":
-        rows, columns = matrix.shape
+        rows, pitch = matrix.shape
         matrix = device.xp.ascontiguousarray(matrix)
-        arguments = (matrix, out, out.dtype.type(scale), np.int32(rows), np.int32(columns))
-        kernel, blocks = source(matrix.dtype.name, out.dtype.name), (ceil(columns / COLUMNS), 1)
+        arguments = (matrix, out, out.dtype.type(scale), *map(np.int32, (rows, len(out), pitch)))
+        kernel, blocks = source(matrix.dtype.name, out.dtype.name), (ceil(len(out) / COLUMNS), 1)
         gpu.launch(kernel, "column_sums", blocks, COLUMNS * ROWS, arguments, device, COLUMNS * ROWS * 8)
         return
     sums = matrix.real.sum(axis=0)

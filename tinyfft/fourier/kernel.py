@@ -22,9 +22,9 @@ MOST_THREADS = 1024
 BLOCKS_AND_PLANES = ((2, 32), (2, 16), (2, 8), (1, 16), (1, 8), (1, 4), (1, 2))
 """Blocks a multiprocessor and planes a block, the best first: two blocks, of which one computes while the other waits
 for memory, and many planes, since a block writes runs of 8 bytes a plane. Powers of two keep a warp on whole runs."""
-BLOCKS_AND_PLANES_BF16 = ((2, 32), (2, 16), (1, 16), (1, 8), (1, 4), (1, 2))
+BLOCKS_AND_PLANES_BF16 = ((2, 16), (1, 16), (1, 8), (1, 4), (1, 2))
 """The same for bf16, whose numbers take four bytes: a run of 8 planes is but a sector of memory, so 16 come before two
-blocks."""
+blocks. More do not help: lines cost more than what they write."""
 
 
 class AxisLayout(ctypes.Structure):
@@ -40,7 +40,7 @@ class Layout(ctypes.Structure):
     """Where planes and lines lie in memory, as fourier.cuh declares it."""
 
     _fields_ = [
-        *((name, ctypes.c_int) for name in ("count", "maps", "pitch")),
+        *((name, ctypes.c_int) for name in ("count", "maps", "samples_here", "maps_here", "pitch")),
         ("lines", ctypes.c_longlong),
         ("y", AxisLayout),
         ("x", AxisLayout),
@@ -147,11 +147,12 @@ def specialise(
     window, shift, stride = (tuple(getattr(w, name) for w in windows) for name in ("length", "shift", "stride"))
     cut = any(w.tiles > 1 or w.start or w.lead or w.stride * (w.length - 1) + w.phases > w.size for w in windows)
     sizes = (plan.lengths, window, shift, stride, plane, cut, aligned, plan.itemsize, plan.bf16)
-    one = Specialisation(stem, *sizes, conjugate, accumulate, relu, planes=1, blocks=1)
+    fewest = 2 if plan.bf16 else 1  # a number goes with its neighbour
+    one = Specialisation(stem, *sizes, conjugate, accumulate, relu, planes=fewest, blocks=1)
     if one.shared_bytes > shared_limit:
         raise ValueError(
-            f"{stem}: a plane of {plan.lengths[0]} x {plan.lengths[1]} takes {one.shared_bytes} bytes of shared "
-            f"memory, the device has {shared_limit} for a block: use tiles"
+            f"{stem}: planes of {plan.lengths[0]} x {plan.lengths[1]} take "
+            f"{one.shared_bytes} bytes of shared memory, the device has {shared_limit} for a block: use tiles"
         )
     best_first = BLOCKS_AND_PLANES_BF16 if plan.bf16 else BLOCKS_AND_PLANES
     choices = (replace(one, planes=planes, blocks=blocks) for blocks, planes in best_first)
@@ -159,11 +160,16 @@ def specialise(
 
 
 def launches(
-    planes_shape: tuple[int, ...], windows: tuple[Window, Window], apart: bool, pitch: int | None = None
+    planes_shape: tuple[int, ...],
+    windows: tuple[Window, Window],
+    apart: bool,
+    pitch: int | None = None,
+    room: tuple[int, int] | None = None,
 ) -> Iterator[Layout]:
     """The layouts of the launches that cover planes (A, B, h, w): one, or with `apart` as many as keep windows that
-    overlap from meeting in one launch. From one sample to the next are `pitch` planes, B if none is given."""
-    A, B = planes_shape[:2]
+    overlap from meeting in one launch. From one sample to the next are `pitch` planes, B if none is given. The spectra
+    are of `room` samples and maps, of A and B if none is given."""
+    A, B = room or planes_shape[:2]
     every = [ceil(window.length / window.step) if apart and window.tiles > 1 else 1 for window in windows]
     lines = A * B
     for window in windows:
@@ -174,7 +180,7 @@ def launches(
             own = [getattr(window, name) for name in ("size", "start", "step", "lead", "tiles", "phases")]
             axes.append(AxisLayout(*own, start, step, max(0, ceil((window.tiles - start) / step))))
         if all(axis.launched for axis in axes):
-            yield Layout(A * B, B, pitch or B, lines, *axes)
+            yield Layout(A * B, B, *planes_shape[:2], pitch or planes_shape[1], lines, *axes)
 
 
 def grid(kernel: Specialisation, layout: Layout) -> tuple[int, int]:

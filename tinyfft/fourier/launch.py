@@ -51,7 +51,8 @@ def _prepared(
     """The launches of one transform, with all that can be known before the arrays are."""
     kernel = specialise(stem, plan, name, shape[2:], shared_limit(device), **options)
     apart = options.get("accumulate", False)
-    return [launcher(kernel, layout, device) for layout in launches(shape, plan.windows(name), apart, pitch)]
+    layouts = launches(shape, plan.windows(name), apart, pitch, plan.room(name))
+    return [launcher(kernel, layout, device) for layout in layouts]
 
 
 def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:

@@ -8,7 +8,7 @@ where phases have no taps (k < s). Direct convolution does fall with s^2, and a 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product as pairs
-from math import prod
+from math import ceil, prod
 
 import numpy as np
 
@@ -28,6 +28,9 @@ TILING_OVERHEAD = 1.25
 """Tiles are many short transforms and sums in place of a few long ones; they must save more than this factor."""
 
 CANDIDATES, CLOSE = 3, 1.15
+
+RUN = 16
+"""Numbers of bf16 that lie together, their real parts, then their imaginary ones (kernels/runs.cuh)."""
 
 MOVING = {"cpu": 200, "cuda": 0}
 """Operations of a matrix product that take as long as to write and read a number of a spectrum."""
@@ -93,19 +96,28 @@ class Plan:
         """Whether the parts of complex numbers take two bytes each."""
         return self.precision == "bf16" and self.itemsize == 4
 
+    def room(self, name: str) -> tuple[int, int]:
+        """Samples and maps that x_hat, w_hat or y_hat have room for: with bf16 lines are whole RUNs."""
+        return self._rooms[name]
+
+    @cached_property
+    def _rooms(self) -> dict[str, tuple[int, int]]:
+        C, F = (ceil(maps / RUN) * RUN if self.bf16 else maps for maps in (self.C, self.F))
+        return {"x": (self.S, C), "w": (F, C), "y": (self.S, F)}
+
     def spectrum_shape(self, name: str) -> tuple[int, ...]:
         """Shape of x_hat, w_hat or y_hat: (Q, samples, maps); on the CPU (3 Q, ...)."""
         return self._spectrum_shapes[name]
 
     @cached_property
     def _spectrum_shapes(self) -> dict[str, tuple[int, ...]]:
-        samples, maps = self.S * self.tiles, self.C * self.phases
         Q = PLANES * self.Q if self.kind == "cpu" else self.Q
-        return {"x": (Q, samples, maps), "w": (Q, self.F, maps), "y": (Q, samples, self.F)}
+        tiles, phases = {"x": self.tiles, "w": 1, "y": self.tiles}, {"x": self.phases, "w": self.phases, "y": 1}
+        return {name: (Q, A * tiles[name], B * phases[name]) for name, (A, B) in self._rooms.items()}
 
     @cached_property
     def spectrum_dtype(self) -> np.dtype:
-        """The dtype of the spectra; two bfloat16, re and im, are held as the bits they are."""
+        """The dtype of the spectra; two bfloat16 of a run (kernels/runs.cuh) are held as the bits they are."""
         if self.kind == "cpu":
             return np.dtype(f"float{8 * self.itemsize}")
         return np.dtype("uint32" if self.bf16 else f"complex{16 * self.itemsize}")
@@ -117,7 +129,7 @@ class Plan:
     @property
     def spectra_bytes(self) -> int:
         """Bytes of the three spectra, which every pass holds at once: 2 itemsize Q (S T C P + F C P + S T F), where
-        a number is three reals (on the CPU) half as much again."""
+        a number is three reals (on the CPU) half as much again, with bf16 half of it, of maps in whole RUNs."""
         return sum(map(self.spectrum_bytes, "xwy"))
 
     @cached_property

@@ -5,8 +5,8 @@ Input     a, b  complex  (Q, rows, columns), contiguous
 Output    out   complex  (Q, rows of op(a), columns of op(b)), contiguous
 Precision "fp32" as the arrays are, on tensor cores 22 bits of each number: fewer of one that is below 2^-16 of the
           largest nearby in its matrix (kernels/parts.cuh). There "tf32" rounds what is multiplied to 10 bits of
-          fraction on its way in, and with "bf16" numbers are two bfloat16 in a uint32, re in the lower half, of 7 bits;
-          all sum in float32. float64 arrays are always multiplied in float64
+          fraction on its way in, and with "bf16" numbers are two bfloat16, of 7 bits, in runs (kernels/runs.cuh),
+          which are held as uint32; all sum in float32. float64 arrays are always multiplied in float64
 CPU       real numbers, three products in place of a complex one: a and b are (3 Q, rows, columns), re, im and re + im,
           each thread takes some of them, and NumPy's matmul hands one after the other to BLAS, transposes included
 On a GPU  our kernels for tensor cores (warpgroup_product.py where the GPU has warpgroups, else tensor_product.py), or

@@ -5,7 +5,7 @@ Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b), at 
           `masked` may be the planes
 Input     planes  real     (A, B, h, w); rectified alike
 Output    out     complex  (Q, A T, P B), frequency first; masked as the planes
-          for bf16 products two bfloat16 in an unsigned number, the real part in the lower half
+          for bf16 products runs of two bfloat16 each (kernels/runs.cuh); maps that fill up the last run are zero
           on the CPU (3 Q, A T, P B): the real parts, the imaginary ones and their sums, in the order of matrix_dft.py
 Windows   axis.Window says which rows and columns are a line's points; all others are zero
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.

@@ -1,7 +1,7 @@
 """tensor_product.cu's launcher: complex products on tensor cores, float32 by its parts (kernels/parts.cuh).
 
 Computes  out[q] = op(a[q]) @ op(b[q]), as product.py says, in one of its PARTS
-Dtypes    complex64; for "bf16" uint32, two bfloat16 each, the real part in the lower half
+Dtypes    complex64; for "bf16" uint32, two bfloat16 each in runs (kernels/runs.cuh), whole ones in each row in memory
 """
 
 from functools import cache
@@ -11,6 +11,7 @@ import numpy as np
 
 from tinyfft import gpu
 from tinyfft.backend import Array, Device
+from tinyfft.fourier.plan import RUN
 from tinyfft.gpu import Source
 
 PARTS = {"fp32": 2, "tf32": 1, "bf16": 1}
@@ -58,7 +59,9 @@ def head(
 
 
 def grouped(operand: Array) -> bool:
-    """Whether its lines are whole groups."""
+    """Whether its lines are whole groups, as those of bf16 have to be."""
+    if operand.dtype == np.uint32:
+        assert operand.shape[-1] % RUN == 0, operand.shape
     return operand.shape[-1] * operand.itemsize % GROUP_BYTES == 0
 
 

@@ -14,6 +14,7 @@ ARCHITECTURE = "sm_90a"
 ROWS, COLUMNS = 128, {1: 128, 2: 64}  # of a block's tile, by the number of parts
 THREADS = {1: 384, 2: 512}  # of which 256 multiply
 DEPTH, STAGES, AHEAD = 16, 4, 3
+BF16 = {"DEPTH": 32, "STAGES": 6}
 SHARED_BYTES = 226 << 10
 
 
@@ -34,7 +35,8 @@ def multiply(
 def source(precision: str, transpose_a: bool, transpose_b: bool, grouped_a: bool, grouped_b: bool) -> Source:
     parts = PARTS[precision]
     sizes = {"ROWS": ROWS, "COLUMNS": COLUMNS[parts], "THREADS": THREADS[parts]}
-    sizes |= {"DEPTH": DEPTH, "STAGES": STAGES, "AHEAD": AHEAD, "SHARED_BYTES": SHARED_BYTES}
+    slabs = BF16 if precision == "bf16" else {"DEPTH": DEPTH, "STAGES": STAGES, "AHEAD": AHEAD}
+    sizes |= slabs | {"SHARED_BYTES": SHARED_BYTES}
     made = head("warpgroup_product", precision, transpose_a, transpose_b, grouped_a, grouped_b, **sizes)
     return made._replace(architecture=ARCHITECTURE)
 
