@@ -1,9 +1,9 @@
 /* normalization: batch normalisation of maps, forwards and backwards, as nn/normalization.py defines it.
-   Computes  moments         sum d and sum d^2 of d = x - x[0][c][0], of a part of map c's samples
+   Computes  moments         sum d and sum d^2 of d = x - x[0][c][0], of a part of map c's values
              statistics      from those mean and 1/sqrt(var + eps) of each map, and the running ones moved
              normalize       output = (input - mean) scale + bias, scale being weight inverse_std; with `rectify`
                              max(that, 0)
-             gradient_sums   sum dy and sum dy (x - mean), of a part of map c's samples; with `rectified`, ReLU's output,
+             gradient_sums   sum dy and sum dy (x - mean), of a part of map c's values; with `rectified`, ReLU's output,
                              of masked = gradOutput where rectified > 0, else 0
              totals          from those sum dy and sum dy x_hat of each map
              pass_back       dx = scale (dy - total / n - x_hat projection / n), or scale dy where total is null
@@ -12,23 +12,43 @@
    Output    output, gradInput, masked        real  [S][C][pixels]; masked null without a ReLU, or gradOutput itself
              mean, inverse_std, running_mean, running_var, total, projection  real  [C]
              sums      double  [C][parts][2]: what the parts' kernels leave to those of whole maps
-   Grid      (C, parts); statistics and totals (ceil(C / THREADS), 1)     Block  THREADS
+   Grid      (C, parts), `each` values of a map a block; statistics and totals (ceil(C / THREADS), 1)
+   Block     THREADS
    Shared    THREADS doubles, in moments and gradient_sums; 0
-   Requires  type real, constant THREADS, a power of 2; `across` a power of 2, at most THREADS
+   Requires  type real, constants THREADS, a power of 2, and TOGETHER
 
    Sums are in double precision: exact enough for maps far from zero in one pass, and no slower than memory. They are
    added up in an order that the sizes alone decide, so that the same values give the same bits. */
 #include "device.cuh"
 
-/* visit(i) for each value i of map blockIdx.x in this block's part of the samples; `across` threads share a plane. */
-template <typename Visit>
-__device__ __forceinline__ void over_map(int S, int pixels, int across, Visit visit) {
-    const int each = (S + gridDim.y - 1) / gridDim.y, first = blockIdx.y * each;
-    const int end = first + each < S ? first + each : S;
-    for (int s = first + threadIdx.x / across; s < end; s += THREADS / across) {
-        const long long plane = (static_cast<long long>(s) * gridDim.x + blockIdx.x) * pixels;
-        for (int pixel = threadIdx.x % across; pixel < pixels; pixel += across) visit(plane + pixel);
+/* use(i, load(i)) for each value i of map blockIdx.x in this block's part, which is the next `each` of them.
+
+   A thread loads TOGETHER values before it uses any: memory is fast only if much is asked for at once. So where `use`
+   stores, the arrays are not __restrict__: compilers then put loads behind stores, to save registers. */
+template <typename Load, typename Use>
+__device__ __forceinline__ void over_map(int S, int pixels, int each, Load load, Use use) {
+    const long long all = static_cast<long long>(S) * pixels, first = static_cast<long long>(blockIdx.y) * each;
+    const int count = all - first < each ? all - first : each;
+    int place = threadIdx.x;  // in the part
+    if (place >= count) return;
+    const long long sample = static_cast<long long>(gridDim.x) * pixels, step = THREADS / pixels * sample;
+    const int over = THREADS % pixels;
+    int pixel = (first + place) % pixels;
+    long long i = (first + place) / pixels * sample + static_cast<long long>(blockIdx.x) * pixels + pixel;
+    const auto advance = [&] {  // by THREADS values
+        i += step + over, pixel += over;
+        if (pixel >= pixels) i += sample - pixels, pixel -= pixels;
+    };
+    for (; place + (TOGETHER - 1) * THREADS < count; place += TOGETHER * THREADS) {
+        long long at[TOGETHER];
+        decltype(load(i)) loaded[TOGETHER];
+#pragma unroll
+        for (int k = 0; k < TOGETHER; ++k, advance()) loaded[k] = load(at[k] = i);
+#pragma unroll
+        for (int k = 0; k < TOGETHER; ++k) use(at[k], loaded[k]);
     }
+#pragma unroll 1
+    for (; place < count; place += THREADS, advance()) use(i, load(i));
 }
 
 /* The block's sum of what each thread has, for the first of them. */
@@ -56,11 +76,12 @@ __device__ void add_parts(const double* sums, int map, int parts, double& first,
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-moments(const real* __restrict__ input, double* __restrict__ sums, int S, int pixels, int across) {
+moments(const real* __restrict__ input, double* __restrict__ sums, int S, int pixels, int each) {
     const double near = input[static_cast<long long>(blockIdx.x) * pixels];
     double first = 0, second = 0;
-    over_map(S, pixels, across, [&](long long i) {
-        const double d = input[i] - near;
+    const auto load = [&](long long i) { return input[i]; };
+    over_map(S, pixels, each, load, [&](long long, real x) {
+        const double d = x - near;
         first += d, second += d * d;
     });
     store_sums(first, second, sums);
@@ -84,27 +105,31 @@ statistics(const real* __restrict__ input, const double* __restrict__ sums, real
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-normalize(const real* __restrict__ input, const real* __restrict__ mean, const real* __restrict__ inverse_std,
-          const real* __restrict__ weight, const real* __restrict__ bias, real* __restrict__ output, int rectify, int S,
-          int pixels, int across) {
+normalize(const real* input, const real* __restrict__ mean, const real* __restrict__ inverse_std,
+          const real* __restrict__ weight, const real* __restrict__ bias, real* output, int rectify, int S, int pixels,
+          int each) {
     const int map = blockIdx.x;
     const real middle = mean[map], scale = inverse_std[map] * (weight ? weight[map] : 1), shift = bias ? bias[map] : 0;
-    over_map(S, pixels, across, [&](long long i) {
-        const real y = (input[i] - middle) * scale + shift;
+    const auto load = [&](long long i) { return input[i]; };
+    over_map(S, pixels, each, load, [&](long long i, real x) {
+        const real y = (x - middle) * scale + shift;
         output[i] = rectify && y < 0 ? real(0) : y;  // so that NaN stays NaN
     });
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-gradient_sums(const real* __restrict__ input, const real* gradOutput, const real* __restrict__ mean,
-              const real* __restrict__ rectified, real* masked, double* __restrict__ sums, int S, int pixels,
-              int across) {
+gradient_sums(const real* input, const real* gradOutput, const real* __restrict__ mean, const real* rectified,
+              real* masked, double* __restrict__ sums, int S, int pixels, int each) {
     const double middle = mean[blockIdx.x];
     double first = 0, second = 0;
-    over_map(S, pixels, across, [&](long long i) {
-        real dy = gradOutput[i];
-        if (rectified) masked[i] = dy *= rectified[i] > 0;
-        first += dy, second += dy * (input[i] - middle);
+    struct Values {
+        real x, dy, y;
+    };
+    const auto load = [&](long long i) { return Values{input[i], gradOutput[i], rectified ? rectified[i] : real(1)}; };
+    over_map(S, pixels, each, load, [&](long long i, Values at) {
+        const real dy = at.dy * (at.y > 0);
+        if (rectified) masked[i] = dy;
+        first += dy, second += dy * (at.x - middle);
     });
     store_sums(first, second, sums);
 }
@@ -120,13 +145,18 @@ totals(const double* __restrict__ sums, const real* __restrict__ inverse_std, re
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-pass_back(const real* __restrict__ input, const real* __restrict__ gradOutput, const real* __restrict__ mean,
+pass_back(const real* input, const real* gradOutput, const real* __restrict__ mean,
           const real* __restrict__ inverse_std, const real* __restrict__ weight, const real* __restrict__ total,
-          const real* __restrict__ projection, real* __restrict__ gradInput, int S, int pixels, int across) {
+          const real* __restrict__ projection, real* gradInput, int S, int pixels, int each) {
     const int map = blockIdx.x;
     const real middle = mean[map], scale = inverse_std[map] * (weight ? weight[map] : 1);
     const double n = static_cast<double>(S) * pixels;
     const real level = total ? total[map] / n : 0, slope = total ? inverse_std[map] * projection[map] / n : 0;
-    over_map(S, pixels, across,
-             [&](long long i) { gradInput[i] = scale * (gradOutput[i] - level - (input[i] - middle) * slope); });
+    struct Values {
+        real x, dy;
+    };
+    const auto load = [&](long long i) { return Values{input[i], gradOutput[i]}; };
+    over_map(S, pixels, each, load, [&](long long i, Values at) {
+        gradInput[i] = scale * (at.dy - level - (at.x - middle) * slope);
+    });
 }

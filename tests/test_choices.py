@@ -1,6 +1,8 @@
 """Choices by time are made once on a machine, and a file that is in the way of that costs nothing but time."""
 
 import json
+from math import ceil
+from types import SimpleNamespace
 
 import pytest
 
@@ -128,6 +130,63 @@ def way(monkeypatch):
 def test_a_way_takes_what_its_fastest_call_takes_after_one_that_warms_up(way):
     ways = {"a": way(0.5, 3.0, 1.0, 3.0), "b": way(0.5, 2.0, 2.0, 2.0)}
     assert choices.seconds(ways, current_device()) == {"a": 1.0, "b": 2.0}
+
+
+SHORT = choices.LEAST / 4
+
+
+def test_a_short_call_is_repeated_within_a_turn(way):
+    """One that warms up; then in each turn one, which says how often, and those that count."""
+    counted = [[1.0, 1.0, 1.0, 2.0], [0.5, 0.5, 1.0, 1.0], [1.0, 2.0, 1.0, 1.0], [2.0, 2.0, 2.0, 2.0]]
+    short = way(0.0, *(SHORT * factor for turn in counted for factor in (1.0, *turn)))
+    assert choices.seconds({"short": short}, current_device()) == {"short": pytest.approx(0.75 * SHORT)}
+    before = choices.time.perf_counter()
+    short()
+    assert choices.time.perf_counter() - before == 9.0  # all the others have been made, and no more
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls"),
+    [
+        (choices.LEAST, 1),
+        (50 * choices.LEAST, 1),
+        (0.9 * choices.LEAST, 1 + 2),
+        (SHORT, 1 + 4),
+        (0.0, 1 + ceil(choices.LEAST / 1e-6)),
+    ],
+)
+def test_a_turn_takes_its_least_time_or_one_call(way, seconds, calls):
+    """Also where the clock stands still."""
+    made, call = [], way(*[seconds] * 4000)
+    assert choices._seconds_of(lambda: made.append(call()), current_device()) == pytest.approx(seconds)
+    assert len(made) == calls
+
+
+@pytest.mark.parametrize("factor", [0.25, 2.0])
+def test_recorded_calls_are_launched_in_a_row_and_waited_for_once(monkeypatch, factor):
+    """On a device whose time passes when it is waited for, 10 us more for the host."""
+    now, queued, waited, launches = [0.0], [0.0], [], []
+    host, seconds = 1e-5, factor * choices.LEAST / choices.RECORDED  # of the wait, and of a call
+
+    def call():
+        queued[0] += seconds
+
+    def synchronize():
+        now[0] += queued[0] + host
+        queued[0] = 0.0
+        waited.append(True)
+
+    def capture(work, device):
+        return lambda: launches.append(True) or work()
+
+    monkeypatch.setattr(choices.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(choices.gpu, "capture", capture)
+    device = SimpleNamespace(records=True, synchronize=synchronize)
+    in_a_row = 4 if factor < 1 else 1
+    noise = host / (in_a_row * choices.RECORDED)
+    assert choices._seconds_of(call, device) == pytest.approx(seconds + noise)
+    assert len(launches) == (1 + in_a_row if factor < 1 else 1)
+    assert len(waited) == (4 if factor < 1 else 2)
 
 
 def test_ways_for_which_there_is_no_memory_are_left_out(way):

@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tinyfft import backend, files, gpu, machine
 from tinyfft.backend import Device
 
 TURNS = 4
+LEAST = 1e-3  # seconds of a turn, beside which the host's 20 us are few, and in which a GPU's clock begins to rise
 RECORDED = 4  # calls in a recording
 
 _known: dict[Device, dict[str, str]] = {}
@@ -54,7 +56,7 @@ def least(seconds: Mapping[str, float]) -> str:
 
 
 def seconds(ways: Mapping[str, Callable[[], Any]], device: Device) -> dict[str, float]:
-    """Seconds of the fastest of some calls of each way, after one that warms up: noise only ever adds.
+    """Seconds of a call of each way, in the fastest of its turns, after a call that warms up: noise only ever adds.
 
     They take turns, since a GPU's clock rises with its work. Without those for which there is no memory; if that is all
     of them, raises the first one's MemoryError.
@@ -78,19 +80,31 @@ def _has_memory(call: Callable[[], Any]) -> bool:
 
 
 def _seconds_of(call: Callable[[], Any], device: Device) -> float:
-    """Of one call; on a GPU of some, recorded and launched as a whole as in a step that is, without the host's time.
+    """Of a call, in one turn: it is made once and, if that takes less than LEAST, again, as often in a row as fills it.
 
-    A recording is for this turn alone: another way may take the memory that it was made with.
+    On a GPU some calls are recorded and launched as a whole, as in a step that is, without the host's time; launches in
+    a row are queued, and only the last one is waited for. A recording is for this turn alone: another way may take the
+    memory that it was made with.
     """
     run, together = call, 1
     if device.records:
         call()
         run, together = gpu.capture(lambda: [call() for _ in range(RECORDED)], device), RECORDED
+    times, lasted = 1, _duration(run, 1, device)
+    if lasted < LEAST:
+        times = ceil(LEAST / max(lasted, 1e-6))  # a clock may stand still for a short call
+        lasted = _duration(run, times, device)
+    return lasted / (times * together)
+
+
+def _duration(run: Callable[[], Any], times: int, device: Device) -> float:
+    """Seconds of so many runs in a row, until the device is done."""
     device.synchronize()
     start = time.perf_counter()
-    run()
+    for _ in range(times):
+        run()
     device.synchronize()
-    return (time.perf_counter() - start) / together
+    return time.perf_counter() - start
 
 
 def _read() -> dict[str, dict[str, str]]:

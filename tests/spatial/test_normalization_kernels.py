@@ -1,5 +1,7 @@
 """normalization.cu, built for the host, through BatchNormalization as a GPU runs it: against its definition."""
 
+from math import ceil
+
 import host_gpu
 import normalizations
 import numpy as np
@@ -34,9 +36,31 @@ def test_definition(gpu, rng, shape, train, dtype):
     S=st.integers(2, 9), C=st.integers(1, 4), pixels=st.integers(1, 40), train=st.booleans(), blocks=st.integers(1, 9)
 )
 def test_random_sizes(gpu, monkeypatch, S, C, pixels, train, blocks):
-    """Planes that are smaller and larger than a block, samples in parts that are not alike."""
+    """Planes that are smaller and larger than a block, parts that are not alike."""
     monkeypatch.setattr(normalization_kernels, "BLOCKS", blocks)
     normalizations.check(gpu, np.random.default_rng(5), (S, C, pixels, 1), train, "float64")
+
+
+@pytest.mark.parametrize("blocks", [1, 1024], ids=["one part", "many parts"])
+@pytest.mark.parametrize("pixels", [1, 5, 16, 40])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_about_as_many_values_as_the_threads_take_together(gpu, rng, monkeypatch, blocks, pixels, times, more):
+    """Also where ReLU's gradient is written over the one that is read."""
+    monkeypatch.setattr(normalization_kernels, "BLOCKS", blocks)
+    together = normalization_kernels.THREADS * normalization_kernels.TOGETHER
+    shape = (times * ceil(together / pixels) + more, 2, pixels, 1)
+    normalizations.check(gpu, rng, shape, True, "float64")
+    normalizations.check_with_relu(gpu, rng, shape, True, "float64", behind=True)
+
+
+@pytest.mark.parametrize("shape", [(256, 64, 1024), (256, 128, 256), (128, 16, 1024), (128, 512, 16), (8, 3, 1 << 18)])
+def test_a_large_array_is_cut_into_enough_parts_and_none_is_empty(shape):
+    S, C, pixels = shape
+    x = np.broadcast_to(np.float32(0), shape)
+    parts, each = normalization_kernels.parts(x), normalization_kernels._each(x)
+    assert C * parts >= 4 * 132  # multiprocessors of an H200
+    assert (parts - 1) * each < S * pixels <= parts * each
 
 
 def test_more_maps_than_threads(gpu, rng):

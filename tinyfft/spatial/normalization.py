@@ -7,7 +7,7 @@ gradient_sums   writes total = sum dy and projection = sum dy x_hat (C,); with `
 pass_back       writes gradInput (S, C, pixels)
 Buffer   called with a name, a shape and a dtype, it gives scratch memory and keeps it
 On the CPU they go over some samples at a time, in NumPy. On a GPU each is a kernel (normalization_kernels.py), the sums
-two: each block takes a part of a map's samples, then a thread for each map adds the parts up. Arrays are in C order.
+two: each block takes a part of a map's values, then a thread for each map adds the parts up. Arrays are in C order.
 """
 
 import numpy as np
