@@ -53,8 +53,13 @@ def _between_events(call: Callable[[], Any], calls: int, device: Device, ahead: 
 
 def occupy(device: Device, times: int = 1) -> None:
     """Give a GPU nothing to do for that many times AHEAD_CYCLES, in which the host can queue what shall be timed."""
-    with device.xp.cuda.Stream.null:
+    cuda = device.xp.cuda
+    own = cuda.get_current_stream()
+    cuda.Stream.null.use()
+    try:
         _spin(device)((1,), (1,), (np.int64(times * AHEAD_CYCLES),))
+    finally:
+        own.use()  # which a `with` over the default stream does not do
 
 
 @cache

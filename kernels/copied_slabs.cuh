@@ -3,24 +3,25 @@
    Of a and b there are two planes, re and im; where a product is to be taken away, the tensor cores turn its sign. */
 #pragma once
 
+constexpr int BLOCK = 16; /* of the contraction, that one instruction multiplies */
 constexpr int FEW = 88, MANY = 208; /* registers of threads that fill and that multiply */
 
-/* A slab: OUTER rows of op(a), or columns of op(b), in both planes, in pairs of octets (warpgroup.cuh): half a run is one
-   line of a pair. */
+/* A slab: OUTER rows of op(a), or columns of op(b), in both planes, in rows of octets (warpgroup.cuh): half a run is a line
+   of it. */
 template <int OUTER, bool DEPTH_INSIDE>
 struct Slab {
-    static constexpr int PAIR = 256, PLANE = OUTER * DEPTH * 2, BYTES = 2 * PLANE;
-    static constexpr int APART = DEPTH_INSIDE ? PAIR : DEPTH / 8 * PAIR, ALONG = DEPTH_INSIDE ? OUTER / 8 * PAIR : PAIR;
+    static constexpr int ROW = 8 * 2 * RUN, PLANE = OUTER * DEPTH * 2, BYTES = 2 * PLANE;
+    static constexpr int APART = DEPTH_INSIDE ? ROW : DEPTH / 8 * ROW, ALONG = DEPTH_INSIDE ? OUTER / 8 * ROW : ROW;
 
     /* Line and place in it: the place along the contraction with DEPTH_INSIDE, else across it. */
     static __device__ __forceinline__ int place(int plane, int line, int at) {
-        const int pair = DEPTH_INSIDE ? at / RUN * ALONG + line / 8 * APART : at / RUN * APART + line / 8 * ALONG;
-        return plane * PLANE + pair + line % 8 * 32 + (at % RUN / 8 ^ line % 8 / 4) * 16 + at % 8 * 2;
+        const int row = DEPTH_INSIDE ? at / RUN * ALONG + line / 8 * APART : at / RUN * APART + line / 8 * ALONG;
+        return plane * PLANE + row + line % 8 * 2 * RUN + (at % RUN / 8 ^ line % 8 / 2) * 16 + at % 8 * 2;
     }
 
     static __device__ __forceinline__ unsigned long long descriptor(unsigned slab, int plane, int outer, int depth) {
         const int first = DEPTH_INSIDE ? place(plane, outer, depth) : place(plane, depth, outer);
-        return warpgroup::descriptor_of_pairs(slab + first, DEPTH_INSIDE, APART, ALONG);
+        return warpgroup::descriptor_of_rows(slab + first, DEPTH_INSIDE, APART, ALONG);
     }
 };
 
@@ -29,24 +30,28 @@ typedef Slab<COLUMNS, TRANSPOSE_B> SlabB;
 
 constexpr int HANDS = FILLERS; /* that fill a stage: each thread's copies */
 
-struct Beside {}; /* nothing goes with a slab */
+/* In shared memory beside the slabs: a tile on its way out. A row is four banks further on than the one before. */
+struct Beside {
+    alignas(16) number tile[ROWS][COLUMNS + 4];
+};
 
-/* What a warp copies of slab after slab of one operand: a run of eight lines at a time, in halves of a plane's part of it.
-   Eight lanes copy one plane of four lines, which they write in a row. */
+/* What a warp copies of slab after slab of one operand: a run of four lines at a time, an octet of a part for each lane.
+   Eight lanes copy one part of two lines, which they write in a row. */
 template <int OUTER, bool DEPTH_INSIDE, typename To>
 struct Copier {
-    static constexpr int DOWN = (DEPTH_INSIDE ? OUTER : DEPTH) / 8, ACROSS = (DEPTH_INSIDE ? DEPTH : OUTER) / RUN;
-    static_assert(DOWN % SHARES == 0, "eight lines for each warp");
+    static constexpr int DOWN = DEPTH_INSIDE ? OUTER : DEPTH, ACROSS = DEPTH_INSIDE ? DEPTH : OUTER;
+    static constexpr int LINES = 4 * SHARES; /* at a time, of all filling warps */
+    static_assert(DOWN % LINES == 0 && LINES % 8 == 0 && ACROSS % RUN == 0, "a slab");
 
-    const number* here; /* the lane's first half */
+    const number* here; /* the lane's first octet */
     int length;         /* of a line in memory */
     int lines, numbers; /* from there to the end of the operand */
 
     static __device__ __forceinline__ int line() {
-        return (threadIdx.x - MULTIPLIERS) / 32 * 8 + threadIdx.x / 16 % 2 * 4 + threadIdx.x / 2 % 4;
+        return (threadIdx.x - MULTIPLIERS) / 32 * 4 + threadIdx.x / 16 % 2 * 2 + threadIdx.x / 4 % 2;
     }
     static __device__ __forceinline__ int plane() { return threadIdx.x / 8 % 2; }
-    static __device__ __forceinline__ int at() { return threadIdx.x % 2 * 8; }
+    static __device__ __forceinline__ int at() { return threadIdx.x % 4 * 8; }
 
     __device__ __forceinline__ void begin(const number* matrix, int first, int outers, int depths) {
         length = DEPTH_INSIDE ? depths : outers;
@@ -62,9 +67,9 @@ struct Copier {
 
     __device__ __forceinline__ void copy(char* slab) const {
 #pragma unroll
-        for (int down = 0; down < DOWN * 8; down += 8 * SHARES)
+        for (int down = 0; down < DOWN; down += LINES)
 #pragma unroll
-            for (int across = 0; across < ACROSS * RUN; across += RUN)
+            for (int across = 0; across < ACROSS; across += RUN)
                 copy_ahead<16>(slab + To::place(plane(), line() + down, at() + across), here + down * length + across,
                                lines > down && numbers > across);
     }
@@ -99,7 +104,7 @@ __device__ __forceinline__ void queue(float (&sums)[COLUMNS], unsigned slab, int
     float(&im)[COLUMNS / 2] = *reinterpret_cast<float(*)[COLUMNS / 2]>(&sums[COLUMNS / 2]);
     warpgroup::begin();
 #pragma unroll
-    for (int depth = 0; depth < DEPTH; depth += RUN) {
+    for (int depth = 0; depth < DEPTH; depth += BLOCK) {
         unsigned long long a[2], b[2]; /* re and im */
         for (int plane = 0; plane < 2; ++plane) {
             a[plane] = SlabA::descriptor(slab, plane, row, depth);
@@ -127,3 +132,29 @@ __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS], Shared& sh
     warpgroup::wait_for_groups<0>();
     leave(shared, turn.before());
 }
+
+/* A warp writes its rows to shared memory, from where they go to `out` while the next tile is multiplied. */
+template <typename Shared>
+__device__ __forceinline__ void write_tile(Shared& shared, number* out, const float (&sums)[COLUMNS], const Work& work) {
+    const int row = first_row(), lane = threadIdx.x % 32, own = threadIdx.x / 32 * 16 + lane; /* of 16 lanes */
+    auto& tile = shared.beside.tile;
+    warpgroup::wait_for_copies_out();
+    __syncwarp();
+#pragma unroll
+    for (int j = 0; j < OCTETS; ++j)
+#pragma unroll
+        for (int k = 0; k < 4; k += 2) {
+            const int re = 4 * j + k, im = 4 * OCTETS + re;
+            number* to = &tile[row + 4 * k][8 * j / RUN * RUN + 8 * j % RUN / 2 + lane % 4];
+            to[0] = to_bf16s(sums[re], sums[re + 1]), to[RUN / 2] = to_bf16s(sums[im], sums[im + 1]);
+        }
+    warpgroup::publish();
+    __syncwarp();
+    const int columns = work.columns - work.column() < COLUMNS ? work.columns - work.column() : COLUMNS;
+    if (lane < 16 && work.row() + own < work.rows)
+        warpgroup::copy_out(out + static_cast<long long>(work.row() + own) * work.columns + work.column(), tile[own],
+                            columns * sizeof(number));
+}
+
+/* Shared memory has to stay until all has left it. */
+__device__ __forceinline__ void end_writing() { warpgroup::wait_for_copies_out(); }

@@ -15,17 +15,8 @@ __device__ __forceinline__ float2 from_bf16s(unsigned both) {
     return make_float2(__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000));
 }
 
-/* The value that lane l ^ `apart` has; all lanes of a warp ask for it together. */
-__device__ __forceinline__ unsigned from_lane(unsigned value, int apart) {
-    return __shfl_xor_sync(0xFFFFFFFF, value, apart);
-}
-
-/* One store of 16 bytes, where a compiler would make four of it. */
-__device__ __forceinline__ void store_words(unsigned* to, const unsigned (&words)[4]) {
-    asm volatile("st.global.v4.b32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(words[0]), "r"(words[1]), "r"(words[2]),
-                 "r"(words[3])
-                 : "memory");
-}
+/* The value that the lane beside has, lane 1 that of lane 0 and so on; all lanes of a warp ask for it together. */
+__device__ __forceinline__ unsigned from_neighbour(unsigned value) { return __shfl_xor_sync(0xFFFFFFFF, value, 1); }
 
 /* Four bytes: the hexadecimal digits of `chosen` name them, the highest one first, 0 to 3 of first, 4 to 7 of second. */
 __device__ __forceinline__ unsigned bytes_of(unsigned first, unsigned second, unsigned chosen) {

@@ -77,3 +77,25 @@ __device__ __forceinline__ float2 scale_for(unsigned largest) {
     const int power = exponent < 15 ? 253 : 268 - exponent; /* with the bias of 127, as exponent has */
     return make_float2(__uint_as_float(power << 23), __uint_as_float((254 - power) << 23));
 }
+
+/* The scale of slab after slab whose sums stay where they are, and have to follow it. It falls for a larger number. It rises
+   where all are so small that they would lose digits, but never to more than MOST times the least one: sums must not
+   overflow. */
+struct Scale {
+    static constexpr float SMALL = 256, MOST = 1 << 30;
+    float now, inverse, least;
+
+    /* For the next slab, whose largest number has these bits; returns what the scale was multiplied by. The first one's is
+       its own. */
+    __device__ __forceinline__ float next(unsigned largest, bool first) {
+        const float2 own = scale_for(largest);
+        const float before = inverse;
+        if (first || own.x < now) {
+            now = own.x, inverse = own.y;
+            least = first ? now : fminf(least, now);
+        } else if (largest && own.x > SMALL * now) {
+            now = fminf(own.x, MOST * least), inverse = 1 / now;
+        }
+        return now * before;
+    }
+};

@@ -149,27 +149,6 @@ struct Readers {
     }
 };
 
-/* The scale of a warp's shares, from slab to slab of a tile. Where sums stay, it falls for a larger number. It rises where
-   all are so small that they would lose digits, but never to more than MOST times the tile's least one: sums must not
-   overflow. */
-struct Scale {
-    static constexpr float SMALL = 256, MOST = 1 << 30;
-    float now, inverse, least;
-
-    /* For the next slab, whose largest number has these bits; returns what the scale was multiplied by. */
-    __device__ __forceinline__ float next(unsigned largest, bool first) {
-        const float2 own = scale_for(largest);
-        const float before = inverse;
-        if (ANEW || first || own.x < now) {
-            now = own.x, inverse = own.y;
-            least = first ? now : fminf(least, now);
-        } else if (largest && own.x > SMALL * now) {
-            now = fminf(own.x, MOST * least), inverse = 1 / now;
-        }
-        return now * before;
-    }
-};
-
 template <typename Shared>
 __device__ __forceinline__ void fill(Shared& shared, const number* __restrict__ a, const number* __restrict__ b, Work work) {
     const int warp = (threadIdx.x - MULTIPLIERS) / 32, slabs = work.slabs(), count = work.left() * slabs;
@@ -185,8 +164,8 @@ __device__ __forceinline__ void fill(Shared& shared, const number* __restrict__ 
         wait_for_groups<AHEAD - 1>();
         char* parts = shared.slabs[turn.stage];
         Group of_a[ReaderA::READS], of_b[ReaderB::READS];
-        const float moved_a = scale_a.next(ReaderA::take(of_a, beside.raw_a[used][warp]), slab == 0);
-        const float moved_b = scale_b.next(ReaderB::take(of_b, beside.raw_b[used][warp]), slab == 0);
+        const float moved_a = scale_a.next(ReaderA::take(of_a, beside.raw_a[used][warp]), ANEW || slab == 0);
+        const float moved_b = scale_b.next(ReaderB::take(of_b, beside.raw_b[used][warp]), ANEW || slab == 0);
         warpgroup::wait(&shared.empty[turn.stage], turn.phase);
         ReaderA::template put<SlabA>(parts, of_a, 0, warp * SHARE_ROWS, scale_a.now);
         ReaderB::template put<SlabB>(parts + SlabA::BYTES, of_b, 1, warp * SHARE_COLUMNS, scale_b.now);
@@ -278,3 +257,18 @@ __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS], Shared& sh
         for (int i = 0; i < COLUMNS; ++i) sums[i] *= factor_of(factors, i);
     }
 }
+
+template <typename Shared>
+__device__ __forceinline__ void write_tile(Shared&, number* out, const float (&sums)[COLUMNS], const Work& work) {
+    const int row = work.row() + first_row(), column = work.column() + threadIdx.x % 4 * 2;
+#pragma unroll
+    for (int j = 0; j < OCTETS; ++j)
+#pragma unroll
+        for (int k = 0; k < 4; k += 2) {
+            const int re = 4 * j + k, im = 4 * OCTETS + re;
+            write_pair(out, row + 4 * k, column + 8 * j, work.rows, work.columns, {sums[re], sums[im]},
+                       {sums[re + 1], sums[im + 1]});
+        }
+}
+
+__device__ __forceinline__ void end_writing() {}

@@ -91,15 +91,12 @@ __device__ __forceinline__ void write(number* out, const float (&sums)[DOWN][ACR
 #pragma unroll
     for (int i = 0; i < DOWN; ++i)
 #pragma unroll
-        for (int j = 0; j < ACROSS; j += 2)
+        for (int j = 0; j < ACROSS; ++j)
 #pragma unroll
             for (int k = 0; k < 4; k += 2) {
-                float2 numbers[4];
-                for (int n = 0; n < 4; ++n) {
-                    const float(&of_eight)[2][4] = sums[i][j + n / 2];
-                    numbers[n] = {of_eight[0][k + n % 2], of_eight[1][k + n % 2]};
-                }
-                write_run(out, row + i * BLOCK + lane / 4 + 4 * k, column + 8 * j, rows, columns, numbers);
+                const float(&re)[4] = sums[i][j][0], (&im)[4] = sums[i][j][1];
+                write_pair(out, row + i * BLOCK + lane / 4 + 4 * k, column + 8 * j + lane % 4 * 2, rows, columns,
+                           {re[k], im[k]}, {re[k + 1], im[k + 1]});
             }
 }
 

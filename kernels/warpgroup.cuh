@@ -4,11 +4,11 @@
    An operand in shared memory consists of octets: 8 x 8 numbers of two bytes, 128 bytes in a row. A descriptor says how
    far apart octets lie along the contraction (`along`) and across it (`across`), in bytes, multiples of 16.
 
-   Or it consists of pairs of octets: eight lines of 16 numbers, 32 bytes in a row, begun at a multiple of 256 bytes; of the
-   last four lines the halves are exchanged. Where lines go along the contraction, a pair is all of it that one product
-   takes, and `apart` says how far the next eight lines are. Where they go across it, `apart` is from one pair to the next
-   of eight lines, and `along` from eight lines to the next ones.
-   Source  PTX ISA, asynchronous warpgroup-level matrix instructions: shared memory layout (none and 32-byte swizzling) */
+   Or it consists of rows of octets: eight lines of 32 numbers, 64 bytes in a row, begun at a multiple of 512 bytes. Of the
+   four octets of line i, octet j lies where octet j ^ i / 2 would. Where lines go along the contraction, a product takes
+   half of each, and `apart` says how far the next eight lines are. Where they go across it, `apart` is from one row of
+   octets to the next of the same lines, and `along` from eight lines to the next ones.
+   Source  PTX ISA, asynchronous warpgroup-level matrix instructions: shared memory layout (none and 64-byte swizzling) */
 #pragma once
 
 namespace warpgroup {
@@ -22,9 +22,9 @@ __device__ __forceinline__ unsigned long long descriptor(unsigned address, unsig
            static_cast<unsigned long long>(along >> 4) << 16 | static_cast<unsigned long long>(across >> 4) << 32;
 }
 
-__device__ __forceinline__ unsigned long long descriptor_of_pairs(unsigned address, bool lines_along, unsigned apart,
-                                                                  unsigned along) {
-    return descriptor(address, lines_along ? 16 : apart, lines_along ? apart : along) | 3ULL << 62;
+__device__ __forceinline__ unsigned long long descriptor_of_rows(unsigned address, bool lines_along, unsigned apart,
+                                                                 unsigned along) {
+    return descriptor(address, lines_along ? 16 : apart, lines_along ? apart : along) | 2ULL << 62;
 }
 
 /* Barriers: a phase ends when `count` have arrived. */
@@ -57,6 +57,20 @@ __device__ __forceinline__ void wait(unsigned long long* barrier, int phase) {
 
 /* What this thread has written to shared memory, or waited for, can be read by products from now on. */
 __device__ __forceinline__ void publish() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+
+/* Begin to copy bytes of shared memory, a multiple of 16, which are published, to global memory. */
+__device__ __forceinline__ void copy_out(void* to, const void* from, int bytes) {
+    asm volatile(
+        "cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;\n"
+        "cp.async.bulk.commit_group;" ::"l"(to),
+        "r"(shared_address(from)), "r"(bytes)
+        : "memory");
+}
+
+/* Wait until all that this thread copies out has been read. */
+__device__ __forceinline__ void wait_for_copies_out() {
+    asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
+}
 
 template <int REGISTERS>
 __device__ __forceinline__ void take_registers() {

@@ -21,34 +21,20 @@
 #endif
 
 struct Shared {
-    alignas(256) char slabs[STAGES][SlabA::BYTES + SlabB::BYTES];
+    alignas(512) char slabs[STAGES][SlabA::BYTES + SlabB::BYTES];
     Beside beside;
     unsigned long long full[STAGES], empty[STAGES];
 };
 static_assert(sizeof(Shared) <= SHARED_BYTES, "SHARED_BYTES");
 
-__device__ __forceinline__ void write(number* out, const float (&sums)[COLUMNS], int row, int column, int rows, int columns) {
-#pragma unroll
-    for (int j = 0; j < OCTETS; j += 2)
-#pragma unroll
-        for (int k = 0; k < 4; k += 2) {
-            float2 numbers[4];
-            for (int n = 0; n < 4; ++n) {
-                const int re = 4 * (j + n / 2) + k + n % 2;
-                numbers[n] = {sums[re], sums[4 * OCTETS + re]};
-            }
-            write_run(out, row + threadIdx.x % 32 / 4 + 4 * k, column + 8 * j, rows, columns, numbers);
-        }
-}
-
 __device__ __forceinline__ void multiply(Shared& shared, number* __restrict__ out, Work work) {
-    const int row = threadIdx.x / 32 * 16;
     Turn turn = {0, 0};
     for (; work.tile < work.tiles; work.tile += gridDim.x) {
         float sums[COLUMNS]; /* half of them real parts */
         multiply_tile(sums, shared, turn, work.slabs());
-        write(out + work.q() * work.rows * work.columns, sums, work.row() + row, work.column(), work.rows, work.columns);
+        write_tile(shared, out + work.q() * work.rows * work.columns, sums, work);
     }
+    end_writing();
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)

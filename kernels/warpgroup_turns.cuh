@@ -5,6 +5,9 @@
 constexpr int OF_GROUP = 128, MULTIPLIERS = 2 * OF_GROUP, FILLERS = THREADS - MULTIPLIERS, SHARES = FILLERS / 32;
 constexpr int OCTETS = COLUMNS / 8; /* of columns of a tile */
 
+/* Of a tile's rows the first one that a multiplying thread has sums of; the other one is eight rows below. */
+__device__ __forceinline__ int first_row() { return threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4; }
+
 /* The tiles of this block, one after the other. */
 struct Work {
     int rows, columns, depths, down, across, tiles, tile;

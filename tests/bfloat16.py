@@ -14,7 +14,7 @@ def from_bfloat16(bits):
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
-RUN = 16
+RUN = 32
 
 
 def to_runs(z):

@@ -126,7 +126,6 @@ inline void __syncthreads() {
     threadIdx = {me, 0, 0};
 }
 
-inline void store_words(unsigned* to, const unsigned (&words)[4]) { memcpy(to, words, 16); }
 inline unsigned bytes_of(unsigned first, unsigned second, unsigned chosen) {
     const unsigned long long both = first | (unsigned long long)second << 32;
     unsigned bytes = 0;
@@ -137,12 +136,12 @@ inline unsigned bytes_of(unsigned first, unsigned second, unsigned chosen) {
    reads may be one barrier behind who writes. */
 static unsigned values[2][1024];
 static char turns_of_values[1024];
-inline unsigned from_lane(unsigned value, int apart) {
+inline unsigned from_neighbour(unsigned value) {
     const unsigned me = threadIdx.x;
     unsigned* given = values[turns_of_values[me] ^= 1];
     given[me] = value;
     __syncthreads();
-    return given[me ^ apart];
+    return given[me ^ 1];
 }
 
 #include "host_tensor.h"

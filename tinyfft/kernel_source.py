@@ -17,12 +17,21 @@ def kernel_directory() -> Path:
 
 def kernel_source(stem: str) -> str:
     """The text of `stem`.cu, our headers in place of their includes: one file, as a compiler's cache needs."""
-    return _text(f"{stem}.cu", set())
+    return with_headers((kernel_directory() / f"{stem}.cu").read_text(encoding="utf-8"))
 
 
-def _text(name: str, included: set[str]) -> str:
-    if name in included:
-        return ""
-    included.add(name)
-    text = (kernel_directory() / name).read_text(encoding="utf-8")
-    return re.sub(r'#include "(\w+\.cuh)"\n', lambda include: _text(include.group(1), included), text)
+def with_headers(text: str) -> str:
+    """CUDA C++ with our headers in place of their includes, each where it is first asked for."""
+    included: set[str] = set()
+
+    def replace(include: re.Match) -> str:
+        name = include.group(1)
+        if name in included:
+            return ""
+        included.add(name)
+        return _INCLUDE.sub(replace, (kernel_directory() / name).read_text(encoding="utf-8"))
+
+    return _INCLUDE.sub(replace, text)
+
+
+_INCLUDE = re.compile(r'#include "(\w+\.cuh)"\n')

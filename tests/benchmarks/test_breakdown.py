@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import tinyfft
 from benchmarks import breakdown_tables
+from benchmarks.clock import occupy
 from benchmarks.watch import GROUPS, Watch
 from tinyfft import cublas, gpu
 from tinyfft.fourier import launch
@@ -133,3 +135,10 @@ def test_the_picture_names_the_parts(tmp_path):
     drawn = (tmp_path / "new" / "breakdown.svg").read_text()
     for text in ("products", "sum of floors", "paper, fp32", "paper, tf32"):
         assert f"<!-- {text} -->" in drawn
+
+
+@pytest.mark.gpu
+def test_work_is_recorded_after_a_pause_too():
+    device = tinyfft.use_device("cuda")
+    occupy(device)
+    assert device.records

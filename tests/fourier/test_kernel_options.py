@@ -5,7 +5,7 @@ from dataclasses import replace
 import host_gpu
 import numpy as np
 import pytest
-from bfloat16 import from_runs, to_runs
+from bfloat16 import RUN, from_runs, to_runs
 from measure import FP32_BOUND, error
 from spectra import SHARED, from_stored, planned, poisoned, stored
 
@@ -22,7 +22,7 @@ def test_bf16_spectra_take_two_bytes_a_part(lengths, S, C, rng):
     plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")
     x = rng.standard_normal((S, C, *lengths)).astype(np.float32)
     out = np.full(plan.spectrum_shape("x"), 0xFFFFFFFF, np.uint32)
-    room = -(-C // 16) * 16  # maps, in whole runs
+    room = -(-C // RUN) * RUN  # maps, in whole runs
     assert plan.room("x") == (S, room)
     assert out.nbytes == 4 * plan.Q * S * room == plan.spectrum_bytes("x")
     special = specialise("spectrum", plan, "x", lengths, SHARED, conjugate=True)

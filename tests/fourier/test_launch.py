@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import host_gpu
 import numpy as np
 import pytest
+from bfloat16 import RUN
 from limits import least_bytes, limited
 from measure import FP32_BOUND, error
 from reference import convolution, gradients
@@ -66,7 +67,7 @@ def test_bf16_spectra_take_two_bytes_a_part(gpu, rng):
     x = on_device(rng, (2, 2, 7, 6))
     layer.forward(x)
     plan = layer.plan(x.shape)
-    S, C, F = 2 * plan.tiles, 16, 16  # maps in whole runs
+    S, C, F = 2 * plan.tiles, RUN, RUN  # maps in whole runs
     assert layer.kept_bytes == 4 * plan.Q * (S * C + F * C)
     assert plan.spectra_bytes == 4 * plan.Q * (S * C + F * C + S * F)
     assert layer.weight.dtype == layer.output.dtype == np.float32

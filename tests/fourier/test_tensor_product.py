@@ -3,7 +3,7 @@
 import host_gpu
 import numpy as np
 import pytest
-from bfloat16 import from_runs, to_runs
+from bfloat16 import RUN, from_runs, to_runs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from measure import FP32_BOUND, error
@@ -56,7 +56,7 @@ def whole_runs(a, b, transpose_a, transpose_b):
     """The operands with zeros, so that lines in memory are whole runs, those of the product too."""
     sizes = (*a.shape[1:], b.shape[2])
     whole = (transpose_a, not transpose_a or transpose_b, True)
-    rows, depth, columns = (-(-n // 16) * 16 if flag else n for n, flag in zip(sizes, whole, strict=True))
+    rows, depth, columns = (-(-n // RUN) * RUN if flag else n for n, flag in zip(sizes, whole, strict=True))
     return padded(a, rows, depth), padded(b, depth, columns)
 
 
@@ -96,7 +96,7 @@ def test_products_of_all_shapes(multiply, Q, sizes, transposed, precision):
 @pytest.mark.parametrize("transposed", [(False, True), (False, False), (True, False)], ids=["Y", "gX", "gW"])
 @pytest.mark.parametrize("precision", BOUNDS)
 def test_whole_groups(multiply, precision, transposed, rng):
-    """Of both operands, which are then copied sixteen bytes at a time."""
+    """Of both operands, which are then copied 16 bytes at a time."""
     a, b = normal(rng, 2, 72, 40), normal(rng, 2, 40, 68)
     check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
 
@@ -183,11 +183,11 @@ def test_long_sums(depth, rng):
 def test_a_product_by_any_way(precision, rng):
     """What is chosen by time, and what is without, are both right."""
     device = tinyfft.use_device("cuda")
-    a, b = normal(rng, 3, 65, 32), normal(rng, 3, 32, 48)
+    a, b = normal(rng, 3, 65, 2 * RUN), normal(rng, 3, 2 * RUN, RUN)
     stored = to_runs if precision == "bf16" else np.complex64
     operands = [device.array(np.ascontiguousarray(stored(m))) for m in (a, b)]
     for deterministic in (False, True):
-        out = device.empty((3, 65, 48), operands[0].dtype)
+        out = device.empty((3, 65, RUN), operands[0].dtype)
         products.product(*operands, out, device, precision=precision, deterministic=deterministic)
         found = from_runs(to_host(out)) if precision == "bf16" else to_host(out)
         check(found, a, b, BOUNDS[precision])

@@ -49,7 +49,7 @@ def test_the_faster_way_is_taken(device, taken, monkeypatch, least):
     [
         ((16, 16, 15), np.complex64, {}, "cublas"),
         ((64, 64, 64), np.complex128, {}, "cublas"),
-        ((16, 16, 16), np.uint32, {"precision": "bf16"}, "warps"),
+        ((32, 32, 32), np.uint32, {"precision": "bf16"}, "warps"),
         ((16, 16, 16), np.complex64, {"deterministic": True}, "warps"),
     ],
     ids=["small", "double", "bf16", "deterministic"],
@@ -85,7 +85,7 @@ def test_what_is_asked_of_cublas(device, monkeypatch):
 
 
 def test_lines_of_whole_groups():
-    lines = [(4, np.complex64), (3, np.complex64), (16, np.uint32)]
+    lines = [(4, np.complex64), (3, np.complex64), (32, np.uint32)]
     assert [tensor_product.grouped(np.zeros((2, 3, n), dtype)) for n, dtype in lines] == [True, False, True]
     with pytest.raises(AssertionError):
-        tensor_product.grouped(np.zeros((2, 3, 24), np.uint32))
+        tensor_product.grouped(np.zeros((2, 3, 48), np.uint32))

@@ -29,7 +29,7 @@ TILING_OVERHEAD = 1.25
 
 CANDIDATES, CLOSE = 3, 1.15
 
-RUN = 16
+RUN = 32
 """Numbers of bf16 that lie together, their real parts, then their imaginary ones (kernels/runs.cuh)."""
 
 MOVING = {"cpu": 200, "cuda": 0}

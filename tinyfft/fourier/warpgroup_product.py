@@ -14,7 +14,7 @@ ARCHITECTURE = "sm_90a"
 ROWS, COLUMNS = 128, {1: 128, 2: 64}  # of a block's tile, by the number of parts
 THREADS = {1: 384, 2: 512}  # of which 256 multiply
 DEPTH, STAGES, AHEAD = 16, 4, 3
-BF16 = {"DEPTH": 32, "STAGES": 6}
+BF16 = {"DEPTH": 32, "STAGES": 4}
 SHARED_BYTES = 226 << 10
 
 
