@@ -23,6 +23,15 @@ __device__ __forceinline__ unsigned bytes_of(unsigned first, unsigned second, un
     return __byte_perm(first, second, chosen);
 }
 
+/* max(x, 0), but NaN stays NaN. */
+__device__ __forceinline__ float relu(float x) {
+    float y;
+    asm("max.NaN.f32 %0, %1, 0f00000000;" : "=f"(y) : "f"(x));
+    return y;
+}
+
+__device__ __forceinline__ double relu(double x) { return x < 0 ? 0 : x; }
+
 /* x factor + offset, rounded after each operation: a compiler may not make one of the two. */
 __device__ __forceinline__ float multiply_then_add(float x, float factor, float offset) {
     return __fadd_rn(__fmul_rn(x, factor), offset);

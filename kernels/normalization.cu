@@ -113,7 +113,7 @@ normalize(const real* input, const real* __restrict__ mean, const real* __restri
     const auto load = [&](long long i) { return input[i]; };
     over_map(S, pixels, each, load, [&](long long i, real x) {
         const real y = (x - middle) * scale + shift;
-        output[i] = rectify && y < 0 ? real(0) : y;  // so that NaN stays NaN
+        output[i] = rectify ? relu(y) : y;
     });
 }
 

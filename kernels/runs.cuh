@@ -17,4 +17,6 @@ __device__ __forceinline__ void turn(unsigned& first, unsigned& second) {
 }
 
 /* Where the word of number i lies: of a run's even numbers in the first half, of its odd ones in the second. */
-__device__ __forceinline__ long long place_of_word(long long i) { return i / RUN * RUN + i % 2 * (RUN / 2) + i % RUN / 2; }
+__device__ __forceinline__ unsigned long long place_of_word(unsigned long long i) {
+    return i / RUN * RUN + i % 2 * (RUN / 2) + i % RUN / 2;
+}

@@ -21,12 +21,15 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
         const bool wanted = item < HALF * PLANES && first + plane < layout.count;
         if (!BF16 && !wanted) continue;
         number line[NX];
-        const long long source = first_frequency(ky) * layout.lines + line_of_plane(layout, cell, first + plane);
+        const number* from = hat + first_frequency(ky) * layout.lines + line_of_plane(layout, cell, first + plane);
         const int stored = frequencies_of_row(ky);
         // rows that are their own mirror image hold one half: X[NX - kx] = conj X[kx]
+        const long long back = stored < NX ? -layout.lines : layout.lines;
 #pragma unroll
-        for (int kx = 0; kx < NX; ++kx)
-            line[kx] = wanted ? hat[source + (kx < stored ? kx : NX - kx) * layout.lines] : number();
+        for (int kx = 0; kx < NX; ++kx) {
+            line[kx] = wanted ? *from : number();
+            from += kx < NX / 2 ? layout.lines : kx > NX / 2 || NX % 2 == 0 ? back : stored < NX ? 0 : layout.lines;
+        }
         turn_line(line);
         if (!wanted) continue;
         real2 v[NX];
@@ -81,7 +84,7 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
             } else {
                 z = make_real2(z.x + add, z.y + add);
             }
-            if (RELU) z = make_real2(z.x < 0 ? real(0) : z.x, z.y < 0 ? real(0) : z.y);  // so that NaN stays NaN
+            if (RELU) z = make_real2(relu(z.x), relu(z.y));
             store_pair(planes, pixel, left && in_row, right && in_row, z);
         }
     }
