@@ -33,14 +33,15 @@ def multiply(device, sizes, dtype=np.complex64, **how):
     products.product(*(np.zeros(shape, dtype) for shape in shapes), device, **how)
 
 
-@pytest.mark.parametrize("least", ["cublas", "tensor cores"])
-def test_the_faster_way_is_taken(device, taken, monkeypatch, least):
+@pytest.mark.parametrize("least", ["cublas", "warps", "warpgroups"])
+def test_the_fastest_way_is_taken(device, taken, monkeypatch, least):
     asked = []
+    monkeypatch.setattr(gpu, "architecture", lambda device: 90)
     monkeypatch.setattr(choices, "fastest", lambda device, what, ways: asked.append((what, [*ways])) or least)
     multiply(device, (16, 16, 16), precision="tf32")
-    assert taken == [{"cublas": "cublas", "tensor cores": "warps"}[least]]
+    assert taken == [least]
     ((what, ways),) = asked
-    assert ways == ["cublas", "tensor cores"]
+    assert ways == ["cublas", "warps", "warpgroups"]
     assert all(part in what for part in ("complex64", "tf32", "(2, 16, 16)"))
 
 

@@ -9,9 +9,9 @@ Precision "fp32" as the arrays are, on tensor cores 22 bits of each number: fewe
           which are held as uint32; all sum in float32. float64 arrays are always multiplied in float64
 CPU       real numbers, three products in place of a complex one: a and b are (3 Q, rows, columns), re, im and re + im,
           each thread takes some of them, and NumPy's matmul hands one after the other to BLAS, transposes included
-On a GPU  our kernels for tensor cores (warpgroup_product.py where the GPU has warpgroups, else tensor_product.py), or
-          cuBLAS (cublas.py): for each shape the one that takes less time, measured at its first product on this machine
-          (choices.py)
+On a GPU  our kernels for tensor cores (tensor_product.py, by warps; where the GPU has them by warpgroups too,
+          warpgroup_product.py), or cuBLAS (cublas.py): for each shape the one that takes least time, measured at its
+          first product on this machine (choices.py)
 Source    CPU: Karatsuba, Ofman 1962; as (a + i b)(c + i d), three products in place of four
 """
 
@@ -74,8 +74,9 @@ def _ways(dtype: str, enough: bool, device: Device) -> dict[str, Callable[..., N
     ways = {} if dtype == "uint32" else {"cublas": _by_cublas}
     architecture = gpu.architecture(device)
     if dtype == "uint32" or (dtype == "complex64" and enough and architecture >= gpu.TENSOR_CORES):
-        kernel = warpgroup_product if architecture == _WARPGROUPS else tensor_product
-        ways["tensor cores"] = kernel.multiply
+        ways["warps"] = tensor_product.multiply
+        if architecture == _WARPGROUPS:
+            ways["warpgroups"] = warpgroup_product.multiply
     return ways
 
 
