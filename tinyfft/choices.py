@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import tinyfft
-from tinyfft import backend, files, gpu, machine
+from tinyfft import backend, compiling, files, gpu, machine
 from tinyfft.backend import Device
 
 TURNS = 4
@@ -46,6 +46,10 @@ def fastest(device: Device, what: str, ways: dict[str, Callable[[], Any]]) -> st
 
     The last one, if it is not, in a recording, where nothing can be measured.
     """
+    if compiling.only_notes():
+        for way in ways.values():
+            way()
+        return next(reversed(ways))
     if backend.is_recording() and known(device).get(what) not in ways:
         return next(reversed(ways))
     return chosen(device, what, ways, lambda: least(seconds(ways, device)))
@@ -61,6 +65,7 @@ def seconds(ways: Mapping[str, Callable[[], Any]], device: Device) -> dict[str, 
     They take turns, since a GPU's clock rises with its work. Without those for which there is no memory; if that is all
     of them, raises the first one's MemoryError.
     """
+    compiling.together(ways.values(), device)
     possible = {name: call for name, call in ways.items() if _has_memory(call)}
     if not possible:
         next(iter(ways.values()))()

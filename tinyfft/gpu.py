@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyfft import backend, cubin
+from tinyfft import backend, compiling, cubin
 from tinyfft.backend import Device
 from tinyfft.kernel_source import kernel_source
 
@@ -49,6 +49,8 @@ def launch(
     shared_bytes: int = 0,
 ) -> None:
     """Launch kernel `name`. Arguments are arrays of the device, None for a null pointer, NumPy numbers, structures."""
+    if compiling.noted((source, name, shared_bytes), lambda: _function(source, name, device, shared_bytes)):
+        return
     arguments = tuple(by_value(argument) if isinstance(argument, Structure) else argument for argument in arguments)
     _function(source, name, device, shared_bytes)(blocks, (threads,), arguments, shared_mem=shared_bytes)
 

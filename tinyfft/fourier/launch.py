@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache
 
-from tinyfft import gpu
+from tinyfft import compiling, gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.kernel import Layout, Specialisation, grid, launches, specialise
 from tinyfft.fourier.plan import Plan
@@ -56,11 +56,19 @@ def _prepared(
 
 
 def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:
-    """What launches the kernel with one layout, given its other arguments."""
-    function = _compiled(kernel, device)
-    by_value = gpu.by_value(layout)
+    """What launches the kernel with one layout, given its other arguments; it is compiled for the first time."""
+    by_value, function = gpu.by_value(layout), None
     blocks, threads, shared = grid(kernel, layout), (kernel.threads,), kernel.shared_bytes
-    return lambda arguments: function(blocks, threads, (*arguments, by_value), shared_mem=shared)
+
+    def launch(arguments: tuple) -> None:
+        nonlocal function
+        if compiling.noted(kernel, lambda: _compiled(kernel, device)):
+            return
+        if function is None:
+            function = _compiled(kernel, device)
+        function(blocks, threads, (*arguments, by_value), shared_mem=shared)
+
+    return launch
 
 
 @lru_cache(maxsize=64)

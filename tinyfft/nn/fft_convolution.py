@@ -12,7 +12,7 @@ Memory  from the arena. A pass goes in chunks of the minibatch, of the frequenci
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 """
 
-from tinyfft import backend
+from tinyfft import backend, compiling
 from tinyfft.backend import Array
 from tinyfft.dense.column_sums import add_column_sums
 from tinyfft.fourier.arena import Arena, LimitError, current_arena
@@ -172,7 +172,8 @@ class FFTConvolution(ConvolutionLayer):
             return kept[3]
         if chunk.whole and (in_use or (forward and self._keeps(plan) and self.train)):
             hat = self._buffer(f"_{name}_hat", plan.spectrum_shape(name), plan.spectrum_dtype)
-            self._kept[name] = (array, *made_for, hat)
+            if not compiling.only_notes():
+                self._kept[name] = (array, *made_for, hat)
         else:
             hat = self._take(name, plan, arena)
             if forward:
