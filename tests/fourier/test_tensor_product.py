@@ -20,19 +20,28 @@ BOUNDS = {"fp32": 4e-7, "tf32": 1e-3, "bf16": 1.2e-2}
 flags = st.booleans()
 
 
-@pytest.fixture(params=["host", *(pytest.param(name, marks=pytest.mark.gpu) for name in ("tensor", "warpgroup"))])
-def multiply(request, monkeypatch):
+KERNELS = {"warps": tensor_product, "warpgroups": warpgroup_product}
+
+
+@pytest.fixture(params=["host", pytest.param("gpu", marks=pytest.mark.gpu)])
+def where(request):
+    return request.param
+
+
+@pytest.fixture(params=KERNELS)
+def multiply(request, where, monkeypatch):
     """(a, b, precision, transposed) -> out of the kernel, on the host or on a GPU; a and b complex128."""
-    on_host = request.param == "host"
+    on_host = where == "host"
     if on_host:
         if host_gpu.COMPILER is None:
             pytest.skip("there is no C++ compiler on this machine")
         device = Device("cuda", 7)
         monkeypatch.setattr(gpu, "launch", _on_host)
+        monkeypatch.setattr(warpgroup_product, "multiprocessors", lambda device: 2)
     else:
         device = tinyfft.use_device("cuda")
-    kernel = warpgroup_product if request.param == "warpgroup" else tensor_product
-    if kernel is warpgroup_product and gpu.architecture(device) != 90:
+    kernel = KERNELS[request.param]
+    if kernel is warpgroup_product and not on_host and gpu.architecture(device) != 90:
         pytest.skip("this GPU has no warpgroups")
 
     def run(a, b, precision="fp32", transpose_a=False, transpose_b=False):
@@ -98,6 +107,14 @@ def test_products_of_all_shapes(multiply, Q, sizes, transposed, precision):
 def test_whole_groups(multiply, precision, transposed, rng):
     """Of both operands, which are then copied 16 bytes at a time."""
     a, b = normal(rng, 2, 72, 40), normal(rng, 2, 40, 68)
+    check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
+
+
+@pytest.mark.parametrize("transposed", [(False, True), (False, False), (True, False)], ids=["Y", "gX", "gW"])
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_several_tiles_of_a_block(multiply, precision, transposed, rng):
+    """Down and across, cut at both edges, and more slabs than there are stages for them."""
+    a, b = normal(rng, 2, 130, 85), normal(rng, 2, 85, 150)
     check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
 
 
