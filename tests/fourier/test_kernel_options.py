@@ -16,7 +16,7 @@ from tinyfft.fourier.plan import Plan
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
 
 
-@pytest.mark.parametrize(("S", "C"), [(2, 3), (4, 10), (1, 1)])
+@pytest.mark.parametrize(("S", "C"), [(2, 3), (4, 10), (1, 1), (2, 33)])
 @pytest.mark.parametrize("lengths", [(6, 7), (18, 16), (36, 35)], ids=str)
 def test_bf16_spectra_take_two_bytes_a_part(lengths, S, C, rng):
     plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")
@@ -39,7 +39,7 @@ def test_bf16_spectra_take_two_bytes_a_part(lengths, S, C, rng):
 
 
 @pytest.mark.parametrize("conjugate", [False, True])
-@pytest.mark.parametrize(("S", "C"), [(2, 3), (4, 10), (1, 1)])
+@pytest.mark.parametrize(("S", "C"), [(2, 3), (4, 10), (1, 1), (2, 33)])
 @pytest.mark.parametrize("lengths", [(6, 7), (18, 16), (36, 35)], ids=str)
 def test_signal_of_bf16_spectra(lengths, S, C, conjugate, rng):
     plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")

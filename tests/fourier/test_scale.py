@@ -31,7 +31,9 @@ def scales(largest):
     """(scale, its inverse, what it was multiplied by) for each slab of a tile, given the size of its largest number."""
     largest = np.array(largest, np.float32)
     now, inverse, moved = (np.full(len(largest), np.nan, np.float32) for _ in range(3))
-    host_gpu.launch(with_headers(KERNEL), "scales", (1, 1), 1, (largest, now, inverse, moved, np.int32(len(largest))), 0)
+    host_gpu.launch(
+        with_headers(KERNEL), "scales", (1, 1), 1, (largest, now, inverse, moved, np.int32(len(largest))), 0
+    )
     return now.astype(np.float64), inverse.astype(np.float64), moved.astype(np.float64)
 
 
