@@ -86,7 +86,7 @@ static void run_thread() {
 
 static void forget(); /* copies and products that the block before has left */
 
-/* In place of a deadlock: the block ends, and what it has not written stays as it was. */
+/* A block that would wait for ever, or copies what is not aligned, ends: what it has not written stays as it was. */
 static const int MOST_TURNS = 2000;
 static bool stuck;
 
@@ -144,6 +144,13 @@ static void wait_until(Condition met) {
         swapcontext(&threads[me], &scheduler);
         threadIdx = {me, 0, 0};
     }
+}
+/* So often that those who may go on have come as far as they can. */
+inline void let_others_run() {
+    for (int turn = 0; turn < 10; ++turn) wait_until([] { return true; });
+}
+inline void check_alignment(size_t bytes, const void* to, const void* from, size_t count) {
+    stuck |= (reinterpret_cast<size_t>(to) | reinterpret_cast<size_t>(from) | count) % bytes != 0;
 }
 }  // namespace host
 

@@ -101,6 +101,7 @@ static Later<Copy> copies_ahead;
 
 template <int BYTES>
 inline void copy_ahead(void* to, const void* from, bool wanted) {
+    host::check_alignment(BYTES, to, wanted ? from : to, BYTES);
     host::copies_ahead.begin({to, wanted ? from : nullptr, BYTES});
 }
 inline void end_group() { host::copies_ahead.end_group(); }

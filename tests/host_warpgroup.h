@@ -1,7 +1,7 @@
 /* What sm_90a alone has, on a machine without it: kernels/warpgroup.cuh's functions, which it leaves to this header.
 
-   Products are done, and copies out, when they are waited for: who fills their memory anew before that spoils them. Fences
-   do nothing here, nor do registers. */
+   Products are done, and copies out, when they are waited for, after the others have had their turns: who fills their
+   memory anew before that spoils them. Fences do nothing here, nor do registers. */
 #define HOST_WARPGROUP
 
 inline size_t __cvta_generic_to_shared(const void* pointer) { return static_cast<const char*>(pointer) - host::shared; }
@@ -81,10 +81,14 @@ inline void wait(unsigned long long* barrier, int phase) {
 
 inline void publish() {}
 inline void copy_out(void* to, const void* from, int bytes) {
+    host::check_alignment(16, to, from, bytes);
     host::copies_out.begin({to, from, bytes});
     host::copies_out.end_group();
 }
-inline void wait_for_copies_out() { host::copies_out.finish(0); }
+inline void wait_for_copies_out() {
+    host::let_others_run();
+    host::copies_out.finish(0);
+}
 
 template <int REGISTERS>
 inline void take_registers() {}
@@ -95,6 +99,7 @@ inline void begin() {}
 inline void end_group() { host::products.end_group(); }
 template <int LATER>
 inline void wait_for_groups() {
+    host::let_others_run();
     host::products.finish(LATER);
 }
 

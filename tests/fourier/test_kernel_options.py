@@ -53,6 +53,14 @@ def test_signal_of_bf16_spectra(lengths, S, C, conjugate, rng):
     assert error(y, expected) <= FP32_BOUND
 
 
+def test_bf16_takes_two_planes_at_least():
+    """A number goes with its neighbour's."""
+    whole = planned((128, 128), (128, 128), (1, 1))
+    assert specialise("spectrum", whole, "x", (128, 128), SHARED, conjugate=False).planes == 1
+    with pytest.raises(ValueError, match=f"planes of 128 x 128 take {2 * 65 * 129 * 8} bytes of shared memory"):
+        specialise("spectrum", replace(whole, precision="bf16"), "x", (128, 128), SHARED, conjugate=False)
+
+
 @pytest.mark.parametrize("tile", [None, 4])
 @pytest.mark.parametrize("width", [8, 7])
 def test_relu_and_its_mask_on_the_way(tile, width, rng):

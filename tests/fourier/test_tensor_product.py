@@ -136,6 +136,17 @@ def test_slabs_of_different_magnitudes(multiply, growth, transposed, rng):
         check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
 
 
+@pytest.mark.parametrize("precision", ["fp32", "tf32"])
+@pytest.mark.parametrize("power", [-75, 75])
+def test_tiles_of_different_magnitudes(multiply, power, precision, rng):
+    """Those of one block, which follow each other: each begins with scales of its own."""
+    a, b = normal(rng, 3, 20, 40), normal(rng, 3, 40, 30)
+    a[2] *= 2.0**power
+    b[2] *= 2.0 ** (power // 3)
+    for of_a, of_b, out in zip(a, b, multiply(a, b, precision), strict=True):
+        check(out, of_a, of_b, BOUNDS[precision])
+
+
 def test_one_operand_falls_as_the_other_one_grows(multiply, rng):
     """Whose scales then fall while the sums stay as they are."""
     powers = 2.0 ** (0.25 * np.arange(160))
