@@ -1,5 +1,5 @@
-/* Complex numbers of two bf16, a RUN of a line together: their real parts, 64 bytes, then their imaginary ones, which is how tensor cores take them. Each number still has its four bytes, in arrays of unsigned; lines
-   are whole runs.
+/* Complex numbers of two bf16, a RUN of a line together: their real parts, 64 bytes, then their imaginary ones, which is
+   how tensor cores take them. Each number still has its four bytes, in arrays of unsigned; lines are whole runs.
 
    A lane has a number, its neighbour the next one or the one before. To store them they turn them into two words: the even
    lane's are the real parts of both, the odd lane's the imaginary ones. To do it again turns them back. */

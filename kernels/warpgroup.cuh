@@ -1,5 +1,6 @@
 /* What sm_90a alone has: products by four warps together, whose operands lie in shared memory, barriers in shared memory
-   for who fills it and who reads it, and registers that warps give each other. Requires  sm_90a
+   for who fills it and who reads it, and registers that warps give each other. A host that runs the kernels has
+   definitions of its own. Requires  sm_90a
 
    An operand in shared memory consists of octets: 8 x 8 numbers of two bytes, 128 bytes in a row. A descriptor says how
    far apart octets lie along the contraction (`along`) and across it (`across`), in bytes, multiples of 16.
@@ -26,6 +27,8 @@ __device__ __forceinline__ unsigned long long descriptor_of_rows(unsigned addres
                                                                  unsigned along) {
     return descriptor(address, lines_along ? 16 : apart, lines_along ? apart : along) | 2ULL << 62;
 }
+
+#ifndef HOST_WARPGROUP
 
 /* Barriers: a phase ends when `count` have arrived. */
 __device__ __forceinline__ void begin_barrier(unsigned long long* barrier, int count) {
@@ -104,7 +107,7 @@ __device__ __forceinline__ void wait_for_groups() {
         "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "                             \
         "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "                             \
         "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63}, "                            \
-        "%64, %65, more, %69, 1, %67, %68;\n}\n"                                                                        \
+        "%64, %65, more, %69, 1, %67, %68;\n}\n"                                                                       \
         : EIGHT(0), EIGHT(8), EIGHT(16), EIGHT(24), EIGHT(32), EIGHT(40), EIGHT(48), EIGHT(56)                         \
         : "l"(a), "l"(b), "r"(static_cast<int>(more)), "n"(TURNED_A), "n"(TURNED_B), "n"(NEGATIVE ? -1 : 1))
 #define MULTIPLY_256(TYPE)                                                                                             \
@@ -124,9 +127,9 @@ __device__ __forceinline__ void wait_for_groups() {
           EIGHT(64), EIGHT(72), EIGHT(80), EIGHT(88), EIGHT(96), EIGHT(104), EIGHT(112), EIGHT(120)                    \
         : "l"(a), "l"(b), "r"(static_cast<int>(more)), "n"(TURNED_A), "n"(TURNED_B))
 
-/* sums = a b^T, or sums += a b^T if there are `more` before, NEGATIVE -a b^T: 64 x 16 by 2 N x 16 numbers. Lane l of warp w holds, of each
-   eight columns, four: columns 2 (l % 4) and the next one of row 16 w + l / 4, then of the eighth row below. TURNED: the
-   eight numbers side by side lie across the contraction. */
+/* sums = a b^T, or sums += a b^T if there are `more` before, NEGATIVE -a b^T: 64 x 16 by 2 N x 16 numbers. Lane l of warp
+   w holds, of each eight columns, four: columns 2 (l % 4) and the next one of row 16 w + l / 4, then of the eighth row
+   below. TURNED: the eight numbers side by side lie across the contraction. */
 template <bool OF_BF16, bool TURNED_A, bool TURNED_B, bool NEGATIVE = false>
 __device__ __forceinline__ void multiply(float (&sums)[64], unsigned long long a, unsigned long long b, bool more) {
     if (OF_BF16)
@@ -145,5 +148,6 @@ __device__ __forceinline__ void multiply(float (&sums)[128], unsigned long long 
 #undef EIGHT
 #undef MULTIPLY_128
 #undef MULTIPLY_256
+#endif
 
 }  // namespace warpgroup

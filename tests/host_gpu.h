@@ -1,6 +1,6 @@
 /* Runs CUDA C++ on a machine without a GPU: the unchanged kernels, compiled as C++, one block at a time.
 
-   Each thread of a block is a coroutine with a stack of its own. It runs until its next __syncthreads(), where the next
+   Each thread of a block is a coroutine with a stack of its own. It runs until it has to wait for others, where the next
    thread has its turn: so a value that is read before the barrier it should wait for was not written yet, every time.
    Shared memory begins as NaN. */
 #include <math.h>
@@ -9,6 +9,7 @@
 #include <ucontext.h>
 
 #include <utility>
+#include <vector>
 
 #define __global__ static
 #define __device__
@@ -65,7 +66,7 @@ static char *shared, *stacks, *done;
 static void (*body)();
 static void** arguments; /* as a GPU's launch takes them: a pointer to each */
 static ucontext_t scheduler, *threads;
-static unsigned current;
+static unsigned current, ended;
 
 template <typename... Types, size_t... I>
 static void call(void (*kernel)(Types...), std::index_sequence<I...>) {
@@ -80,11 +81,24 @@ static void call(void (*kernel)(Types...)) {
 static void run_thread() {
     body();
     done[current] = true;
+    ++ended;
 }
+
+static void forget(); /* copies and products that the block before has left */
+
+/* A block that would wait for ever, or copies what is not aligned, ends: what it has not written stays as it was. */
+static const int MOST_TURNS = 2000;
+static bool stuck;
+
+/* Threads at the block's barrier, how often all have been there, and those that have come to each warp's, ever. */
+static unsigned at_barrier, barriers, at_warps[32];
 
 static void run_block(size_t shared_bytes) {
     memset(shared, 0xFF, shared_bytes);
     memset(done, false, blockDim.x);
+    memset(at_warps, 0, sizeof(at_warps));
+    stuck = false, ended = at_barrier = 0;
+    forget();
     for (unsigned t = 0; t < blockDim.x; ++t) {
         getcontext(&threads[t]);
         threads[t].uc_stack.ss_sp = stacks + t * STACK;
@@ -92,9 +106,9 @@ static void run_block(size_t shared_bytes) {
         threads[t].uc_link = &scheduler;
         makecontext(&threads[t], run_thread, 0);
     }
-    for (bool running = true; running;) {
+    for (bool running = true; running && !stuck;) {
         running = false;
-        for (current = 0; current < blockDim.x; ++current) {
+        for (current = 0; current < blockDim.x && !stuck; ++current) {
             if (done[current]) continue;
             threadIdx = {current, 0, 0};
             swapcontext(&scheduler, &threads[current]);
@@ -120,10 +134,41 @@ static void run_grid(unsigned x, unsigned y, unsigned threads_of_block, size_t s
 }
 }  // namespace host
 
+namespace host {
+/* Let the others have their turns, until this one may go on. */
+template <typename Condition>
+static void wait_until(Condition met) {
+    const unsigned me = current;
+    for (int turn = 0; turn == 0 || !met(); ++turn) {
+        stuck |= turn == MOST_TURNS;
+        swapcontext(&threads[me], &scheduler);
+        threadIdx = {me, 0, 0};
+    }
+}
+/* So often that those who may go on have come as far as they can. */
+inline void let_others_run() {
+    for (int turn = 0; turn < 10; ++turn) wait_until([] { return true; });
+}
+inline void check_alignment(size_t bytes, const void* to, const void* from, size_t count) {
+    stuck |= (reinterpret_cast<size_t>(to) | reinterpret_cast<size_t>(from) | count) % bytes != 0;
+}
+}  // namespace host
+
 inline void __syncthreads() {
-    const unsigned me = host::current;
-    swapcontext(&host::threads[me], &host::scheduler);
-    threadIdx = {me, 0, 0};
+    const unsigned before = host::barriers;
+    ++host::at_barrier;
+    host::wait_until([&] {
+        const bool last = host::barriers == before && host::at_barrier + host::ended >= blockDim.x;
+        if (last) host::at_barrier = 0, ++host::barriers;
+        return host::barriers != before;
+    });
+}
+/* Lanes of a warp wait for each other; one that never comes leaves the others stuck. */
+inline void __syncwarp() {
+    unsigned& count = host::at_warps[threadIdx.x / 32];
+    const unsigned all = count / 32 * 32 + 32;
+    ++count;
+    host::wait_until([&] { return count >= all; });
 }
 
 template <typename Real>
@@ -134,16 +179,17 @@ inline unsigned bytes_of(unsigned first, unsigned second, unsigned chosen) {
     for (int i = 0; i < 4; ++i) bytes |= (both >> 8 * (chosen >> 4 * i & 7) & 0xFF) << 8 * i;
     return bytes;
 }
-/* Threads give each other their values at a barrier: so all of a block have to ask equally often. By turns, since who
-   reads may be one barrier behind who writes. */
-static unsigned values[2][1024];
-static char turns_of_values[1024];
-inline unsigned from_neighbour(unsigned value) {
-    const unsigned me = threadIdx.x;
-    unsigned* given = values[turns_of_values[me] ^= 1];
-    given[me] = value;
-    __syncthreads();
-    return given[me ^ 1];
+/* The values of all lanes of the warp, which come together for it, at their threads' places. By turns, since who reads may
+   be one exchange behind who writes. */
+inline const unsigned* exchanged(unsigned value) {
+    static unsigned values[2][1024];
+    static char turns[1024];
+    unsigned* given = values[turns[threadIdx.x] ^= 1];
+    given[threadIdx.x] = value;
+    __syncwarp();
+    return given;
 }
+inline unsigned from_neighbour(unsigned value) { return exchanged(value)[threadIdx.x ^ 1]; }
 
 #include "host_tensor.h"
+#include "host_warpgroup.h"

@@ -19,7 +19,7 @@ from tinyfft.fourier import arena, product, tensor_product
 from tinyfft.fourier.kernel import grid
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
-HEADER, TENSOR_HEADER = (Path(__file__).with_name(name) for name in ("host_gpu.h", "host_tensor.h"))
+HEADER, *MORE = (Path(__file__).with_name(f"host_{name}.h") for name in ("gpu", "tensor", "warpgroup"))
 OPTIONS = ("-std=c++17", "-O0", "-ffp-contract=off", "-fPIC", "-w")
 
 
@@ -86,7 +86,8 @@ def _folder():
     folder = Path(tempfile.mkdtemp(prefix="tinyfft-host-"))
     atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True))
     header = shutil.copy(HEADER, folder)
-    shutil.copy(TENSOR_HEADER, folder)
+    for more in MORE:
+        shutil.copy(more, folder)
     _compile("-x", "c++-header", header, "-o", f"{header}.gch")
     return folder
 

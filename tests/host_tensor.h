@@ -19,7 +19,11 @@ inline float from_half(unsigned short x) {
 inline unsigned to_halves(float first, float second) { return to_half(first) | to_half(second) << 16; }
 inline float2 from_halves(unsigned both) { return {from_half(both), from_half(both >> 16)}; }
 
-inline unsigned most_of_warp(unsigned value) { return value; }
+inline unsigned most_of_warp(unsigned value) {
+    const unsigned* of_lanes = exchanged(value) + threadIdx.x / 32 * 32;
+    for (int lane = 0; lane < 32; ++lane) value = of_lanes[lane] > value ? of_lanes[lane] : value;
+    return value;
+}
 inline void keep_most_of_warp(unsigned* target, unsigned value) { *target = value > *target ? value : *target; }
 
 template <bool TURNED>
@@ -63,11 +67,45 @@ inline void multiply_add(float (&sums)[4], const unsigned (&a)[4], unsigned b0, 
     }
 }
 
+namespace host {
+/* What each thread has begun, and not waited for, in groups: it is done as late as it may be. */
+template <typename Work>
+struct Later {
+    std::vector<std::pair<unsigned, Work>> begun[1024];
+    unsigned groups[1024];
+
+    void begin(Work work) { begun[threadIdx.x].push_back({groups[threadIdx.x], work}); }
+    void end_group() { ++groups[threadIdx.x]; }
+    void finish(unsigned later) { /* all groups but the last ones */
+        std::vector<std::pair<unsigned, Work>>& own = begun[threadIdx.x];
+        size_t i = 0;
+        for (; i < own.size() && own[i].first + later < groups[threadIdx.x]; ++i) own[i].second.run();
+        own.erase(own.begin(), own.begin() + i);
+    }
+    void forget() {
+        for (auto& own : begun) own.clear();
+    }
+};
+struct Copy {
+    void* to;
+    const void* from; /* null: zeros */
+    int bytes;
+
+    void run() const {
+        if (from) memcpy(to, from, bytes);
+        if (!from) memset(to, 0, bytes);
+    }
+};
+static Later<Copy> copies_ahead;
+}  // namespace host
+
 template <int BYTES>
 inline void copy_ahead(void* to, const void* from, bool wanted) {
-    if (wanted) memcpy(to, from, BYTES);
-    if (!wanted) memset(to, 0, BYTES);
+    host::check_alignment(BYTES, to, wanted ? from : to, BYTES);
+    host::copies_ahead.begin({to, wanted ? from : nullptr, BYTES});
 }
-inline void end_group() {}
+inline void end_group() { host::copies_ahead.end_group(); }
 template <int LATER>
-inline void wait_for_groups() {}
+inline void wait_for_groups() {
+    host::copies_ahead.finish(LATER);
+}

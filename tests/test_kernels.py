@@ -53,8 +53,10 @@ def sources(stem):
         return
     if stem in ("tensor_product", "warpgroup_product"):
         of_stem = {"tensor_product": tensor_product, "warpgroup_product": warpgroup_product}[stem]
-        for precision, flags in (("fp32", "0111"), ("fp32", "1001"), ("tf32", "0010"), ("bf16", "1100")):
+        for precision, flags in (("fp32", "0111"), ("fp32", "1001"), ("tf32", "0010")):
             yield of_stem.source(precision, *(flag == "1" for flag in flags)).text()
+        for transposed in ((False, True), (False, False), (True, False)):  # the passes of a layer
+            yield of_stem.source("bf16", *transposed, True, True).text()
         return
     if stem == "implicit_gemm":
         yield implicit_gemm.source("fp32").text()

@@ -48,6 +48,13 @@ def test_column_sums(gpu, dtype, rows, columns, scale):
         assert error(out, before + scale * matrix.sum(axis=0), 1 + np.abs(matrix).sum()) <= BOUNDS[dtype]
 
 
+@pytest.mark.parametrize("where", ["cpu", "gpu"])
+def test_sums_of_the_first_columns(gpu, where, rng):
+    matrix, out = rng.standard_normal((9, 7)), np.zeros(5)
+    add_column_sums(matrix, out, gpu if where == "gpu" else CPU)
+    assert error(out, matrix.sum(axis=0)[:5], np.abs(matrix).sum()) <= FP64_BOUND
+
+
 def test_column_sums_of_bfloat16(gpu, rng):
     words, out = bfloat16.to_runs(rng.standard_normal((9, 41)) + 3j), np.zeros(41, np.float32)
     add_column_sums(words, out, gpu)

@@ -16,7 +16,7 @@ from tinyfft.fourier.plan import Plan
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
 
 
-@pytest.mark.parametrize(("S", "C"), [(2, 3), (4, 10), (1, 1)])
+@pytest.mark.parametrize(("S", "C"), [(2, 3), (4, 10), (1, 1), (2, 33)])
 @pytest.mark.parametrize("lengths", [(6, 7), (18, 16), (36, 35)], ids=str)
 def test_bf16_spectra_take_two_bytes_a_part(lengths, S, C, rng):
     plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")
@@ -39,7 +39,7 @@ def test_bf16_spectra_take_two_bytes_a_part(lengths, S, C, rng):
 
 
 @pytest.mark.parametrize("conjugate", [False, True])
-@pytest.mark.parametrize(("S", "C"), [(2, 3), (4, 10), (1, 1)])
+@pytest.mark.parametrize(("S", "C"), [(2, 3), (4, 10), (1, 1), (2, 33)])
 @pytest.mark.parametrize("lengths", [(6, 7), (18, 16), (36, 35)], ids=str)
 def test_signal_of_bf16_spectra(lengths, S, C, conjugate, rng):
     plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")
@@ -51,6 +51,14 @@ def test_signal_of_bf16_spectra(lengths, S, C, conjugate, rng):
     for layout in launches(y.shape, plan.windows("x"), apart=False, room=plan.room("x")):
         host_gpu.run(special, layout, words, y, None, 1.0)
     assert error(y, expected) <= FP32_BOUND
+
+
+def test_bf16_takes_two_planes_at_least():
+    """A number goes with its neighbour's."""
+    whole = planned((128, 128), (128, 128), (1, 1))
+    assert specialise("spectrum", whole, "x", (128, 128), SHARED, conjugate=False).planes == 1
+    with pytest.raises(ValueError, match=f"planes of 128 x 128 take {2 * 65 * 129 * 8} bytes of shared memory"):
+        specialise("spectrum", replace(whole, precision="bf16"), "x", (128, 128), SHARED, conjugate=False)
 
 
 @pytest.mark.parametrize("tile", [None, 4])

@@ -74,6 +74,26 @@ def test_bf16_spectra_take_two_bytes_a_part(gpu, rng):
     assert error(layer.output, convolution(x, layer.weight, layer.bias, padding=(1, 1))) > 1e-4
 
 
+@pytest.mark.parametrize("in_chunks", [False, True])
+@pytest.mark.parametrize("cut", [{}, {"stride": 2}, {"tile": 4}, {"tile": 3, "stride": 2}], ids=str)
+def test_bf16_of_more_maps_than_a_run(gpu, cut, in_chunks, rng):
+    """Also in chunks of some of them, which do not follow each other in memory from one sample to the next."""
+    layer = FFTConvolution(RUN + 1, RUN + 3, 3, padding=1, precision="bf16", **cut)
+    stride = cut.get("stride", 1)
+    x, gy = (on_device(rng, (2, maps, -(-7 // n), -(-6 // n))) for maps, n in ((RUN + 1, 1), (RUN + 3, stride)))
+    plan = layer.plan(x.shape)
+    with limited(layer.device, least_bytes(plan) if in_chunks else plan.arena_bytes):
+        y = layer.forward(x)
+        gx = layer.backward(x, gy)
+    assert layer.chunks == (4 if in_chunks else 1)
+    sizes = {"stride": (stride, stride), "padding": (1, 1)}
+    of_x, of_weight, of_bias = gradients(x, layer.weight, gy, **sizes)
+    found = (y, gx, layer.gradWeight, layer.gradBias)
+    expected = (convolution(x, layer.weight, layer.bias, **sizes), of_x, of_weight, of_bias)
+    for array, reference in zip(found, expected, strict=True):
+        assert error(array, reference) <= 2e-2
+
+
 def test_relu_on_the_way_through_a_chain(gpu, rng):
     chain = nn.Sequential(FFTConvolution(2, 3, 3, padding=1), nn.ReLU())
     x, gy = on_device(rng, (2, 2, 7, 6)), on_device(rng, (2, 3, 7, 6))
@@ -114,4 +134,5 @@ def on_device(rng, shape):
 
 
 def _poisoned_on_device(owner, shape, dtype):
-    return (np.zeros(shape, dtype) if np.dtype(dtype).kind == "u" else poisoned(shape, dtype)).view(OnDevice)
+    unsigned = np.dtype(dtype).kind == "u"  # of which those of two bfloat16 are then NaN too
+    return (np.full(shape, np.iinfo(dtype).max, dtype) if unsigned else poisoned(shape, dtype)).view(OnDevice)

@@ -53,6 +53,28 @@ def test_operations_and_bytes_of_one_layer_by_hand():
     assert layer.spectrum_shape("y") == (613, 128, 256)
 
 
+@pytest.mark.parametrize(("C", "F", "room"), [(1, 32, (32, 32)), (33, 31, (64, 32)), (64, 65, (64, 96))])
+def test_bf16_takes_maps_in_whole_runs(C, F, room):
+    axis = Axis(32, 6, 2, 2, 2)
+    layer = plan_convolution(5, C, F, axis, axis, kind="cuda", precision="bf16")
+    of_x, of_w, of_y = ((5, room[0]), (room[1], room[0]), (5, room[1]))
+    assert [layer.room(name) for name in "xwy"] == [of_x, of_w, of_y]
+    assert layer.spectrum_shape("x") == (layer.Q, 5 * layer.tiles, 4 * room[0])
+    assert layer.spectrum_shape("w") == (layer.Q, room[1], 4 * room[0])
+    assert layer.spectrum_shape("y") == (layer.Q, 5 * layer.tiles, room[1])
+    assert [layer.spectrum_bytes(name) for name in "xw"] == [
+        4 * layer.Q * 5 * layer.tiles * 4 * room[0],
+        4 * layer.Q * room[1] * 4 * room[0],
+    ]
+
+
+def test_numbers_of_eight_bytes_are_never_bf16():
+    axis = Axis(32, 5)
+    layer = plan_convolution(2, 3, 4, axis, axis, 8, kind="cuda", precision="bf16")
+    assert layer.room("w") == (4, 3)
+    assert layer.spectrum_dtype == "complex128"
+
+
 def test_numbers_are_three_reals_on_the_cpu():
     sizes = {"S": 128, "C": 96, "F": 256, "size": 32, "kernel": 7, "padding": 3}
     layer, complex_ = plan(**sizes), plan(**sizes, kind="cuda")

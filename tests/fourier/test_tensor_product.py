@@ -20,19 +20,28 @@ BOUNDS = {"fp32": 4e-7, "tf32": 1e-3, "bf16": 1.2e-2}
 flags = st.booleans()
 
 
-@pytest.fixture(params=["host", *(pytest.param(name, marks=pytest.mark.gpu) for name in ("tensor", "warpgroup"))])
-def multiply(request, monkeypatch):
+KERNELS = {"warps": tensor_product, "warpgroups": warpgroup_product}
+
+
+@pytest.fixture(params=["host", pytest.param("gpu", marks=pytest.mark.gpu)])
+def where(request):
+    return request.param
+
+
+@pytest.fixture(params=KERNELS)
+def multiply(request, where, monkeypatch):
     """(a, b, precision, transposed) -> out of the kernel, on the host or on a GPU; a and b complex128."""
-    on_host = request.param == "host"
+    on_host = where == "host"
     if on_host:
         if host_gpu.COMPILER is None:
             pytest.skip("there is no C++ compiler on this machine")
         device = Device("cuda", 7)
         monkeypatch.setattr(gpu, "launch", _on_host)
+        monkeypatch.setattr(warpgroup_product, "multiprocessors", lambda device: 2)
     else:
         device = tinyfft.use_device("cuda")
-    kernel = warpgroup_product if request.param == "warpgroup" else tensor_product
-    if kernel is warpgroup_product and gpu.architecture(device) != 90:
+    kernel = KERNELS[request.param]
+    if kernel is warpgroup_product and not on_host and gpu.architecture(device) != 90:
         pytest.skip("this GPU has no warpgroups")
 
     def run(a, b, precision="fp32", transpose_a=False, transpose_b=False):
@@ -101,6 +110,14 @@ def test_whole_groups(multiply, precision, transposed, rng):
     check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
 
 
+@pytest.mark.parametrize("transposed", [(False, True), (False, False), (True, False)], ids=["Y", "gX", "gW"])
+@pytest.mark.parametrize("precision", BOUNDS)
+def test_several_tiles_of_a_block(multiply, precision, transposed, rng):
+    """Down and across, cut at both edges, and more slabs than there are stages for them."""
+    a, b = normal(rng, 2, 130, 85), normal(rng, 2, 85, 150)
+    check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
+
+
 @pytest.mark.parametrize("precision", ["fp32", "tf32"])
 @pytest.mark.parametrize("power", [-60, 0, 60])
 def test_any_magnitude(multiply, power, precision, rng):
@@ -117,6 +134,17 @@ def test_slabs_of_different_magnitudes(multiply, growth, transposed, rng):
     a, b = normal(rng, 1, 20, 160) * powers, normal(rng, 1, 160, 30)
     for precision in ("fp32", "tf32"):
         check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "tf32"])
+@pytest.mark.parametrize("power", [-75, 75])
+def test_tiles_of_different_magnitudes(multiply, power, precision, rng):
+    """Those of one block, which follow each other: each begins with scales of its own."""
+    a, b = normal(rng, 3, 20, 40), normal(rng, 3, 40, 30)
+    a[2] *= 2.0**power
+    b[2] *= 2.0 ** (power // 3)
+    for of_a, of_b, out in zip(a, b, multiply(a, b, precision), strict=True):
+        check(out, of_a, of_b, BOUNDS[precision])
 
 
 def test_one_operand_falls_as_the_other_one_grows(multiply, rng):

@@ -26,7 +26,7 @@ _NUMBERS = {
 
 
 def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1) -> None:
-    """Add to out, whose size and dtype must fit the matrix's."""
+    """Add to out, whose dtype must fit the matrix's, and which may be no longer than its rows."""
     if device.kind == "cuda":
         rows, pitch = matrix.shape
         matrix = device.xp.ascontiguousarray(matrix)
@@ -34,7 +34,7 @@ def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1)
         kernel, blocks = source(matrix.dtype.name, out.dtype.name), (ceil(len(out) / COLUMNS), 1)
         gpu.launch(kernel, "column_sums", blocks, COLUMNS * ROWS, arguments, device, COLUMNS * ROWS * 8)
         return
-    sums = matrix.real.sum(axis=0)
+    sums = matrix[:, : len(out)].real.sum(axis=0)
     out += sums if scale == 1 else scale * sums
 
 
