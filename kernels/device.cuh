@@ -1,8 +1,8 @@
 /* Instructions that CUDA C++ has no word for, in one place: a host that runs the kernels has definitions of its own.
    Requires  sm_80 or newer */
 #pragma once
-#ifndef SHARED /* shared memory whose size the launch gives */
-#define SHARED(type, name) extern __shared__ type name[]
+#ifndef SHARED /* shared memory whose size the launch gives; begun where a row of octets (warpgroup.cuh) may be */
+#define SHARED(type, name) extern __shared__ __align__(512) type name[]
 
 /* Two numbers of two bytes, rounded to the nearest: `first` in the lower half. */
 __device__ __forceinline__ unsigned to_bf16s(float first, float second) {

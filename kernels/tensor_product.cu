@@ -31,8 +31,8 @@ __device__ __forceinline__ void fetch(const Slab<OUTER, DEPTH_INSIDE>& slab, con
         const bool inside = row < lines && column < length;
         const number* from = inside ? matrix + static_cast<long long>(row) * length + column : matrix;
 #pragma unroll
-        for (int at = 0; at < SIZE; at += BYTES / sizeof(number))
-            copy_ahead<BYTES>(slab.whole + i + at, from + at, inside);
+        for (int part = 0; part < SIZE; part += BYTES / sizeof(number))
+            copy_ahead<BYTES>(slab.whole + i + part, from + part, inside);
     }
 }
 

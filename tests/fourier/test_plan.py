@@ -5,8 +5,10 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spectra import SHARED
 
 from tinyfft.fourier.axis import Axis, candidates
+from tinyfft.fourier.kernel import specialise
 from tinyfft.fourier.plan import CANDIDATES, CLOSE, Plan, plan_convolution, plan_convolutions
 
 
@@ -66,6 +68,18 @@ def test_bf16_takes_maps_in_whole_runs(C, F, room):
         4 * layer.Q * 5 * layer.tiles * 4 * room[0],
         4 * layer.Q * room[1] * 4 * room[0],
     ]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("size", [90, 107, 112, 124, 126, 224])
+def test_planes_fit_into_the_shared_memory_of_small_gpus(size, precision):
+    for kernel in (1, 3, 11):
+        axis = Axis(size, kernel, 1, kernel // 2, kernel // 2)
+        for of_size in plan_convolutions(16, 64, 64, axis, axis, kind="cuda", precision=precision):
+            for name, plane in (("x", size), ("w", kernel), ("y", size)):
+                for stem in ("spectrum", "signal"):
+                    special = specialise(stem, of_size, name, (plane, plane), SHARED, conjugate=False)
+                    assert special.shared_bytes <= SHARED
 
 
 def test_numbers_of_eight_bytes_are_never_bf16():

@@ -88,5 +88,9 @@ def test_what_is_asked_of_cublas(device, monkeypatch):
 def test_lines_of_whole_groups():
     lines = [(4, np.complex64), (3, np.complex64), (32, np.uint32)]
     assert [tensor_product.grouped(np.zeros((2, 3, n), dtype)) for n, dtype in lines] == [True, False, True]
+
+
+@pytest.mark.parametrize("sizes", [(8, 32, 48), (8, 48, 32)], ids=["depth", "columns"])
+def test_bf16_comes_in_whole_runs(device, sizes):
     with pytest.raises(AssertionError):
-        tensor_product.grouped(np.zeros((2, 3, 48), np.uint32))
+        multiply(device, sizes, np.uint32, precision="bf16")

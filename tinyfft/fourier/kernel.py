@@ -23,8 +23,8 @@ BLOCKS_AND_PLANES = ((2, 32), (2, 16), (2, 8), (1, 16), (1, 8), (1, 4), (1, 2))
 """Blocks a multiprocessor and planes a block, the best first: two blocks, of which one computes while the other waits
 for memory, and many planes, since a block writes runs of 8 bytes a plane. Powers of two keep a warp on whole runs."""
 BLOCKS_AND_PLANES_BF16 = ((2, 16), (1, 16), (1, 8), (1, 4), (1, 2))
-"""The same for bf16, whose numbers take four bytes: a run of 8 planes is but a sector of memory, so 16 come before two
-blocks. More do not help: lines cost more than what they write."""
+"""The same for bf16, whose numbers take four bytes: with 8 planes a block writes half sectors of memory, so 16 come
+before two blocks. More do not help: lines cost more than what they write."""
 
 
 class AxisLayout(ctypes.Structure):

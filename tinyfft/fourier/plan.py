@@ -29,6 +29,9 @@ TILING_OVERHEAD = 1.25
 
 CANDIDATES, CLOSE = 3, 1.15
 
+LONGEST_BF16 = 108
+"""The longest transform to plan for with bf16: blocks of kernels hold two planes at least, in 99 KiB on many GPUs."""
+
 RUN = 32
 """Numbers of bf16 that lie together, their real parts, then their imaginary ones (kernels/runs.cuh)."""
 
@@ -235,6 +238,7 @@ def plan_convolutions(
     """
     choices = (candidates(axis, tile, kind) for axis in (y, x))
     plans = [Plan(S, C, F, of_y, of_x, itemsize, kind, precision) for of_y, of_x in pairs(*choices)]
+    plans = [plan for plan in plans if not plan.bf16 or max(plan.lengths) <= LONGEST_BF16] or plans
     least = min(plan.cost for plan in plans)
     close = sorted((plan for plan in plans if plan.cost <= CLOSE * least), key=lambda plan: plan.cost)
     found: list[Plan] = []

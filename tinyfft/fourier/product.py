@@ -23,6 +23,7 @@ import numpy as np
 from tinyfft import choices, cublas, gpu, parallel
 from tinyfft.backend import Array, Device
 from tinyfft.fourier import tensor_product, warpgroup_product
+from tinyfft.fourier.plan import RUN
 
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32", "bf16")}
 """What each kind of device can compute."""
@@ -53,6 +54,7 @@ def product(
     outer = (a.shape[-1 if transpose_a else -2], b.shape[-2 if transpose_b else -1])
     assert out.shape == (*a.shape[:-2], *outer), (out.shape, a.shape, b.shape)
     assert a.dtype == b.dtype == out.dtype, (a.dtype, b.dtype, out.dtype)
+    assert out.dtype != np.uint32 or all(m.shape[-1] % RUN == 0 for m in (a, b, out)), (a.shape, b.shape, out.shape)
     if device.kind == "cpu":
         a, b = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
         parallel.run(len(out), lambda part: np.matmul(a[part], b[part], out=out[part]))

@@ -11,7 +11,6 @@ import numpy as np
 
 from tinyfft import gpu
 from tinyfft.backend import Array, Device
-from tinyfft.fourier.plan import RUN
 from tinyfft.gpu import Source
 
 PARTS = {"fp32": 2, "tf32": 1, "bf16": 1}
@@ -59,9 +58,7 @@ def head(
 
 
 def grouped(operand: Array) -> bool:
-    """Whether its lines are whole groups, as those of bf16 have to be."""
-    if operand.dtype == np.uint32:
-        assert operand.shape[-1] % RUN == 0, operand.shape
+    """Whether its lines are whole groups, as those of bf16 always are."""
     return operand.shape[-1] * operand.itemsize % GROUP_BYTES == 0
 
 
