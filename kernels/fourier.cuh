@@ -85,6 +85,12 @@ __device__ __forceinline__ bool is_here(const Layout& l, int plane) {
     return plane / l.maps < l.samples_here && plane % l.maps < l.maps_here;
 }
 
+/* Whether a block's planes but fill up a run: all of them or none. */
+__device__ __forceinline__ bool fills_up(const Layout& l, int first) {
+    static_assert(!BF16 || RUN % PLANES == 0, "a run has whole blocks");
+    return BF16 && !is_here(l, first);
+}
+
 /* Where a plane begins in memory, in planes. */
 __device__ __forceinline__ long long plane_in_memory(const Layout& l, int plane) {
     if (l.pitch == l.maps) return plane;

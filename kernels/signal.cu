@@ -15,6 +15,7 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
     SHARED(real2, half);
     const Cell cell = cell_of_block(layout, blockIdx.y);
     const int first = blockIdx.x * PLANES;
+    if (fills_up(layout, first)) return;
 
     for (int done = 0; done < HALF * PLANES; done += THREADS) {
         const int item = done + threadIdx.x, plane = item % PLANES, ky = line_of(item);

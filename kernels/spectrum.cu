@@ -23,8 +23,9 @@ spectrum(const real* ALONE planes, number* __restrict__ out, const real* __restr
     SHARED(real2, half);
     const Cell cell = cell_of_block(layout, blockIdx.y);
     const int first = blockIdx.x * PLANES;
+    const bool zeros = fills_up(layout, first);
 
-    for (int item = threadIdx.x; item < PLANES * PAIRS; item += THREADS) {
+    for (int item = zeros ? PLANES * PAIRS : threadIdx.x; item < PLANES * PAIRS; item += THREADS) {
         const int plane = item / PAIRS, pair = item % PAIRS;
         real2 v[NY];
         const long long start = plane_in_memory(layout, first + plane) * (HEIGHT * WIDTH) + cell.row * WIDTH +
@@ -61,16 +62,18 @@ spectrum(const real* ALONE planes, number* __restrict__ out, const real* __restr
         const int item = done + threadIdx.x, plane = item % PLANES, ky = line_of(item);
         const bool wanted = item < HALF * PLANES && first + plane < layout.count;
         if (!BF16 && !wanted) continue;
-        real2 v[NX];
+        number line[NX] = {};
+        if (!zeros) {
+            real2 v[NX];
 #pragma unroll
-        for (int x = 0; x < COLUMNS; ++x) v[x] = half[shared_place(ky, x & 1, x / 2, plane)];
-        DFT_X(v);
+            for (int x = 0; x < COLUMNS; ++x) v[x] = half[shared_place(ky, x & 1, x / 2, plane)];
+            DFT_X(v);
+#pragma unroll
+            for (int kx = 0; kx < NX; ++kx) line[kx] = to_number(CONJUGATE ? conjugate(v[kx]) : v[kx]);
+            turn_line(line);
+        }
         const long long target = first_frequency(ky) * layout.lines + line_of_plane(layout, cell, first + plane);
         const int stored = frequencies_of_row(ky);
-        number line[NX];
-#pragma unroll
-        for (int kx = 0; kx < NX; ++kx) line[kx] = to_number(CONJUGATE ? conjugate(v[kx]) : v[kx]);
-        turn_line(line);
 #pragma unroll
         for (int kx = 0; kx < NX; ++kx)
             if (wanted && kx < stored) out[target + kx * layout.lines] = line[kx];
