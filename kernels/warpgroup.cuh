@@ -110,22 +110,6 @@ __device__ __forceinline__ void wait_for_groups() {
         "%64, %65, more, %69, 1, %67, %68;\n}\n"                                                                       \
         : EIGHT(0), EIGHT(8), EIGHT(16), EIGHT(24), EIGHT(32), EIGHT(40), EIGHT(48), EIGHT(56)                         \
         : "l"(a), "l"(b), "r"(static_cast<int>(more)), "n"(TURNED_A), "n"(TURNED_B), "n"(NEGATIVE ? -1 : 1))
-#define MULTIPLY_256(TYPE)                                                                                             \
-    asm volatile(                                                                                                      \
-        "{\n.reg .pred more;\nsetp.ne.b32 more, %130, 0;\n"                                                            \
-        "wgmma.mma_async.sync.aligned.m64n256k16.f32." TYPE "." TYPE " {"                                              \
-        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "                                       \
-        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "                             \
-        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "                             \
-        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "                             \
-        "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "                             \
-        "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "                             \
-        "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "                 \
-        "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "            \
-        "%128, %129, more, 1, 1, %131, %132;\n}\n"                                                                     \
-        : EIGHT(0), EIGHT(8), EIGHT(16), EIGHT(24), EIGHT(32), EIGHT(40), EIGHT(48), EIGHT(56),                        \
-          EIGHT(64), EIGHT(72), EIGHT(80), EIGHT(88), EIGHT(96), EIGHT(104), EIGHT(112), EIGHT(120)                    \
-        : "l"(a), "l"(b), "r"(static_cast<int>(more)), "n"(TURNED_A), "n"(TURNED_B))
 
 /* sums = a b^T, or sums += a b^T if there are `more` before, NEGATIVE -a b^T: 64 x 16 by 2 N x 16 numbers. Lane l of warp
    w holds, of each eight columns, four: columns 2 (l % 4) and the next one of row 16 w + l / 4, then of the eighth row
@@ -140,14 +124,25 @@ __device__ __forceinline__ void multiply(float (&sums)[64], unsigned long long a
 
 template <bool OF_BF16, bool TURNED_A, bool TURNED_B>
 __device__ __forceinline__ void multiply(float (&sums)[128], unsigned long long a, unsigned long long b, bool more) {
-    if (OF_BF16)
-        MULTIPLY_256("bf16");
-    else
-        MULTIPLY_256("f16");
+    static_assert(!OF_BF16, "bf16 has two products of half the columns");
+    asm volatile(
+        "{\n.reg .pred more;\nsetp.ne.b32 more, %130, 0;\n"
+        "wgmma.mma_async.sync.aligned.m64n256k16.f32.f16.f16 {"
+        "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "
+        "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31, "
+        "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, "
+        "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63, "
+        "%64, %65, %66, %67, %68, %69, %70, %71, %72, %73, %74, %75, %76, %77, %78, %79, "
+        "%80, %81, %82, %83, %84, %85, %86, %87, %88, %89, %90, %91, %92, %93, %94, %95, "
+        "%96, %97, %98, %99, %100, %101, %102, %103, %104, %105, %106, %107, %108, %109, %110, %111, "
+        "%112, %113, %114, %115, %116, %117, %118, %119, %120, %121, %122, %123, %124, %125, %126, %127}, "
+        "%128, %129, more, 1, 1, %131, %132;\n}\n"
+        : EIGHT(0), EIGHT(8), EIGHT(16), EIGHT(24), EIGHT(32), EIGHT(40), EIGHT(48), EIGHT(56),
+          EIGHT(64), EIGHT(72), EIGHT(80), EIGHT(88), EIGHT(96), EIGHT(104), EIGHT(112), EIGHT(120)
+        : "l"(a), "l"(b), "r"(static_cast<int>(more)), "n"(TURNED_A), "n"(TURNED_B));
 }
 #undef EIGHT
 #undef MULTIPLY_128
-#undef MULTIPLY_256
 #endif
 
 }  // namespace warpgroup
