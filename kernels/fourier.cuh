@@ -15,11 +15,11 @@
 
 #define HALF (NY / 2 + 1)
 #define PAIRS ((COLUMNS + 1) / 2)
-#define BANKS 16                                              /* of real2 that are read at a time */
 
 /* Macros of every kernel here: NY, NX (lengths), ROWS, COLUMNS (window), HEIGHT, WIDTH (plane in memory), STRIDE_Y,
-   STRIDE_X, CUT (a window may reach beyond its plane), PLANES (of a block: a power of two), THREADS, BLOCKS (that share
-   a multiprocessor), CONJUGATE, BF16, RELU, DFT_Y and DFT_X; the types real, real2 and number (of a stored spectrum). */
+   STRIDE_X, CUT (a window may reach beyond its plane), PLANES (of a block: a power of two), ROW_PITCH, GAP_EVERY, GAP
+   (shared_place), THREADS, BLOCKS (that share a multiprocessor), CONJUGATE, BF16, RELU, DFT_Y and DFT_X; the types real,
+   real2 and number (of a stored spectrum). */
 
 /* One axis of axis.Window: point n of tile t and phase r is row STRIDE (start + t step + n) + r - lead. A launch takes
    the tiles first, first + every, ...: `launched` of them. */
@@ -77,8 +77,6 @@ __device__ __forceinline__ void store_pair(real* planes, long long pixel, bool l
     }
 }
 
-__device__ __forceinline__ real2 conjugate(real2 z) { return make_real2(z.x, -z.y); }
-
 /* Whether there is such a plane. */
 __device__ __forceinline__ bool is_here(const Layout& l, int plane) {
     if (l.maps_here == l.maps) return plane < l.samples_here * l.maps;
@@ -116,12 +114,16 @@ __device__ __forceinline__ int frequencies_of_row(int ky) { return ky == 0 || 2 
 
 __device__ __forceinline__ long long first_frequency(int ky) { return ky == 0 ? 0 : NX / 2 + 1 + (ky - 1) * NX; }
 
-/* Where a number of the half spectrum lies in shared memory, planes innermost: `half` is 0 for the left column of a pair
-   and 1 for the right one. Threads of the first step are neighbours by pair, those of the second by plane, then ky:
-   turning the planes of every BANKS / PLANES-th pair, and one gap a row, keeps both off each other's banks. */
-__device__ __forceinline__ int shared_place(int ky, int half, int pair, int plane) {
-    const int turn = pair / (PLANES < BANKS ? BANKS / PLANES : 1) % PLANES;
-    return ((2 * PAIRS + 1) * ky + half * PAIRS + pair) * PLANES + (plane ^ turn);
+/* A row of the half spectrum in shared memory: of each pair of columns the numbers of both. */
+struct alignas(16) Columns {
+    real2 left, right;
+};
+
+/* Where those of a pair lie, planes innermost. Threads of the first step of `spectrum` are neighbours by pair, those of
+   the second by plane, then ky: gaps between pairs and between rows (Specialisation.gaps) keep both off each other's
+   banks. */
+__device__ __forceinline__ int shared_place(int ky, int pair, int plane) {
+    return ROW_PITCH * ky + PLANES * pair + pair / GAP_EVERY * GAP + plane;
 }
 
 #if BF16

@@ -3,8 +3,8 @@
              around the circle, + bias[b]; with ACCUMULATE planes += scale * that instead; with RELU max(that, 0)
    Input     hat     number  [Q][A T][P B], frequency first, the independent frequencies alone; conjugated if CONJUGATE
    Output    planes  real    [A][B][h][w], each sample contiguous; pixels outside the windows are left alone
-   Grid      x: groups of PLANES planes, y: tile and phase     Block  THREADS, each one line in registers
-   Shared    HALF * (2 * PAIRS + 1) * PLANES * sizeof(real2): the lines of the half spectrum, planes innermost
+   Grid      x: groups of PLANES planes, y: tile and phase     Block  THREADS, each a line at a time in registers
+   Shared    HALF * ROW_PITCH * sizeof(Columns): the half spectrum's rows, planes innermost
    Requires  the macros of fourier.cuh, SHIFT_Y, SHIFT_X, ACCUMULATE, and PAIRED: two columns can be written as one
              real2; with ACCUMULATE no two windows of one launch may meet in a pixel */
 #include "fourier.cuh"
@@ -12,7 +12,7 @@
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __restrict__ bias, const real scale,
        const Layout layout) {
-    SHARED(real2, half);
+    SHARED(Columns, half);
     const Cell cell = cell_of_block(layout, blockIdx.y);
     const int first = blockIdx.x * PLANES;
     if (fills_up(layout, first)) return;
@@ -42,9 +42,10 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
         }
         DFT_X(v);
 #pragma unroll
-        for (int x = 0; x < COLUMNS; ++x) {
-            const real2 z = v[(x + SHIFT_X) % NX];
-            half[shared_place(ky, x & 1, x / 2, plane)] = make_real2(z.y, z.x);
+        for (int pair = 0; pair < PAIRS; ++pair) {
+            const real2 a = v[(2 * pair + SHIFT_X) % NX];
+            const real2 b = 2 * pair + 1 < COLUMNS ? v[(2 * pair + 1 + SHIFT_X) % NX] : make_real2(0, 0);
+            half[shared_place(ky, pair, plane)] = {make_real2(a.y, a.x), make_real2(b.y, b.x)};
         }
     }
     __syncthreads();
@@ -53,11 +54,10 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
         const int plane = item / PAIRS, pair = item % PAIRS;
         if (!is_here(layout, first + plane)) continue;
         real2 v[NY];
-        const bool second = 2 * pair + 1 < COLUMNS;
 #pragma unroll
         for (int ky = 0; ky < HALF; ++ky) {
-            const real2 a = half[shared_place(ky, 0, pair, plane)];
-            const real2 b = second ? half[shared_place(ky, 1, pair, plane)] : make_real2(0, 0);
+            const Columns columns = half[shared_place(ky, pair, plane)];
+            const real2 a = columns.left, b = columns.right;
             // a + i b, parts swapped; rows that are their own mirror image are real
             if (ky == 0 || 2 * ky == NY) {
                 v[ky] = make_real2(b.x, a.x);
@@ -71,7 +71,7 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
         const long long start = plane_in_memory(layout, first + plane) * (HEIGHT * WIDTH) + cell.row * WIDTH +
                                 cell.column + STRIDE_X * 2 * pair;
         const bool left = inside(cell.column, STRIDE_X, 2 * pair, layout.x.size);
-        const bool right = second && inside(cell.column, STRIDE_X, 2 * pair + 1, layout.x.size);
+        const bool right = 2 * pair + 1 < COLUMNS && inside(cell.column, STRIDE_X, 2 * pair + 1, layout.x.size);
         const real size = real(1) / (real(NY) * NX);
 #pragma unroll
         for (int n = 0; n < ROWS; ++n) {

@@ -6,8 +6,8 @@
    Input     planes  real    [A][B][h][w], each sample contiguous; rectified alike
    Output    out     number  [Q][A T][P B], frequency first, the independent frequencies alone (fourier.cuh); masked as
              the planes
-   Grid      x: groups of PLANES planes, y: tile and phase     Block  THREADS, each one line in registers
-   Shared    HALF * (2 * PAIRS + 1) * PLANES * sizeof(real2): the lines of the half spectrum, planes innermost
+   Grid      x: groups of PLANES planes, y: tile and phase     Block  THREADS, each a line at a time in registers
+   Shared    HALF * ROW_PITCH * sizeof(Columns): the half spectrum's rows, planes innermost
    Requires  the macros of fourier.cuh, and PAIRED: two columns can be read as one real2; with RELU no two windows meet */
 #include "fourier.cuh"
 
@@ -20,7 +20,7 @@
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 spectrum(const real* ALONE planes, number* __restrict__ out, const real* __restrict__ rectified, real* ALONE masked,
          const Layout layout) {
-    SHARED(real2, half);
+    SHARED(Columns, half);
     const Cell cell = cell_of_block(layout, blockIdx.y);
     const int first = blockIdx.x * PLANES;
     const bool zeros = fills_up(layout, first);
@@ -48,12 +48,13 @@ spectrum(const real* ALONE planes, number* __restrict__ out, const real* __restr
                 store_pair(masked, pixel, left && in_row, right && in_row, v[n]);
             }
         }
+#pragma unroll
+        for (int n = 0; n < ROWS; ++n) v[n] = make_real2(real(0.5) * v[n].x, real(0.5) * v[n].y);
         DFT_Y(v);
 #pragma unroll
         for (int ky = 0; ky < HALF; ++ky) {
             const real2 a = v[ky], b = v[(NY - ky) % NY];
-            half[shared_place(ky, 0, pair, plane)] = make_real2(real(0.5) * (a.x + b.x), real(0.5) * (a.y - b.y));
-            half[shared_place(ky, 1, pair, plane)] = make_real2(real(0.5) * (a.y + b.y), real(0.5) * (b.x - a.x));
+            half[shared_place(ky, pair, plane)] = {make_real2(a.x + b.x, a.y - b.y), make_real2(a.y + b.y, b.x - a.x)};
         }
     }
     __syncthreads();
@@ -66,10 +67,15 @@ spectrum(const real* ALONE planes, number* __restrict__ out, const real* __restr
         if (!zeros) {
             real2 v[NX];
 #pragma unroll
-            for (int x = 0; x < COLUMNS; ++x) v[x] = half[shared_place(ky, x & 1, x / 2, plane)];
+            for (int x = 0; x < COLUMNS; ++x) {
+                const Columns columns = half[shared_place(ky, x / 2, plane)];
+                const real2 z = x % 2 ? columns.right : columns.left;
+                v[x] = CONJUGATE ? make_real2(-z.y, z.x) : z;
+            }
             DFT_X(v);
 #pragma unroll
-            for (int kx = 0; kx < NX; ++kx) line[kx] = to_number(CONJUGATE ? conjugate(v[kx]) : v[kx]);
+            for (int kx = 0; kx < NX; ++kx)  // conj Z has the parts of i Z, swapped
+                line[kx] = to_number(CONJUGATE ? make_real2(v[kx].y, v[kx].x) : v[kx]);
             turn_line(line);
         }
         const long long target = first_frequency(ky) * layout.lines + line_of_plane(layout, cell, first + plane);

@@ -13,6 +13,8 @@ from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import launches, specialise
 from tinyfft.fourier.plan import Plan
 
+STEMS = ("spectrum", "signal")
+
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
 
 
@@ -57,8 +59,29 @@ def test_bf16_takes_two_planes_at_least():
     """A number goes with its neighbour's."""
     whole = planned((128, 128), (128, 128), (1, 1))
     assert specialise("spectrum", whole, "x", (128, 128), SHARED, conjugate=False).planes == 1
-    with pytest.raises(ValueError, match=f"planes of 128 x 128 take {2 * 65 * 129 * 8} bytes of shared memory"):
+    with pytest.raises(ValueError, match=f"planes of 128 x 128 take {65 * 146 * 16} bytes of shared memory"):
         specialise("spectrum", replace(whole, precision="bf16"), "x", (128, 128), SHARED, conjugate=False)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(("N", "kernel"), [(18, 3), (36, 7)])
+def test_few_threads_for_many_narrow_windows(N, kernel, precision, rng):
+    """They take turns at the lines, and come to the same numbers as threads that have one each."""
+    plan = replace(planned((N, N), (16, 16), (kernel, kernel), C=5, F=13), precision=precision)
+    many = replace(plan, C=128, F=128)
+    w = rng.standard_normal((13, 5, kernel, kernel)).astype(np.float32)
+    hats = [np.full(plan.spectrum_shape("w"), 0xFFFFFFFF, plan.spectrum_dtype) for _ in range(2)]
+    planes = [poisoned(w.shape, np.float32) for _ in range(2)]
+    for hat, back, of in zip(hats, planes, (plan, many), strict=True):
+        (layout,) = launches(w.shape, plan.windows("w"), apart=False, room=plan.room("w"))
+        forward, inverse = (specialise(stem, of, "w", w.shape[2:], SHARED, conjugate=True) for stem in STEMS)
+        assert (forward.threads < forward.planes * (N // 2 + 1)) == (of is many)
+        host_gpu.run(forward, layout, w, hat, None, None)
+        host_gpu.run(inverse, layout, hat, back, None, 1.0)
+    numbers = hats if precision == "fp32" else [from_runs(hat) for hat in hats]  # in which -0 is 0
+    assert np.array_equal(*numbers)
+    assert np.array_equal(*planes)
+    assert error(planes[0], w) <= (FP32_BOUND if precision == "fp32" else 2.0**-7)
 
 
 @pytest.mark.parametrize("tile", [None, 4])

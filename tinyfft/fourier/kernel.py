@@ -8,7 +8,7 @@ import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product as pairs
-from math import ceil
+from math import ceil, log2, prod
 
 from tinyfft.fourier.axis import Window
 from tinyfft.fourier.codelets import dft_source
@@ -19,12 +19,17 @@ WARP = 32
 REGISTERS, QUARTERS = 1 << 16, 4  # of a multiprocessor
 MOST_REGISTERS = 255  # of a thread
 MOST_THREADS = 1024
+BANKS = 8  # of shared memory, for numbers of 16 bytes
 BLOCKS_AND_PLANES = ((2, 32), (2, 16), (2, 8), (1, 16), (1, 8), (1, 4), (1, 2))
 """Blocks a multiprocessor and planes a block, the best first: two blocks, of which one computes while the other waits
 for memory, and many planes, since a block writes runs of 8 bytes a plane. Powers of two keep a warp on whole runs."""
 BLOCKS_AND_PLANES_BF16 = ((2, 16), (1, 16), (1, 8), (1, 4), (1, 2))
 """The same for bf16, whose numbers take four bytes: with 8 planes a block writes half sectors of memory, so 16 come
-before two blocks. More do not help: lines cost more than what they write."""
+before two blocks. More do not help but where threads take turns: lines cost more than what they write."""
+NARROW, MANY, FEW_THREADS = 3, 8192, 160
+"""Of a window with so many times fewer pairs of columns than rows of the half spectrum, most threads would wait for the
+few lines of one step. If there are so many planes that a GPU is full all the same, its blocks have few threads, which
+take turns at the lines of the other step."""
 
 
 class AxisLayout(ctypes.Structure):
@@ -64,14 +69,30 @@ class Specialisation:
     conjugate: bool
     accumulate: bool
     relu: bool
+    turns: bool
     planes: int
     blocks: int
 
     @property
     def shared_bytes(self) -> int:
-        """Shared memory of a block: HALF * (2 * PAIRS + 1) * PLANES complex numbers."""
-        places = (self.lengths[0] // 2 + 1) * (2 * ceil(self.window[1] / 2) + 1)
-        return places * self.planes * 2 * self.itemsize
+        """Shared memory of a block: HALF rows of two complex numbers each."""
+        return (self.lengths[0] // 2 + 1) * self.gaps["ROW_PITCH"] * 4 * self.itemsize
+
+    @property
+    def gaps(self) -> dict[str, int]:
+        """Of shared memory, in numbers of two columns: from one row to the next, and a gap behind so many pairs.
+
+        Eight threads read or write at once, each on a bank of its own if their places differ modulo BANKS. They are
+        eight planes of a pair, some of several rows if a block has fewer; or neighbouring pairs, plane by plane.
+        """
+        pairs = ceil(self.window[1] / 2)
+        every = ceil(BANKS / self.planes)
+        gap = pairs if pairs % 2 and pairs < BANKS else ceil(BANKS / 2 ** ceil(log2(pairs)))
+        row = pairs * self.planes + ceil(pairs / every) * gap
+        if self.planes < BANKS:
+            row = ceil(row / self.planes) * self.planes
+            row += 0 if row // self.planes % 2 else self.planes
+        return {"ROW_PITCH": row, "GAP_EVERY": every, "GAP": gap}
 
     def fits(self, shared_limit: int) -> bool:
         """Whether so many blocks find room on a multiprocessor, a whole line of the transform in registers.
@@ -85,9 +106,10 @@ class Specialisation:
 
     @property
     def threads(self) -> int:
-        """As many as there are lines in the larger of the two steps, in whole warps."""
+        """As many as there are lines in the larger of the two steps, or if they take turns a part of it, in warps."""
         lines = self.planes * max(self.lengths[0] // 2 + 1, ceil(self.window[1] / 2))
-        return ceil(lines / WARP) * WARP
+        turns = ceil(lines / FEW_THREADS) if self.turns else 1
+        return ceil(lines / turns / WARP) * WARP
 
     def source(self) -> str:
         """The CUDA source: types, sizes and codelets, then the kernel with its header in place of its include."""
@@ -108,6 +130,7 @@ class Specialisation:
             "SHIFT_Y": self.shift[0],
             "SHIFT_X": self.shift[1],
             "PLANES": self.planes,
+            **self.gaps,
             "THREADS": self.threads,
             "BLOCKS": self.blocks,
             "CONJUGATE": str(self.conjugate).lower(),
@@ -147,14 +170,18 @@ def specialise(
     window, shift, stride = (tuple(getattr(w, name) for w in windows) for name in ("length", "shift", "stride"))
     cut = any(w.tiles > 1 or w.start or w.lead or w.stride * (w.length - 1) + w.phases > w.size for w in windows)
     sizes = (plan.lengths, window, shift, stride, plane, cut, aligned, plan.itemsize, plan.bf16)
+    narrow = NARROW * ceil(window[1] / 2) <= plan.lengths[0] // 2 + 1
+    turns = narrow and prod(plan.room(name)) >= MANY
     fewest = 2 if plan.bf16 else 1  # a number goes with its neighbour
-    one = Specialisation(stem, *sizes, conjugate, accumulate, relu, planes=fewest, blocks=1)
+    one = Specialisation(stem, *sizes, conjugate, accumulate, relu, turns, planes=fewest, blocks=1)
     if one.shared_bytes > shared_limit:
         raise ValueError(
             f"{stem}: planes of {plan.lengths[0]} x {plan.lengths[1]} take "
             f"{one.shared_bytes} bytes of shared memory, the device has {shared_limit} for a block: use tiles"
         )
     best_first = BLOCKS_AND_PLANES_BF16 if plan.bf16 else BLOCKS_AND_PLANES
+    if turns:
+        best_first = (BLOCKS_AND_PLANES[0], *best_first)
     choices = (replace(one, planes=planes, blocks=blocks) for blocks, planes in best_first)
     return next((choice for choice in choices if choice.fits(shared_limit)), one)
 

@@ -29,7 +29,7 @@ TILING_OVERHEAD = 1.25
 
 CANDIDATES, CLOSE = 3, 1.15
 
-LONGEST_BF16 = 108
+LONGEST_BF16 = 100
 """The longest transform to plan for with bf16: blocks of kernels hold two planes at least, in 99 KiB on many GPUs."""
 
 RUN = 32
