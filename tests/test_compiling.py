@@ -7,12 +7,16 @@ from types import SimpleNamespace
 import host_gpu
 import numpy as np
 import pytest
+from trainers import linear_trainer
 
-from tinyfft import backend, choices, compiling, cublas, gpu
+import tinyfft
+from tinyfft import backend, choices, compiling, cublas, gpu, nn
 from tinyfft.fourier import kernel, launch
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import plan_convolution
 from tinyfft.nn import FFTConvolution
+from tinyfft.recorded import Recorded
+from tinyfft.step import Step
 
 
 @pytest.fixture
@@ -109,13 +113,85 @@ def test_ways_are_compiled_before_the_first_one_is_timed(device, monkeypatch):
     assert {did for did, _ in device.done[2:]} == {"launched"}
 
 
-def test_of_what_is_chosen_by_time_all_ways_are_noted(device, monkeypatch):
+def test_of_what_is_chosen_by_time_all_ways_are_noted_and_none_is_chosen(device, monkeypatch):
     monkeypatch.undo()
+    known, noted = {"what else": "b"}, []
     ways = {name: lambda name=name: noted.append(name) for name in "ab"}
-    noted, device = [], SimpleNamespace(kind="cuda", index=0, xp=None)
-    monkeypatch.setattr(choices, "known", lambda device: pytest.fail("looked up"))
-    compiling.together([lambda: noted.append(choices.fastest(device, "what", ways))], device)
+    monkeypatch.setattr(choices, "known", lambda device: known)
+    monkeypatch.setattr(choices, "_write", lambda device: pytest.fail("written"))
+    device = SimpleNamespace(kind="cuda", index=0, xp=None)
+    compiling.together([lambda: choices.fastest(device, "what", ways)], device)
+    assert noted == ["a", "b"]
+    assert known == {"what else": "b"}
+    compiling.together([lambda: noted.append(choices.fastest(device, "what else", ways))], device)
     assert noted == ["a", "b", "b"]
+
+
+def test_recorded_work_is_compiled_before_it_runs(device, monkeypatch):
+    monkeypatch.setattr(backend.Device, "records", False)
+    work = Recorded(lambda array: launches(device, "a", "b"), device, ())
+    for size in (3, 3, 2):
+        work(np.zeros(size))
+    assert sorted(device.done[:2]) == [("compiled", "a"), ("compiled", "b")]
+    assert device.done[2:6] == [("launched", "a"), ("launched", "b")] * 2
+    assert {did for did, _ in device.done[6:8]} == {"compiled"}  # it may need others for another shape
+    assert len(device.done) == 10
+
+
+def test_other_work_is_not_called_in_vain(device, monkeypatch):
+    monkeypatch.setattr(backend.Device, "records", False)
+    Recorded(lambda: launches(device, "a"), device, (), record=False)()
+    assert device.done == [("launched", "a")]
+
+
+@pytest.mark.gpu
+def test_a_step_needs_no_compiler_behind_its_notes(monkeypatch, tmp_path):
+    """Whatever is chosen, and with all that is fused."""
+    device = tinyfft.use_device("cuda")
+    monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
+    monkeypatch.setattr(choices, "_known", {})
+    kernels, together = [], compiling.together
+
+    def compiled():
+        return launch._compiled.cache_info().misses + gpu._compiled.cache_info().misses
+
+    def note(calls, device):
+        before = compiled()
+        together(calls, device)
+        kernels.append(compiled() - before)
+
+    monkeypatch.setattr(compiling, "together", note)
+    layers = (nn.Convolution(3, 48, 3, padding=1), nn.BatchNormalization(48), nn.ReLU(), nn.MaxPool(2))
+    layers += (nn.Convolution(48, 40, 5, padding=2), nn.ReLU(), nn.Dropout(0.1), nn.Flatten(), nn.Linear(40 * 36, 5))
+    trainer = linear_trainer(nn.Sequential(*layers))
+    step = Step(trainer.network, trainer.criterion, trainer.optimizer)
+    step.train(device.array(np.ones((20, 3, 12, 12), np.float32)), device.array(np.arange(20) % 5))
+    assert kernels[0] > 10
+    assert kernels[1:] == [0] * len(kernels[1:])
+    before = compiled()
+    step.train(device.array(np.ones((20, 3, 12, 12), np.float32)), device.array(np.arange(20) % 5))
+    assert compiled() == before
+
+
+def test_a_step_that_only_notes_counts_and_draws_nothing(monkeypatch):
+    """Losses are of what was not computed, and a mask too many would be another one in each later step."""
+    trainer = linear_trainer(nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 3)))
+    step = Step(trainer.network, trainer.criterion, trainer.optimizer)
+    x = np.full((2, 4), np.nan, np.float32)
+    monkeypatch.setattr(compiling._thread, "noted", {}, raising=False)
+    state = str(backend.generator().bit_generator.state)
+    step._train(x, np.array([0, 1]))
+    assert str(backend.generator().bit_generator.state) == state
+    assert step._losses == 0
+
+
+def test_convolution_chooses_nothing_while_kernels_are_noted(monkeypatch):
+    layer = nn.Convolution(2, 3, 3, padding=1, memory="auto")
+    x = np.ones((2, 2, 7, 6), np.float32)
+    monkeypatch.setattr(compiling._thread, "noted", {}, raising=False)
+    monkeypatch.setattr(choices, "known", lambda device: {})
+    layer.backward(x, np.ones_like(layer.forward(x)))
+    assert layer.choices == []
 
 
 def test_kernels_transforms_and_cublas(device, monkeypatch):

@@ -29,7 +29,10 @@ def chosen(device: Device, what: str, among: Collection[str], choose: Callable[[
     """The choice for `what`, any text: that which is known, if it is `among` those possible, else that of choose()."""
     of_device = known(device)
     if of_device.get(what) not in among:
-        of_device[what] = choose()
+        choice = choose()
+        if compiling.only_notes():  # nothing was measured
+            return choice
+        of_device[what] = choice
         _write(device)
     return of_device[what]
 
@@ -46,10 +49,6 @@ def fastest(device: Device, what: str, ways: dict[str, Callable[[], Any]]) -> st
 
     The last one, if it is not, in a recording, where nothing can be measured.
     """
-    if compiling.only_notes():
-        for way in ways.values():
-            way()
-        return next(reversed(ways))
     if backend.is_recording() and known(device).get(what) not in ways:
         return next(reversed(ways))
     return chosen(device, what, ways, lambda: least(seconds(ways, device)))
@@ -63,8 +62,12 @@ def seconds(ways: Mapping[str, Callable[[], Any]], device: Device) -> dict[str, 
     """Seconds of a call of each way, in the fastest of its turns, after a call that warms up: noise only ever adds.
 
     They take turns, since a GPU's clock rises with its work. Without those for which there is no memory; if that is all
-    of them, raises the first one's MemoryError.
+    of them, raises the first one's MemoryError. Where kernels are but noted, those of all ways are, in no time.
     """
+    if compiling.only_notes():
+        for call in ways.values():
+            _has_memory(call)
+        return dict.fromkeys(ways, 0.0)
     compiling.together(ways.values(), device)
     possible = {name: call for name, call in ways.items() if _has_memory(call)}
     if not possible:

@@ -49,7 +49,7 @@ def launch(
     shared_bytes: int = 0,
 ) -> None:
     """Launch kernel `name`. Arguments are arrays of the device, None for a null pointer, NumPy numbers, structures."""
-    if compiling.noted((source, name, shared_bytes), lambda: _function(source, name, device, shared_bytes)):
+    if compiling.noted(source, lambda: _function(source, name, device, shared_bytes)):  # and all others of the source
         return
     arguments = tuple(by_value(argument) if isinstance(argument, Structure) else argument for argument in arguments)
     _function(source, name, device, shared_bytes)(blocks, (threads,), arguments, shared_mem=shared_bytes)

@@ -3,19 +3,21 @@
     step = Recorded(work, network.device, owners)
     step(input, target)
 
-The first calls with arrays of some shapes run `work(*arrays)`: algorithms are chosen, kernels compiled, buffers made.
-Then one is recorded, on copies of the arrays, into which those of each later call are written before all of it is
-launched: the host, which takes longer to queue the kernels of a small network than the GPU to run them, has nothing
-left to do. What is recorded goes on writing where it did, and keeps those arrays, whatever their owners do with them.
-Calls with other shapes, and all on a device that does not record, run `work` as it is. Numbers of the host are those of
-the recording: whoever changes an optimizer's momentum, say, calls `forget`.
+The first calls with arrays of some shapes run `work(*arrays)`. Before them one launches nothing: all kernels that it
+needs are compiled side by side (compiling.py). Then algorithms are chosen and buffers made. Then a call is recorded, on
+copies of the arrays, into which those of each later call are written before all of it is launched: the host, which
+takes longer to queue the kernels of a small network than the GPU to run them, has nothing left to do. What is recorded
+goes on writing where it did, and keeps those arrays, whatever their owners do with them. Calls with other shapes, and
+all on a device that does not record, run `work` as it is. Numbers of the host are those of the recording: whoever
+changes an optimizer's momentum, say, calls `forget`.
 Source  CUDA C++ Programming Guide, CUDA Graphs (stream capture)
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
-from tinyfft import gpu
+from tinyfft import compiling, gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import current_arena
 from tinyfft.nn.module import Module, stated
@@ -39,6 +41,8 @@ class Recorded:
         """Do the work; returns whether it was recorded work."""
         shapes = tuple((array.shape, array.dtype) for array in arrays)
         if shapes != self._recorded_for or not self._device.records:
+            if self.record and shapes not in self._ran:
+                compiling.together([partial(self._work, *arrays)], self._device)
             self._work(*arrays)
             self._ran[shapes] = self._ran.get(shapes, 0) + 1
             if self.record and self._recorded_for is None and self._ran[shapes] == WARM_UP:

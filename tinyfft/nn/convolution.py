@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
 
-from tinyfft import choices
+from tinyfft import choices, compiling
 from tinyfft.backend import Array
 from tinyfft.fourier.arena import LimitError, current_arena
 from tinyfft.fourier.chunks import chunks
@@ -115,9 +115,10 @@ class Convolution(FFTConvolution, DirectConvolution):
             return METHODS[self.algorithm]
         self._check_input(arguments[0])
         shape, limit = arguments[0].shape, current_arena(self.device).limit
-        if (name, shape, limit) not in self._choices:
-            self._choices[name, shape, limit] = self._choose(name, arguments, limit)
-        return self._take_choice(self._choices[name, shape, limit], shape)
+        choice = self._choices.get((name, shape, limit)) or self._choose(name, arguments, limit)
+        if not compiling.only_notes():
+            self._choices[name, shape, limit] = choice
+        return self._take_choice(choice, shape)
 
     def _take_choice(self, choice: str, shape: tuple[int, ...]) -> type:
         """The class that a choice means, once its plan is the shape's."""
@@ -156,7 +157,7 @@ class Convolution(FFTConvolution, DirectConvolution):
     def _choose_memory(self, input: Array, gradOutput: Array, relu: ReLU | None) -> None:
         plan, limit = self.plan(input.shape), current_arena(self.device).limit
         key = ("memory", input.shape, limit)
-        if self.memory != "auto" or key in self._choices or not self.train:
+        if self.memory != "auto" or key in self._choices or not self.train or compiling.only_notes():
             return
         if self._method("updateOutput", input) is not FFTConvolution:  # nothing is kept then
             self._choices[key] = "recompute"

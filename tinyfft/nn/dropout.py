@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinyfft import backend
+from tinyfft import backend, compiling
 from tinyfft.backend import Array, generator
 from tinyfft.dense import dropout
 from tinyfft.nn.module import Module
@@ -39,7 +39,7 @@ class Dropout(Module):
     def updateOutput(self, input: Array) -> Array:
         self._check(input)
         self._drops = self.train and self.p > 0
-        if not backend.is_recording():
+        if not (backend.is_recording() or compiling.only_notes()):
             self.draw()
         return self._masked(dropout.forward, input, self._buffer("output", input.shape, input.dtype))
 
