@@ -30,7 +30,10 @@ def line(row: Row) -> str:
 
 
 def plot(found: dict[str, Any], folder: Path) -> None:
-    """breakdown.svg: a bar for each row, its parts in one order, with a mark where the floors end."""
+    """breakdown.svg: a bar for each row, its parts in one order, with marks where the floors and the whole end.
+
+    The whole, recorded, has no gaps between its kernels, so it may be shorter than its parts one by one.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -47,7 +50,8 @@ def plot(found: dict[str, Any], folder: Path) -> None:
         ax.barh(labels, widths, 0.6, left, label=name, color=colour)
         left = [start + width for start, width in zip(left, widths, strict=True)]
     for place, row in enumerate(rows):
-        ax.plot([row["floor_ms"]] * 2, [place - 0.4, place + 0.4], "k--", label=None if place else "sum of floors")
+        for key, style, label in (("floor_ms", "k--", "sum of floors"), ("iteration_ms", "k-", "the whole, recorded")):
+            ax.plot([row[key]] * 2, [place - 0.4, place + 0.4], style, label=None if place else label)
     ax.invert_yaxis()
     ax.set_xlabel("one training iteration (ms)")
     ax.set_title(report.machine_line(found).split(",")[0], fontsize=10)
