@@ -120,8 +120,8 @@ struct alignas(16) Columns {
 };
 
 /* Where those of a pair lie, planes innermost. Threads of the first step of `spectrum` are neighbours by pair, those of
-   the second by plane, then ky: gaps between pairs and between rows (Specialisation.gaps) keep both off each other's
-   banks. */
+   the second by plane, then ky: gaps between pairs and between rows (Specialisation.gaps) keep most of both off each
+   other's banks. */
 __device__ __forceinline__ int shared_place(int ky, int pair, int plane) {
     return ROW_PITCH * ky + PLANES * pair + pair / GAP_EVERY * GAP + plane;
 }

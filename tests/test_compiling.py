@@ -7,16 +7,12 @@ from types import SimpleNamespace
 import host_gpu
 import numpy as np
 import pytest
-from trainers import linear_trainer
 
-import tinyfft
-from tinyfft import backend, choices, compiling, cublas, gpu, nn
+from tinyfft import backend, choices, compiling, cublas, gpu
 from tinyfft.fourier import kernel, launch
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import plan_convolution
-from tinyfft.nn import FFTConvolution
 from tinyfft.recorded import Recorded
-from tinyfft.step import Step
 
 
 @pytest.fixture
@@ -138,60 +134,38 @@ def test_recorded_work_is_compiled_before_it_runs(device, monkeypatch):
     assert len(device.done) == 10
 
 
+def test_work_that_was_forgotten_is_compiled_already(device, monkeypatch):
+    monkeypatch.setattr(backend.Device, "records", False)
+    work = Recorded(lambda: launches(device, "a"), device, ())
+    for _ in range(2):
+        work()
+        work.forget()
+    assert device.done == [("compiled", "a"), ("launched", "a"), ("launched", "a")]
+
+
+def test_together_within_another_one_leaves_the_notes_to_it(device):
+    def call():
+        compiling.together([lambda: pytest.fail("called")], device)
+        launches(device, "a")
+
+    compiling.together([lambda: launches(device, "before"), call], device)
+    assert sorted(device.done) == [("compiled", "a"), ("compiled", "before")]
+
+
+def test_a_way_without_memory_is_not_taken_while_kernels_are_noted(device):
+    def without():
+        raise MemoryError
+
+    found = []
+    ways = {"a": without, "b": lambda: launches(device, "b")}
+    compiling.together([lambda: found.append(choices.seconds(ways, device))], device)
+    assert found == [{"b": 0.0}]
+
+
 def test_other_work_is_not_called_in_vain(device, monkeypatch):
     monkeypatch.setattr(backend.Device, "records", False)
     Recorded(lambda: launches(device, "a"), device, (), record=False)()
     assert device.done == [("launched", "a")]
-
-
-@pytest.mark.gpu
-def test_a_step_needs_no_compiler_behind_its_notes(monkeypatch, tmp_path):
-    """Whatever is chosen, and with all that is fused."""
-    device = tinyfft.use_device("cuda")
-    monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
-    monkeypatch.setattr(choices, "_known", {})
-    kernels, together = [], compiling.together
-
-    def compiled():
-        return launch._compiled.cache_info().misses + gpu._compiled.cache_info().misses
-
-    def note(calls, device):
-        before = compiled()
-        together(calls, device)
-        kernels.append(compiled() - before)
-
-    monkeypatch.setattr(compiling, "together", note)
-    layers = (nn.Convolution(3, 48, 3, padding=1), nn.BatchNormalization(48), nn.ReLU(), nn.MaxPool(2))
-    layers += (nn.Convolution(48, 40, 5, padding=2), nn.ReLU(), nn.Dropout(0.1), nn.Flatten(), nn.Linear(40 * 36, 5))
-    trainer = linear_trainer(nn.Sequential(*layers))
-    step = Step(trainer.network, trainer.criterion, trainer.optimizer)
-    step.train(device.array(np.ones((20, 3, 12, 12), np.float32)), device.array(np.arange(20) % 5))
-    assert kernels[0] > 10
-    assert kernels[1:] == [0] * len(kernels[1:])
-    before = compiled()
-    step.train(device.array(np.ones((20, 3, 12, 12), np.float32)), device.array(np.arange(20) % 5))
-    assert compiled() == before
-
-
-def test_a_step_that_only_notes_counts_and_draws_nothing(monkeypatch):
-    """Losses are of what was not computed, and a mask too many would be another one in each later step."""
-    trainer = linear_trainer(nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 3)))
-    step = Step(trainer.network, trainer.criterion, trainer.optimizer)
-    x = np.full((2, 4), np.nan, np.float32)
-    monkeypatch.setattr(compiling._thread, "noted", {}, raising=False)
-    state = str(backend.generator().bit_generator.state)
-    step._train(x, np.array([0, 1]))
-    assert str(backend.generator().bit_generator.state) == state
-    assert step._losses == 0
-
-
-def test_convolution_chooses_nothing_while_kernels_are_noted(monkeypatch):
-    layer = nn.Convolution(2, 3, 3, padding=1, memory="auto")
-    x = np.ones((2, 2, 7, 6), np.float32)
-    monkeypatch.setattr(compiling._thread, "noted", {}, raising=False)
-    monkeypatch.setattr(choices, "known", lambda device: {})
-    layer.backward(x, np.ones_like(layer.forward(x)))
-    assert layer.choices == []
 
 
 def test_kernels_transforms_and_cublas(device, monkeypatch):
@@ -210,25 +184,10 @@ def test_kernels_transforms_and_cublas(device, monkeypatch):
     a, out = np.ones((1, 2, 2), np.float32), np.ones((1, 2, 2), np.float32)
 
     def call():
-        gpu.launch(gpu.Source("sgd", ""), "sgd", (1, 1), 1, (), device)
+        for head, name in (("", "sgd"), ("", "another"), ("float", "sgd")):
+            gpu.launch(gpu.Source("sgd", head), name, (1, 1), 1, (), device)
         launch.launcher(special, layout, device)(())
         cublas.gemm(a, a, out, device)
 
     compiling.together([call], device)
-    assert sorted(done) == ["sgd", "signal"]
-
-
-def test_spectra_that_were_not_computed_are_not_kept(monkeypatch):
-    """Neither in training nor in use."""
-    layer = FFTConvolution(2, 3, 3, padding=1, memory="keep")
-    x = layer.device.array(np.random.default_rng(0).standard_normal((2, 2, 7, 6), dtype=np.float32))
-    expected = layer.forward(x).copy()
-    for prepare in (layer.training, layer.evaluate):
-        prepare()
-        layer.clearState()
-        monkeypatch.setattr(compiling._thread, "noted", {}, raising=False)
-        layer.forward(x)
-        assert layer._kept == {}
-        monkeypatch.undo()
-        assert np.array_equal(layer.forward(x), expected)
-        assert layer._kept
+    assert sorted(done) == ["another", "sgd", "signal"]  # once for each source, and here its last kernel

@@ -62,16 +62,14 @@ def seconds(ways: Mapping[str, Callable[[], Any]], device: Device) -> dict[str, 
     """Seconds of a call of each way, in the fastest of its turns, after a call that warms up: noise only ever adds.
 
     They take turns, since a GPU's clock rises with its work. Without those for which there is no memory; if that is all
-    of them, raises the first one's MemoryError. Where kernels are but noted, those of all ways are, in no time.
+    of them, raises the first one's MemoryError. Where kernels are but noted, none of them takes time.
     """
-    if compiling.only_notes():
-        for call in ways.values():
-            _has_memory(call)
-        return dict.fromkeys(ways, 0.0)
     compiling.together(ways.values(), device)
     possible = {name: call for name, call in ways.items() if _has_memory(call)}
     if not possible:
         next(iter(ways.values()))()
+    if compiling.only_notes():
+        return dict.fromkeys(possible, 0.0)
     times: dict[str, list[float]] = {name: [] for name in possible}
     for _ in range(TURNS):
         for name, call in possible.items():

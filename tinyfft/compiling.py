@@ -2,9 +2,10 @@
 
     compiling.together(calls, device)
 
-A compiler takes up to a second for a kernel, on one core, and calls that are to be compared need dozens. So the calls
-are made once while nothing is launched: who would launch a kernel asks `noted` first. Then all cores compile what was
-noted.
+A compiler takes up to a second for a kernel, on one core, and a step (recorded.py), or calls that are to be compared
+(choices.py), need dozens. So the calls are made once while no kernel is launched: who would launch one asks `noted`
+first. Then all cores compile what was noted. CuPy's own operations go on, with numbers that were not computed: what is
+to last is not changed by them, or not while there are `only_notes`.
 """
 
 import os
@@ -22,9 +23,9 @@ _thread = threading.local()  # others go on launching
 def together(calls: Iterable[Callable[[], Any]], device: Device) -> None:
     """Compile the kernels of these calls. What they compute is not computed, and what they write undefined.
 
-    Raises what a compiler does.
+    Inside another one nothing: it notes what calls need when they are made. Raises what a compiler does.
     """
-    if device.kind == "cpu":
+    if device.kind == "cpu" or only_notes():
         return
     _thread.noted = {}
     try:

@@ -3,9 +3,9 @@
     step = Recorded(work, network.device, owners)
     step(input, target)
 
-The first calls with arrays of some shapes run `work(*arrays)`. Before them one launches nothing: all kernels that it
-needs are compiled side by side (compiling.py). Then algorithms are chosen and buffers made. Then a call is recorded, on
-copies of the arrays, into which those of each later call are written before all of it is launched: the host, which
+The first calls with arrays of some shapes run `work(*arrays)`. Before them one launches none of our kernels: those that
+it needs are compiled side by side (compiling.py). Then algorithms are chosen and buffers made. Then a call is recorded,
+on copies of the arrays, into which those of each later call are written before all of it is launched: the host, which
 takes longer to queue the kernels of a small network than the GPU to run them, has nothing left to do. What is recorded
 goes on writing where it did, and keeps those arrays, whatever their owners do with them. Calls with other shapes, and
 all on a device that does not record, run `work` as it is. Numbers of the host are those of the recording: whoever
@@ -29,11 +29,13 @@ WARM_UP = 2
 class Recorded:
     def __init__(self, work: Callable[..., None], device: Device, owners: Iterable[Any], record: bool = True) -> None:
         """
-        work    its arguments are arrays; it must do the same on the device every time, but for what modules `draw`
+        work    its arguments are arrays; it must do the same on the device every time, but for what modules `draw`, and
+                change what is to last by gpu.launch, or not while there are compiling.only_notes()
         owners  all objects whose attributes hold arrays that it uses, and which say by `records` that they may be
         record  whether to record at all
         """
         self._work, self._device, self._owners = work, device, list(owners)
+        self._compiled: set[tuple] = set()
         self.record = record and all(stated(owner, "records", False) for owner in self._owners)
         self.forget()
 
@@ -41,8 +43,9 @@ class Recorded:
         """Do the work; returns whether it was recorded work."""
         shapes = tuple((array.shape, array.dtype) for array in arrays)
         if shapes != self._recorded_for or not self._device.records:
-            if self.record and shapes not in self._ran:
+            if self.record and shapes not in self._compiled:
                 compiling.together([partial(self._work, *arrays)], self._device)
+                self._compiled.add(shapes)
             self._work(*arrays)
             self._ran[shapes] = self._ran.get(shapes, 0) + 1
             if self.record and self._recorded_for is None and self._ran[shapes] == WARM_UP:

@@ -68,7 +68,7 @@ def test_bf16_takes_two_planes_at_least():
 def test_few_threads_for_many_narrow_windows(N, kernel, precision, rng):
     """They take turns at the lines, and come to the same numbers as threads that have one each."""
     plan = replace(planned((N, N), (16, 16), (kernel, kernel), C=5, F=13), precision=precision)
-    many = replace(plan, C=128, F=128)
+    many = replace(plan, C=64, F=128)
     w = rng.standard_normal((13, 5, kernel, kernel)).astype(np.float32)
     hats = [np.full(plan.spectrum_shape("w"), 0xFFFFFFFF, plan.spectrum_dtype) for _ in range(2)]
     planes = [poisoned(w.shape, np.float32) for _ in range(2)]
@@ -82,6 +82,14 @@ def test_few_threads_for_many_narrow_windows(N, kernel, precision, rng):
     assert np.array_equal(*numbers)
     assert np.array_equal(*planes)
     assert error(planes[0], w) <= (FP32_BOUND if precision == "fp32" else 2.0**-7)
+
+
+def test_threads_that_take_no_turns():
+    """Those of a window that is not narrow, or of planes that are not many."""
+    plan = planned((18, 18), (16, 16), (3, 3), S=128, C=64, F=128)
+    for of, name, plane in ((plan, "x", 16), (replace(plan, C=63), "w", 3)):
+        special = specialise("spectrum", of, name, (plane, plane), SHARED, conjugate=False)
+        assert special.threads == special.planes * 10
 
 
 @pytest.mark.parametrize("tile", [None, 4])

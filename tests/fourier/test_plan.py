@@ -70,12 +70,12 @@ def test_bf16_takes_maps_in_whole_runs(C, F, room):
     ]
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("size", [90, 107, 112, 124, 126, 224])
-def test_planes_fit_into_the_shared_memory_of_small_gpus(size, precision):
+@pytest.mark.parametrize(("precision", "itemsize"), [("fp32", 4), ("bf16", 4), ("fp32", 8)], ids=str)
+@pytest.mark.parametrize("size", [90, 102, 107, 112, 124, 126, 224])
+def test_planes_fit_into_the_shared_memory_of_small_gpus(size, precision, itemsize):
     for kernel in (1, 3, 11):
         axis = Axis(size, kernel, 1, kernel // 2, kernel // 2)
-        for of_size in plan_convolutions(16, 64, 64, axis, axis, kind="cuda", precision=precision):
+        for of_size in plan_convolutions(16, 64, 64, axis, axis, itemsize, kind="cuda", precision=precision):
             for name, plane in (("x", size), ("w", kernel), ("y", size)):
                 for stem in ("spectrum", "signal"):
                     special = specialise(stem, of_size, name, (plane, plane), SHARED, conjugate=False)

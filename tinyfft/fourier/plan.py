@@ -29,8 +29,9 @@ TILING_OVERHEAD = 1.25
 
 CANDIDATES, CLOSE = 3, 1.15
 
-LONGEST_BF16 = 100
-"""The longest transform to plan for with bf16: blocks of kernels hold two planes at least, in 99 KiB on many GPUs."""
+LONGEST_IN_99_KIB = 100
+"""The longest transform to plan for on a GPU with bf16, where blocks hold two planes at least, and with fp64, whose
+numbers take twice the room: shared memory is 99 KiB on many GPUs."""
 
 RUN = 32
 """Numbers of bf16 that lie together, their real parts, then their imaginary ones (kernels/runs.cuh)."""
@@ -238,7 +239,8 @@ def plan_convolutions(
     """
     choices = (candidates(axis, tile, kind) for axis in (y, x))
     plans = [Plan(S, C, F, of_y, of_x, itemsize, kind, precision) for of_y, of_x in pairs(*choices)]
-    plans = [plan for plan in plans if not plan.bf16 or max(plan.lengths) <= LONGEST_BF16] or plans
+    if kind == "cuda" and (itemsize == 8 or plans[0].bf16):
+        plans = [plan for plan in plans if max(plan.lengths) <= LONGEST_IN_99_KIB] or plans
     least = min(plan.cost for plan in plans)
     close = sorted((plan for plan in plans if plan.cost <= CLOSE * least), key=lambda plan: plan.cost)
     found: list[Plan] = []

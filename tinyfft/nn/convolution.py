@@ -78,7 +78,7 @@ class Convolution(FFTConvolution, DirectConvolution):
 
     def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
         """y, by its own method; with `relu`, the module that follows, its output in place of y."""
-        method = self._method("updateOutput", input)
+        method = self._method("updateOutput", input, relu=relu)
         if method is FFTConvolution:
             return method.updateOutput(self, input, relu)
         self._drop_kept()  # spectra of an earlier forward are not this one's
@@ -100,7 +100,7 @@ class Convolution(FFTConvolution, DirectConvolution):
         With `relu`, the module that follows, gradOutput is that of its output, and its gradInput is written too.
         """
         passes = PASSES[1:] if self.needs_gradInput else PASSES[2:]
-        if all(self._method(name, input, gradOutput) is FFTConvolution for name in passes):
+        if all(self._method(name, input, gradOutput, relu=relu) is FFTConvolution for name in passes):
             self._choose_memory(input, gradOutput, relu)
             return FFTConvolution.backward(self, input, gradOutput, scale, relu)
         if relu is not None:
@@ -109,16 +109,18 @@ class Convolution(FFTConvolution, DirectConvolution):
         self.accGradParameters(input, gradOutput, scale)
         return gradInput
 
-    def _method(self, name: str, *arguments: Array) -> type:
-        """The class whose pass to call."""
+    def _method(self, name: str, *arguments: Array, relu: ReLU | None = None) -> type:
+        """The class whose pass to call, perhaps with the `relu` that follows."""
         if self.algorithm != "auto":
             return METHODS[self.algorithm]
         self._check_input(arguments[0])
         shape, limit = arguments[0].shape, current_arena(self.device).limit
-        choice = self._choices.get((name, shape, limit)) or self._choose(name, arguments, limit)
-        if not compiling.only_notes():
+        if (name, shape, limit) not in self._choices:
+            choice, known = self._choose(name, arguments, limit, relu)
+            if not known:
+                return self._take_choice(choice, shape)
             self._choices[name, shape, limit] = choice
-        return self._take_choice(choice, shape)
+        return self._take_choice(self._choices[name, shape, limit], shape)
 
     def _take_choice(self, choice: str, shape: tuple[int, ...]) -> type:
         """The class that a choice means, once its plan is the shape's."""
@@ -128,12 +130,13 @@ class Convolution(FFTConvolution, DirectConvolution):
             self._plans[shape] = plans[min(int(place or 1), len(plans)) - 1]
         return METHODS[method]
 
-    def _choose(self, name: str, arguments: tuple[Array, ...], limit: float) -> str:
+    def _choose(self, name: str, arguments: tuple[Array, ...], limit: float, relu: ReLU | None) -> tuple[str, bool]:
+        """The choice, and whether it is one: none is made where kernels are but noted."""
         shape = arguments[0].shape
         plans = self.plans(shape)
         room = self._has_room(plans[0])
         if self.deterministic:
-            return "direct" if room and plans[0].direct_operations <= plans[0].pass_operations else "fft"
+            return "direct" if room and plans[0].direct_operations <= plans[0].pass_operations else "fft", True
         taken = [
             choice
             for (of, *at), choice in self._choices.items()
@@ -144,9 +147,10 @@ class Convolution(FFTConvolution, DirectConvolution):
         if room and plans[0].direct_operations <= HOPELESS * plans[0].pass_operations:
             ways.append("direct")
         if len(ways) == 1:
-            return ways[0]
+            return ways[0], True
         what = f"{name}, {self.precision}, {self.memory}, arena.limit_bytes {limit}, {', '.join(ways)}, {plans[0]}"
-        return choices.chosen(self.device, what, ways, lambda: self._measure(name, arguments, ways))
+        choice = choices.chosen(self.device, what, ways, lambda: self._measure(name, arguments, ways, relu))
+        return choice, choices.known(self.device).get(what) == choice
 
     def _keeps(self, plan: Plan) -> bool:
         if self.memory != "auto":
@@ -186,9 +190,12 @@ class Convolution(FFTConvolution, DirectConvolution):
         whole = _fits(plan, limit) and chunks(plan, "F", limit, True)[0].whole
         return whole and (free is None or 2 * kept <= free)
 
-    def _measure(self, name: str, arguments: tuple[Array, ...], ways: list[str]) -> str:
-        """The one by which this pass is fastest."""
-        chosen = self._fastest({way: partial(self._call, way, name, *arguments) for way in ways})
+    def _measure(self, name: str, arguments: tuple[Array, ...], ways: list[str], relu: ReLU | None) -> str:
+        """The one by which this pass is fastest. It is timed alone; noted is what ReLU on the way needs, too."""
+        calls = {way: partial(self._call, way, name, *arguments) for way in ways}
+        if relu is not None and compiling.only_notes():
+            calls |= {f"{way}, relu": partial(self._call_fused, way, name, relu, *arguments) for way in ways}
+        chosen = self._fastest(calls)
         if name == "updateOutput":  # the others' spectra of forward stay
             self._drop_kept()
         return chosen
@@ -208,6 +215,14 @@ class Convolution(FFTConvolution, DirectConvolution):
 
     def _call(self, way: str, name: str, *arguments: Array) -> None:
         getattr(self._take_choice(way, arguments[0].shape), name)(self, *arguments)
+
+    def _call_fused(self, way: str, name: str, relu: ReLU, *arguments: Array) -> None:
+        if self._take_choice(way, arguments[0].shape) is not FFTConvolution:
+            return
+        if name == "updateOutput":
+            FFTConvolution.updateOutput(self, *arguments, relu)
+        else:
+            self._backward(*arguments, 1, (name,), relu)
 
     def __repr__(self) -> str:
         chosen = ", ".join(dict.fromkeys(name for name in self.algorithms.values() if name))

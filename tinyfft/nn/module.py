@@ -28,7 +28,7 @@ class Module:
     # of these three a class speaks for itself alone, not for its subclasses: see `stated`
     fuses: tuple[type, ...] = ()  # kinds of modules that this one does on its way, where one follows in a Sequential
     passes: tuple[type, ...] = ()  # kinds whose `backward` this one does on its way, where it follows one of them
-    records = False  # whether all it does is work of the device, alike every time: then it may be recorded (step.py)
+    records = False  # whether all it does is work of the device, alike every time, as recorded.py asks for (step.py)
     in_place = False  # whether output may be the input's array, and gradInput that of gradOutput, as the caller likes
     rereads_output = True  # whether `backward` reads `output`; if not, a module behind this one may write over it
     dtype: np.dtype | None = None  # a layer with parameters has one, and takes no other input
