@@ -98,15 +98,12 @@ def test_a_cpu_has_nothing_to_compile():
     compiling.together([lambda: pytest.fail("called")], backend.Device("cpu"))
 
 
-def test_ways_are_compiled_before_the_first_one_is_timed(device, monkeypatch):
-    monkeypatch.setattr(choices.time, "perf_counter", lambda: len(device.done))
-    monkeypatch.setattr(backend.Device, "records", False)
-    monkeypatch.setattr(backend.Device, "synchronize", lambda self: None)
-    choices.seconds({name: lambda name=name: launches(device, name) for name in "ab"}, device)
-    compiled = [what for did, what in device.done if did == "compiled"]
-    assert sorted(compiled) == ["a", "b"]
-    assert {did for did, _ in device.done[:2]} == {"compiled"}
+def test_ways_are_compiled_before_the_first_one_is_tried(device, monkeypatch):
+    monkeypatch.setattr(choices, "_seconds_of", lambda call, device: call())
+    choices.seconds({name: lambda name=name: launches(device, name) or 0.0 for name in "ab"}, device)
+    assert sorted(device.done[:2]) == [("compiled", "a"), ("compiled", "b")]
     assert {did for did, _ in device.done[2:]} == {"launched"}
+    assert {name for _, name in device.done[2:]} == {"a", "b"}
 
 
 def test_of_what_is_chosen_by_time_all_ways_are_noted_and_none_is_chosen(device, monkeypatch):
