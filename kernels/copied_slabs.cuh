@@ -1,10 +1,10 @@
-/* Slabs of bf16: copied as they lie in memory, run by run, and multiplied. No thread ever touches a number.
+/* Slabs of bf16: copied as they lie in memory, one bulk copy each, and multiplied. No thread ever touches a number.
 
    Of a and b there are two planes, re and im; where a product is to be taken away, the tensor cores turn its sign. */
 #pragma once
 
 constexpr int BLOCK = 16; /* of the contraction, that one instruction multiplies */
-constexpr int FEW = 88, MANY = 208; /* registers of threads that fill and that multiply */
+constexpr int FEW = 40, MANY = 208; /* registers of threads that fill and that multiply */
 
 /* A slab: OUTER rows of op(a), or columns of op(b), in both planes, in rows of octets (warpgroup.cuh): half a run is a line
    of it. */
@@ -23,79 +23,38 @@ struct Slab {
         const int first = DEPTH_INSIDE ? place(plane, outer, depth) : place(plane, depth, outer);
         return warpgroup::descriptor_of_rows(slab + first, DEPTH_INSIDE, APART, ALONG);
     }
+
+    /* Begin to copy the slab at (outer, depth) of matrix q; beyond the matrix there are zeros. */
+    static __device__ __forceinline__ void copy_in(char* slab, const TensorMap& operand, int outer, int depth, int q,
+                                                   unsigned long long* barrier) {
+        const int line = DEPTH_INSIDE ? outer : depth, at = DEPTH_INSIDE ? depth : outer;
+        warpgroup::copy_in(slab, operand, 0, line, at / RUN, 0, q, barrier);
+    }
 };
 
 typedef Slab<ROWS, !TRANSPOSE_A> SlabA;
 typedef Slab<COLUMNS, TRANSPOSE_B> SlabB;
 
-constexpr int HANDS = FILLERS; /* that fill a stage: each thread's copies */
+constexpr int HANDS = 1; /* that fill a stage: one thread */
 
 /* In shared memory beside the slabs: a tile on its way out. A row is four banks further on than the one before. */
 struct Beside {
     alignas(16) number tile[ROWS][COLUMNS + 4];
 };
 
-/* What a warp copies of slab after slab of one operand: a run of four lines at a time, an octet of a part for each lane.
-   Eight lanes copy one part of two lines, which they write in a row. */
-template <int OUTER, bool DEPTH_INSIDE, typename To>
-struct Copier {
-    static constexpr int DOWN = DEPTH_INSIDE ? OUTER : DEPTH, ACROSS = DEPTH_INSIDE ? DEPTH : OUTER;
-    static constexpr int LINES = 4 * SHARES; /* at a time, of all filling warps */
-    static_assert(DOWN % LINES == 0 && LINES % 8 == 0 && ACROSS % RUN == 0, "a slab");
-
-    const number* here; /* the lane's first octet */
-    int length;         /* of a line in memory */
-    int lines, numbers; /* from there to the end of the operand */
-
-    static __device__ __forceinline__ int line() {
-        return (threadIdx.x - MULTIPLIERS) / 32 * 4 + threadIdx.x / 16 % 2 * 2 + threadIdx.x / 4 % 2;
-    }
-    static __device__ __forceinline__ int plane() { return threadIdx.x / 8 % 2; }
-    static __device__ __forceinline__ int at() { return threadIdx.x % 4 * 8; }
-
-    __device__ __forceinline__ void begin(const number* matrix, int first, int outers, int depths) {
-        length = DEPTH_INSIDE ? depths : outers;
-        const int row = (DEPTH_INSIDE ? first : 0) + line(), column = DEPTH_INSIDE ? 0 : first;
-        here = matrix + static_cast<long long>(row) * length + column + RUN / 2 * plane() + at() / 2;
-        lines = (DEPTH_INSIDE ? outers : depths) - row, numbers = length - column;
-    }
-
-    __device__ __forceinline__ void next() {
-        here += DEPTH_INSIDE ? DEPTH : DEPTH * length;
-        (DEPTH_INSIDE ? numbers : lines) -= DEPTH;
-    }
-
-    __device__ __forceinline__ void copy(char* slab) const {
-#pragma unroll
-        for (int down = 0; down < DOWN; down += LINES)
-#pragma unroll
-            for (int across = 0; across < ACROSS; across += RUN)
-                copy_ahead<16>(slab + To::place(plane(), line() + down, at() + across), here + down * length + across,
-                               lines > down && numbers > across);
-    }
-};
-
-typedef Copier<ROWS, !TRANSPOSE_A, SlabA> CopierA;
-typedef Copier<COLUMNS, TRANSPOSE_B, SlabB> CopierB;
-
 template <typename Shared>
-__device__ __forceinline__ void fill(Shared& shared, const number* __restrict__ a, const number* __restrict__ b, Work work) {
-    const int slabs = work.slabs();
-    CopierA of_a;
-    CopierB of_b;
-    for (Turn turn = {0, 1}; work.tile < work.tiles; work.tile += gridDim.x) {
-        const long long before = work.q() * work.depths;
-        of_a.begin(a + before * work.rows, work.row(), work.rows, work.depths);
-        of_b.begin(b + before * work.columns, work.column(), work.columns, work.depths);
-        for (int done = 0; done < slabs; ++done, turn.next()) {
+__device__ __forceinline__ void fill(Shared& shared, const TensorMap& a, const TensorMap& b, Work work) {
+    if (threadIdx.x != MULTIPLIERS) return;
+    const int depths = work.slabs() * DEPTH;
+    for (Turn turn = {0, 1}; work.tile < work.tiles; work.tile += gridDim.x)
+        for (int depth = 0; depth < depths; depth += DEPTH, turn.next()) {
+            char* slab = shared.slabs[turn.stage];
+            unsigned long long* full = &shared.full[turn.stage];
             warpgroup::wait(&shared.empty[turn.stage], turn.phase);
-            of_a.copy(shared.slabs[turn.stage]), of_a.next();
-            of_b.copy(shared.slabs[turn.stage] + SlabA::BYTES), of_b.next();
-            warpgroup::arrive_with_copies(&shared.full[turn.stage]);
+            warpgroup::arrive_expecting(full, SlabA::BYTES + SlabB::BYTES);
+            SlabA::copy_in(slab, a, work.row(), depth, work.q(), full);
+            SlabB::copy_in(slab + SlabA::BYTES, b, work.column(), depth, work.q(), full);
         }
-    }
-    end_group();
-    wait_for_groups<0>();
 }
 
 /* Queue the products of a slab. */
@@ -124,7 +83,6 @@ __device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS], Shared& sh
     const int row = threadIdx.x / OF_GROUP * (ROWS / 2);
     for (int done = 0; done < slabs; ++done, turn.next()) {
         warpgroup::wait(&shared.full[turn.stage], turn.phase);
-        warpgroup::publish();
         queue(sums, warpgroup::shared_address(shared.slabs[turn.stage]), row, done > 0);
         warpgroup::wait_for_groups<1>();
         if (done) leave(shared, turn.before());

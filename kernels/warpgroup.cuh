@@ -12,6 +12,11 @@
    Source  PTX ISA, asynchronous warpgroup-level matrix instructions: shared memory layout (none and 64-byte swizzling) */
 #pragma once
 
+/* What a box of an array in global memory is, for copies of boxes (tinyfft/tensor_map.py); nobody but they may read it. */
+struct alignas(64) TensorMap {
+    unsigned long long opaque[16];
+};
+
 namespace warpgroup {
 
 __device__ __forceinline__ unsigned shared_address(const void* pointer) {
@@ -39,9 +44,21 @@ __device__ __forceinline__ void arrive(unsigned long long* barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
-/* Arrive once all copies that this thread has begun (tensor.cuh) are there. */
-__device__ __forceinline__ void arrive_with_copies(unsigned long long* barrier) {
-    asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(shared_address(barrier)) : "memory");
+/* Arrive, for a phase that does not end before so many bytes are copied in too. */
+__device__ __forceinline__ void arrive_expecting(unsigned long long* barrier, int bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
+                 : "memory");
+}
+
+/* Begin to copy the box at these five places, the one along numbers side by side first, to shared memory; its bytes count
+   for the barrier's phase. What lies beyond the array is zero. */
+__device__ __forceinline__ void copy_in(void* to, const TensorMap& from, int i, int j, int k, int l, int m,
+                                        unsigned long long* barrier) {
+    asm volatile(
+        "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4, %5, %6}], "
+        "[%7];" ::"r"(shared_address(to)),
+        "l"(&from), "r"(i), "r"(j), "r"(k), "r"(l), "r"(m), "r"(shared_address(barrier))
+        : "memory");
 }
 
 __device__ __forceinline__ void wait(unsigned long long* barrier, int phase) {

@@ -2,6 +2,7 @@
    Computes  out[q] = op(a[q]) @ op(b[q]) for all q, op the identity or the transpose
    Input     a    number  [Q][rows][depth], or [Q][depth][rows] with TRANSPOSE_A
              b    number  [Q][depth][columns], or [Q][columns][depth] with TRANSPOSE_B
+             of bf16 tensor maps, whose boxes are slabs of their planes: [two bytes][line][run][part][q]
    Output    out  number  [Q][rows][columns]
    Grid      as many blocks as run at a time     Block  two warpgroups that multiply, one or two that fill the
              memory between
@@ -16,8 +17,10 @@
 #include "warpgroup_turns.cuh"
 #if BF16
 #include "copied_slabs.cuh"
+#define OPERAND const __grid_constant__ TensorMap
 #else
 #include "split_slabs.cuh"
+#define OPERAND const number* __restrict__
 #endif
 
 struct Shared {
@@ -38,8 +41,7 @@ __device__ __forceinline__ void multiply(Shared& shared, number* __restrict__ ou
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-warpgroup_product(const number* __restrict__ a, const number* __restrict__ b, number* __restrict__ out, int rows,
-                  int columns, int depths, int count) {
+warpgroup_product(OPERAND a, OPERAND b, number* __restrict__ out, int rows, int columns, int depths, int count) {
     SHARED(float4, memory);
     Shared& shared = *reinterpret_cast<Shared*>(memory);
     if (threadIdx.x == 0) {
@@ -47,6 +49,7 @@ warpgroup_product(const number* __restrict__ a, const number* __restrict__ b, nu
             warpgroup::begin_barrier(&shared.full[stage], HANDS);
             warpgroup::begin_barrier(&shared.empty[stage], MULTIPLIERS / 32);
         }
+        warpgroup::publish();
     }
     __syncthreads();
     Work work = {rows, columns, depths, (rows + ROWS - 1) / ROWS, (columns + COLUMNS - 1) / COLUMNS};

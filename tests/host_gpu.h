@@ -15,6 +15,7 @@
 #define __device__
 #define __forceinline__ inline
 #define __restrict__
+#define __grid_constant__
 #define __launch_bounds__(...)
 #define SHARED(type, name) type* name = reinterpret_cast<type*>(host::shared)
 

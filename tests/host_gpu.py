@@ -17,6 +17,7 @@ from tinyfft import backend, choices, cublas, gpu
 from tinyfft.dense import matmul
 from tinyfft.fourier import arena, product, tensor_product
 from tinyfft.fourier.kernel import grid
+from tinyfft.tensor_map import TensorMap
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
 HEADER, *MORE = (Path(__file__).with_name(f"host_{name}.h") for name in ("gpu", "tensor", "warpgroup"))
@@ -57,6 +58,11 @@ def multiply(a, b, out, device, *, transpose_a, transpose_b, precision):
     a, b = (from_runs(m) if bf16 else m for m in (a, b))
     a, b = (m.swapaxes(-1, -2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
     out[...] = to_runs(np.matmul(a, b)) if bf16 else np.matmul(a, b)
+
+
+def boxes(array, sizes, strides, box):
+    """tensor_map.boxes as host_warpgroup.h reads it."""
+    return TensorMap((array.ctypes.data, *sizes, *strides, *box))
 
 
 def run(kernel, layout, *arguments, edit=None):

@@ -1,8 +1,11 @@
 /* What sm_90a alone has, on a machine without it: kernels/warpgroup.cuh's functions, which it leaves to this header.
 
    Products are done, and copies out, when they are waited for, after the others have had their turns: who fills their
-   memory anew before that spoils them. Fences do nothing here, nor do registers. */
+   memory anew before that spoils them. Copies in are done when their barrier is waited for. Fences do nothing here, nor
+   do registers. */
 #define HOST_WARPGROUP
+
+struct TensorMap;
 
 inline size_t __cvta_generic_to_shared(const void* pointer) { return static_cast<const char*>(pointer) - host::shared; }
 
@@ -10,8 +13,57 @@ namespace host {
 /* A barrier in the 64 bits that the kernel has for it. */
 struct Barrier {
     short count, missing;
-    int phase;
+    unsigned phase : 1, bytes : 31;
+
+    void settle() {
+        if (missing == 0 && bytes == 0) missing = count, phase ^= 1;
+    }
 };
+
+/* A box on its way: what a tensor map holds here (host_gpu.boxes), and its places. */
+struct CopyIn {
+    char* to;
+    unsigned long long map[16];
+    int first[5];
+    Barrier* barrier;
+
+    unsigned bytes() const {
+        unsigned bytes = 2;
+        for (int axis = 0; axis < 5; ++axis) bytes *= map[10 + axis];
+        return bytes;
+    }
+
+    void run() const {
+        const unsigned long long *sizes = map + 1, *strides = map + 6, *box = map + 10;
+        for (unsigned i = 0; i < bytes() / 2; ++i) {
+            const char* from = reinterpret_cast<const char*>(map[0]);
+            bool inside = true;
+            unsigned rest = i;
+            for (int axis = 0; axis < 5; rest /= box[axis++]) {
+                const long long at = first[axis] + rest % box[axis];
+                inside &= 0 <= at && at < static_cast<long long>(sizes[axis]);
+                from += at * (axis ? strides[axis - 1] : 2);
+            }
+            stuck |= inside && from >= reinterpret_cast<const char*>(map[0]) + sizes[4] * strides[3]; /* beyond the array */
+            unsigned place = to - shared + 2 * i;
+            place ^= place >> 3 & 0x30;
+            *reinterpret_cast<unsigned short*>(shared + place) = inside ? *reinterpret_cast<const unsigned short*>(from) : 0;
+        }
+        stuck |= barrier->bytes < bytes(); /* which the barrier does not wait for */
+        barrier->bytes -= bytes();
+        barrier->settle();
+    }
+};
+
+static std::vector<CopyIn> copies_in;
+
+static void copy_for(Barrier* barrier) {
+    std::vector<CopyIn> later;
+    for (const CopyIn& copy : copies_in)
+        if (copy.barrier == barrier) copy.run();
+        else later.push_back(copy);
+    copies_in = later;
+}
 
 /* A thread's part of a product by four warps: two rows, and of each eight columns two. */
 struct Product {
@@ -60,23 +112,31 @@ struct Product {
 static Later<Product> products;
 static Later<Copy> copies_out;
 
-static void forget() { copies_ahead.forget(), products.forget(), copies_out.forget(); }
+static void forget() { copies_ahead.forget(), products.forget(), copies_out.forget(), copies_in.clear(); }
 }  // namespace host
 
 namespace warpgroup {
 inline void begin_barrier(unsigned long long* barrier, int count) {
-    *reinterpret_cast<host::Barrier*>(barrier) = {static_cast<short>(count), static_cast<short>(count), 0};
+    *reinterpret_cast<host::Barrier*>(barrier) = {static_cast<short>(count), static_cast<short>(count), 0, 0};
 }
-inline void arrive(unsigned long long* barrier) {
+inline void arrive_expecting(unsigned long long* barrier, int bytes) {
     host::Barrier& of = *reinterpret_cast<host::Barrier*>(barrier);
-    if (--of.missing == 0) of.missing = of.count, of.phase ^= 1;
+    of.bytes += bytes, --of.missing;
+    of.settle();
 }
-inline void arrive_with_copies(unsigned long long* barrier) {
-    ::end_group(), ::wait_for_groups<0>();
-    arrive(barrier);
+inline void arrive(unsigned long long* barrier) { arrive_expecting(barrier, 0); }
+inline void copy_in(void* to, const TensorMap& from, int i, int j, int k, int l, int m, unsigned long long* barrier) {
+    host::CopyIn copy = {static_cast<char*>(to), {}, {i, j, k, l, m}, reinterpret_cast<host::Barrier*>(barrier)};
+    host::stuck |= (copy.to - host::shared) % 128 != 0;
+    memcpy(copy.map, &from, sizeof(copy.map));
+    host::copies_in.push_back(copy);
 }
 inline void wait(unsigned long long* barrier, int phase) {
-    host::wait_until([&] { return reinterpret_cast<host::Barrier*>(barrier)->phase != phase; });
+    host::Barrier* of = reinterpret_cast<host::Barrier*>(barrier);
+    host::wait_until([&] {
+        host::copy_for(of);
+        return of->phase != phase;
+    });
 }
 
 inline void publish() {}

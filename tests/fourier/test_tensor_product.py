@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from measure import FP32_BOUND, error
 
 import tinyfft
-from tinyfft import gpu
+from tinyfft import gpu, tensor_map
 from tinyfft.backend import Device, to_host
 from tinyfft.fourier import product as products
 from tinyfft.fourier import tensor_product, warpgroup_product
@@ -38,6 +38,7 @@ def multiply(request, where, monkeypatch):
         device = Device("cuda", 7)
         monkeypatch.setattr(gpu, "launch", _on_host)
         monkeypatch.setattr(warpgroup_product, "multiprocessors", lambda device: 2)
+        monkeypatch.setattr(tensor_map, "boxes", host_gpu.boxes)
     else:
         device = tinyfft.use_device("cuda")
     kernel = KERNELS[request.param]

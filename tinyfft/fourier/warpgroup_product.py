@@ -5,10 +5,12 @@ from math import ceil
 
 import numpy as np
 
-from tinyfft import gpu
+from tinyfft import gpu, tensor_map
 from tinyfft.backend import Array, Device
+from tinyfft.fourier.plan import RUN
 from tinyfft.fourier.tensor_product import PARTS, grouped, head
 from tinyfft.gpu import Source
+from tinyfft.tensor_map import TensorMap
 
 ARCHITECTURE = "sm_90a"
 ROWS, COLUMNS = 128, {1: 128, 2: 64}  # of a block's tile, by the number of parts
@@ -27,8 +29,20 @@ def multiply(
     kernel, parts = source(precision, transpose_a, transpose_b, grouped(a), grouped(b)), PARTS[precision]
     tiles = Q * ceil(rows / ROWS) * ceil(columns / COLUMNS[parts])
     blocks = min(tiles, multiprocessors(device)), 1
-    arguments = (a, b, out, *map(np.int32, (rows, columns, depth, Q)))
+    operands = (a, b)
+    if precision == "bf16":
+        operands = _slabs(a, ROWS, not transpose_a), _slabs(b, COLUMNS[parts], transpose_b)
+    arguments = (*operands, out, *map(np.int32, (rows, columns, depth, Q)))
     gpu.launch(kernel, "warpgroup_product", blocks, THREADS[parts], arguments, device, SHARED_BYTES)
+
+
+def _slabs(operand: Array, outer: int, depth_inside: bool) -> TensorMap:
+    """Those of copied_slabs.cuh: of so many lines and runs, first the real parts, then the imaginary ones."""
+    Q, lines, length = operand.shape
+    down, across = (outer, BF16["DEPTH"]) if depth_inside else (BF16["DEPTH"], outer)
+    sizes = (RUN, lines, length // RUN, 2, Q)
+    strides = (4 * length, 4 * RUN, 2 * RUN, 4 * lines * length)
+    return tensor_map.boxes(operand, sizes, strides, (RUN, down, across // RUN, 2, 1))
 
 
 @cache
