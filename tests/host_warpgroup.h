@@ -112,7 +112,10 @@ struct Product {
 static Later<Product> products;
 static Later<Copy> copies_out;
 
-static void forget() { copies_ahead.forget(), products.forget(), copies_out.forget(), copies_in.clear(); }
+static void forget() {
+    stuck |= !copies_in.empty(); /* they would still write when the next block has the memory */
+    copies_ahead.forget(), products.forget(), copies_out.forget(), copies_in.clear();
+}
 }  // namespace host
 
 namespace warpgroup {

@@ -23,9 +23,10 @@ def test_a_step_needs_no_compiler_behind_its_notes(monkeypatch, tmp_path):
         return launch._compiled.cache_info().misses + gpu._compiled.cache_info().misses
 
     def note(calls, device):
-        before = compiled()
+        before, inside = compiled(), compiling.only_notes()
         together(calls, device)
-        kernels.append(compiled() - before)
+        if not inside:
+            kernels.append(compiled() - before)
 
     monkeypatch.setattr(compiling, "together", note)
     layers = (nn.Convolution(3, 48, 3, padding=1), nn.BatchNormalization(48), nn.ReLU(), nn.MaxPool(2))
