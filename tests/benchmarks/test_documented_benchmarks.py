@@ -37,6 +37,7 @@ def small(monkeypatch, tmp_path, pictures):
     for layers in (shapes.LAYERS, shapes.SMALL, shapes.CIFAR, methods.ALL, plans.ALL):
         for name in layers:
             monkeypatch.setitem(layers, name, layer)
+    monkeypatch.setattr(methods, "of_configs", lambda names: dict.fromkeys(names, (layer, "tf32")))
     monkeypatch.setattr(sweeps, "CENTRE", shapes.Layer(2, 3, 4, 16, 3))
     for name in sweeps.SWEEPS:
         size, _, label = sweeps.SWEEPS[name]

@@ -25,11 +25,20 @@ def test_each_method_is_timed_beside_the_peer(monkeypatch, tmp_path):
     monkeypatch.setattr(choices, "_known", {})
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
     monkeypatch.setattr(choices, "seconds", lambda ways, device: {name: 1.0 for name in ways if not ways[name]()})
-    row = methods.measure(Layer(2, 2, 3, 12, 3, "same"), current_device())
+    row = methods.measure(Layer(2, 2, 3, 12, 3, "same"), "fp32", current_device())
     assert len(called) == 3 * 4 * methods.ROUNDS  # methods, and three passes with their sum
     assert set(row["chosen"].values()) == {"fft"}
     assert row["peer"] == {**dict.fromkeys(convolution.PASSES, 1.0), "sum": 3.0}
     assert row["direct_share"] == row["direct"]["sum"] / 3
+
+
+def test_the_convolutions_of_configs_are_measured_once_each():
+    from benchmarks import methods
+
+    found = methods.of_configs(["cifar-fast", "paper", "cifar-fast"])
+    assert len(found) == 6 + 5
+    assert found["cifar-fast 7.0"] == (Layer(256, 128, 128, 16, 3, "same"), "tf32")  # and 7.3, and two behind 8
+    assert found["paper 2"] == (Layer(128, 96, 256, 32, 7, "same"), "fp32")
 
 
 def test_the_page_has_a_row_for_each_layer():
@@ -38,6 +47,7 @@ def test_the_page_has_a_row_for_each_layer():
     times = dict.fromkeys((*convolution.PASSES, "sum"), 1.5)
     row = {
         "layer": "net-L1",
+        "precision": "fp32",
         "shape": {"S": 16},
         "chosen": dict.fromkeys(convolution.PASSES, "fft"),
         **dict.fromkeys(("peer", *methods.METHODS), times),
@@ -46,5 +56,5 @@ def test_the_page_has_a_row_for_each_layer():
     }
     page = methods.markdown({"machine": {"hardware": "a CPU"}, "command": "python -m it", "rows": [row]})
     three = "1.50 / 1.50 / 1.50"
-    cells = ["net-L1", "16", three, three, three, f"{three} / 1.50", "**1.00**", "fft / fft / fft", "**1.25**"]
+    cells = ["net-L1", "fp32", "16", three, three, three, f"{three} / 1.50", "**1.00**", "fft / fft / fft", "**1.25**"]
     assert page.splitlines()[-1] == f"| {' | '.join(cells)} |"
