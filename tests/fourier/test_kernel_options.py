@@ -84,6 +84,26 @@ def test_few_threads_for_many_narrow_windows(N, kernel, precision, rng):
     assert error(planes[0], w) <= (FP32_BOUND if precision == "fp32" else 2.0**-7)
 
 
+@pytest.mark.parametrize(("N", "turns"), [(36, 1), (40, 2)])
+def test_two_blocks_of_bf16_whose_threads_take_turns(N, turns, rng):
+    """Where there would be room for one alone; the numbers are the same."""
+    plan = replace(planned((N, N), (30, 32), (5, 5), S=2, C=18), precision="bf16")
+    x = rng.standard_normal((2, 18, 30, 32)).astype(np.float32)
+    found = []
+    (layout,) = launches(x.shape, plan.windows("x"), apart=False, room=plan.room("x"))
+    for most in (None, 1024):
+        kernels = [specialise(stem, plan, "x", (30, 32), 227 << 10, conjugate=False) for stem in STEMS]
+        assert all((of.blocks, of.planes) == (2, 16) and of.threads < 16 * (N // 2 + 1) / turns + 32 for of in kernels)
+        forward, inverse = (replace(of, most_threads=most or of.most_threads) for of in kernels)
+        hat, back = np.full(plan.spectrum_shape("x"), 0xFFFFFFFF, np.uint32), poisoned(x.shape, np.float32)
+        host_gpu.run(forward, layout, x, hat, None, None)
+        host_gpu.run(inverse, layout, hat, back, None, 1.0)
+        found.append((hat, back))
+    for by_turns, by_one in zip(*found, strict=True):
+        assert np.array_equal(by_turns, by_one)
+    assert error(found[0][1], x) <= 2.0**-7
+
+
 def test_threads_that_take_no_turns():
     """Those of a window that is not narrow, or of planes that are not many."""
     plan = planned((18, 18), (16, 16), (3, 3), S=128, C=64, F=128)

@@ -20,12 +20,29 @@ REGISTERS, QUARTERS = 1 << 16, 4  # of a multiprocessor
 MOST_REGISTERS = 255  # of a thread
 MOST_THREADS = 1024
 BANKS = 8  # of shared memory, for numbers of 16 bytes
-BLOCKS_AND_PLANES = ((2, 32), (2, 16), (2, 8), (1, 16), (1, 8), (1, 4), (1, 2))
-"""Blocks a multiprocessor and planes a block, the best first: two blocks, of which one computes while the other waits
-for memory, and many planes, since a block writes runs of 8 bytes a plane. Powers of two keep a warp on whole runs."""
-BLOCKS_AND_PLANES_BF16 = ((2, 16), (1, 16), (1, 8), (1, 4), (1, 2))
+BLOCKS_PLANES_THREADS = (
+    (2, 32, MOST_THREADS),
+    (2, 16, MOST_THREADS),
+    (2, 8, MOST_THREADS),
+    (1, 16, MOST_THREADS),
+    (1, 8, MOST_THREADS),
+    (1, 4, MOST_THREADS),
+    (1, 2, MOST_THREADS),
+)
+"""Blocks a multiprocessor, planes and at most threads a block, the best first: two blocks, of which one computes while
+the other waits for memory, and many planes, since a block writes runs of 8 bytes a plane. Powers of two keep a warp on
+whole runs."""
+BLOCKS_PLANES_THREADS_BF16 = (
+    (2, 16, MOST_THREADS),
+    (2, 16, 224),
+    (1, 16, MOST_THREADS),
+    (1, 8, MOST_THREADS),
+    (1, 4, MOST_THREADS),
+    (1, 2, MOST_THREADS),
+)
 """The same for bf16, whose numbers take four bytes: with 8 planes a block writes half sectors of memory, so 16 come
-before two blocks. More do not help but where threads take turns: lines cost more than what they write."""
+before two blocks; but before a block is alone, its threads take turns at the lines. More planes help only where they do
+so anyway: lines cost more than what they write."""
 NARROW, MANY, FEW_THREADS = 3, 8192, 160
 """Of a window with so many times fewer pairs of columns than rows of the half spectrum, most threads would wait for the
 few lines of one step. If there are so many planes that a GPU is full all the same, its blocks have few threads, which
@@ -69,7 +86,7 @@ class Specialisation:
     conjugate: bool
     accumulate: bool
     relu: bool
-    turns: bool
+    most_threads: int
     planes: int
     blocks: int
 
@@ -102,13 +119,13 @@ class Specialisation:
         registers = 2 * max(self.lengths) + 24 if self.itemsize == 4 else 4 * max(self.lengths) + 32
         warps = ceil(self.blocks * self.threads / WARP / QUARTERS)
         enough = warps * WARP * min(registers, MOST_REGISTERS) <= REGISTERS // QUARTERS
-        return enough and self.threads <= MOST_THREADS and self.shared_bytes * self.blocks <= shared_limit
+        return enough and self.shared_bytes * self.blocks <= shared_limit
 
     @property
     def threads(self) -> int:
         """As many as there are lines in the larger of the two steps, or if they take turns a part of it, in warps."""
         lines = self.planes * max(self.lengths[0] // 2 + 1, ceil(self.window[1] / 2))
-        turns = ceil(lines / FEW_THREADS) if self.turns else 1
+        turns = ceil(lines / self.most_threads)
         return ceil(lines / turns / WARP) * WARP
 
     def source(self) -> str:
@@ -173,16 +190,16 @@ def specialise(
     narrow = NARROW * ceil(window[1] / 2) <= plan.lengths[0] // 2 + 1
     turns = narrow and prod(plan.room(name)) >= MANY
     fewest = 2 if plan.bf16 else 1  # a number goes with its neighbour
-    one = Specialisation(stem, *sizes, conjugate, accumulate, relu, turns, planes=fewest, blocks=1)
+    one = Specialisation(stem, *sizes, conjugate, accumulate, relu, MOST_THREADS, planes=fewest, blocks=1)
     if one.shared_bytes > shared_limit:
         raise ValueError(
             f"{stem}: planes of {plan.lengths[0]} x {plan.lengths[1]} take "
             f"{one.shared_bytes} bytes of shared memory, the device has {shared_limit} for a block: use tiles"
         )
-    best_first = BLOCKS_AND_PLANES_BF16 if plan.bf16 else BLOCKS_AND_PLANES
+    best_first = BLOCKS_PLANES_THREADS_BF16 if plan.bf16 else BLOCKS_PLANES_THREADS
     if turns:
-        best_first = (BLOCKS_AND_PLANES[0], *best_first)
-    choices = (replace(one, planes=planes, blocks=blocks) for blocks, planes in best_first)
+        best_first = [(blocks, planes, FEW_THREADS) for blocks, planes, _ in (BLOCKS_PLANES_THREADS[0], *best_first)]
+    choices = (replace(one, blocks=blocks, planes=planes, most_threads=most) for blocks, planes, most in best_first)
     return next((choice for choice in choices if choice.fits(shared_limit)), one)
 
 
