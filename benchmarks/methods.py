@@ -1,7 +1,7 @@
 """The two methods of Convolution on one layer, and which of them "auto" takes, beside PyTorch.
 
     python -m benchmarks.methods [--device cpu] [--layers cifar-L1 net-L3 ... | --configs cifar paper ...]
-                                 [--batch-size N] [--json FILE] [--markdown FILE]
+                                 [--batch-size N] [--json FILE] [--markdown FILE] [--resume]
 
 A pass is timed with all its own transforms. "sum" is forward and backward, as in training: of "auto" with the method
 that it has chosen for each pass. PyTorch's is the better of NCHW and channels_last, at equal precision. The three are
@@ -49,9 +49,12 @@ def main() -> None:
     device = report.use_device(options.device)
     found = {"machine": report.machine(device) | peers.prepare(device)}
     found |= {"command": report.command("python -m benchmarks.methods", options), "rows": []}
+    done = report.resume(options, found)
     for name, (layer, precision) in cases.items():
         layer = layer._replace(S=options.batch_size or layer.S)
         precision = precision if precision in PRECISIONS[device.kind] else "fp32"
+        if (name, precision) in done:
+            continue
         found["rows"].append({"layer": name} | measure(layer, precision, device))
         print(report.table_row(_cells(found["rows"][-1])), flush=True)
         report.write(options, found, markdown(found))
@@ -124,6 +127,7 @@ def _options() -> argparse.Namespace:
     help_text = f"which, of {', '.join(ALL)}; without, {', '.join(CHOSEN)}"
     which.add_argument("--layers", **names, choices=ALL, help=help_text)
     which.add_argument("--configs", **names, help="all convolutions of the networks of these, from configs/")
+    report.add_resume(parser)
     parser.add_argument("--batch-size", type=int, metavar="N", help="minibatch of every layer, in place of its own")
     return parser.parse_args()
 
