@@ -52,6 +52,7 @@ def plot(found: dict[str, Any], folder: Path) -> None:
     for place, row in enumerate(rows):
         for key, style, label in (("floor_ms", "k--", "sum of floors"), ("iteration_ms", "k-", "the whole, recorded")):
             ax.plot([row[key]] * 2, [place - 0.4, place + 0.4], style, label=None if place else label)
+    ax.set_xlim(0, 1.05 * ax.dataLim.xmax)  # a part of no width would end the axis at its bar
     ax.invert_yaxis()
     ax.set_xlabel("one training iteration (ms)")
     ax.set_title(report.machine_line(found).split(",")[0], fontsize=10)

@@ -4,6 +4,9 @@
    (parts.cuh), and hands it over; meanwhile the next slabs are on their way. Of b there are three planes, -im, re, im: one
    instruction multiplies re of a by (re, im), the next one im of a by (-im, re).
 
+   The copies are each lane's own: boxes in bulk, of a warp's share or of a slab, came later to the warps that split them, and
+   there are none of lines that are no whole 16 bytes, as those of 3 maps.
+
    With two parts each slab's sums begin anew, with the small terms, and are then added as floats: tensor cores cut off
    where floats round. With one they stay where they are, and a tile has twice the columns; its scales then move as
    little as they can, and where one does the sums follow it. */
