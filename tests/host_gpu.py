@@ -21,7 +21,7 @@ from tinyfft.tensor_map import TensorMap
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
 HEADER, *MORE = (Path(__file__).with_name(f"host_{name}.h") for name in ("gpu", "tensor", "warpgroup"))
-OPTIONS = ("-std=c++17", "-O0", "-ffp-contract=off", "-fPIC", "-w")
+OPTIONS = ("-std=c++17", "-Og", "-ffp-contract=off", "-fPIC", "-w")
 
 
 def stands_in(monkeypatch):
