@@ -1,7 +1,8 @@
 /* What sm_90a alone has, on a machine without it: kernels/warpgroup.cuh's functions, which it leaves to this header.
 
    Products are done, and copies out, when they are waited for, after the others have had their turns: who fills their
-   memory anew before that spoils them. Copies in are done when their barrier is waited for. Fences do nothing here, nor
+   memory anew before that spoils them. Copies in are done when their barrier is waited for, but spoil at once
+   what was there. Fences do nothing here, nor
    do registers. */
 #define HOST_WARPGROUP
 
@@ -132,6 +133,7 @@ inline void copy_in(void* to, const TensorMap& from, int i, int j, int k, int l,
     host::CopyIn copy = {static_cast<char*>(to), {}, {i, j, k, l, m}, reinterpret_cast<host::Barrier*>(barrier)};
     host::stuck |= (copy.to - host::shared) % 128 != 0;
     memcpy(copy.map, &from, sizeof(copy.map));
+    memset(to, 0xFF, copy.bytes()); /* whoever has not read what was there is too late */
     host::copies_in.push_back(copy);
 }
 inline void wait(unsigned long long* barrier, int phase) {

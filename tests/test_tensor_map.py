@@ -44,6 +44,8 @@ def test_the_driver_is_asked_once_for_each_place_and_shape(asked):
     two_bytes, axes, _, *lists = asked[0][:7]
     assert (two_bytes, axes) == (1, 5)
     assert lists == [list(sizes), list(strides), list(box), [1] * 5]
+    no_interleaving, swizzled_64, lines_of_128, zeros = asked[0][7:]
+    assert (no_interleaving, swizzled_64, lines_of_128, zeros) == (0, 2, 2, 0)  # as cuda.h has them
 
 
 def test_what_the_driver_refuses_is_an_error(asked):

@@ -1,5 +1,7 @@
 """The benchmark of the two methods: every pass of each, and what "auto" took."""
 
+import json
+
 import pytest
 
 from benchmarks.shapes import Layer
@@ -39,6 +41,28 @@ def test_the_convolutions_of_configs_are_measured_once_each():
     assert len(found) == 6 + 5
     assert found["cifar-fast 7.0"] == (Layer(256, 128, 128, 16, 3, "same"), "tf32")  # and 7.3, and two behind 8
     assert found["paper 2"] == (Layer(128, 96, 256, 32, 7, "same"), "fp32")
+
+
+def test_what_is_measured_is_not_measured_again(monkeypatch, tmp_path):
+    from benchmarks import methods, peers
+
+    times, measured = dict.fromkeys((*convolution.PASSES, "sum"), 1.0), []
+
+    def measure(layer, precision, device):
+        measured.append(layer.k)
+        chosen = dict.fromkeys(convolution.PASSES, "fft")
+        sides = dict.fromkeys(("peer", *methods.METHODS), times)
+        shares = {"direct_share": 1.0, "auto_share": 1.0}
+        return {"shape": layer._asdict(), "precision": precision, "chosen": chosen, **sides, **shares}
+
+    monkeypatch.setattr(methods, "measure", measure)
+    monkeypatch.setattr(peers, "prepare", lambda device: {})
+    command = ["methods", "--device", "cpu", "--layers", "net-L2", "net-L3", "--json", str(tmp_path / "a.json")]
+    for again in ([], ["--resume"]):
+        monkeypatch.setattr("sys.argv", command + again)
+        methods.main()
+        assert measured == [7, 5]
+    assert [row["layer"] for row in json.loads((tmp_path / "a.json").read_text())["rows"]] == ["net-L2", "net-L3"]
 
 
 def test_the_page_has_a_row_for_each_layer():
