@@ -1,9 +1,8 @@
 /* What sm_90a alone has, on a machine without it: kernels/warpgroup.cuh's functions, which it leaves to this header.
 
    Products are done, and copies out, when they are waited for, after the others have had their turns: who fills their
-   memory anew before that spoils them. Copies in are done when their barrier is waited for, but spoil at once
-   what was there. Fences do nothing here, nor
-   do registers. */
+   memory anew before that spoils them. Copies in are done when their barrier is waited for, but spoil at once what was
+   there. Fences do nothing here, nor do registers. */
 #define HOST_WARPGROUP
 
 struct TensorMap;
