@@ -87,12 +87,12 @@ def test_few_threads_for_many_narrow_windows(N, kernel, precision, rng):
 @pytest.mark.parametrize(("N", "turns"), [(36, 1), (40, 2)])
 def test_two_blocks_of_bf16_whose_threads_take_turns(N, turns, rng):
     """Where there would be room for one alone; the numbers are the same."""
-    plan = replace(planned((N, N), (30, 32), (5, 5), S=2, C=18), precision="bf16")
-    x = rng.standard_normal((2, 18, 30, 32)).astype(np.float32)
+    plan = replace(planned((N, 10), (30, 8), (5, 3), S=2, C=18), precision="bf16")
+    x = rng.standard_normal((2, 18, 30, 8)).astype(np.float32)
     found = []
     (layout,) = launches(x.shape, plan.windows("x"), apart=False, room=plan.room("x"))
     for most in (None, 1024):
-        kernels = [specialise(stem, plan, "x", (30, 32), 227 << 10, conjugate=False) for stem in STEMS]
+        kernels = [specialise(stem, plan, "x", (30, 8), SHARED, conjugate=False) for stem in STEMS]
         assert all((of.blocks, of.planes) == (2, 16) and of.threads < 16 * (N // 2 + 1) / turns + 32 for of in kernels)
         forward, inverse = (replace(of, most_threads=most or of.most_threads) for of in kernels)
         hat, back = np.full(plan.spectrum_shape("x"), 0xFFFFFFFF, np.uint32), poisoned(x.shape, np.float32)
