@@ -63,7 +63,7 @@ def main() -> None:
 def of_configs(names: Iterable[str]) -> dict[str, tuple[Layer, str]]:
     """The convolutions of these configs' networks and their precisions, each once, by its first place in a network.
 
-    The networks see one picture, on the CPU, which then is the current device.
+    The networks see one picture, on the CPU, which then is the current device. All of their convolutions keep its size.
     """
     tinyfft.use_device("cpu")
     places: dict[tuple[Layer, str], str] = {}

@@ -10,7 +10,7 @@ from measure import FP32_BOUND, error
 from spectra import SHARED, from_stored, planned, poisoned, stored
 
 from tinyfft.fourier.axis import Axis, AxisPlan
-from tinyfft.fourier.kernel import launches, specialise
+from tinyfft.fourier.kernel import MOST_THREADS, launches, specialise
 from tinyfft.fourier.plan import Plan
 
 STEMS = ("spectrum", "signal")
@@ -89,12 +89,11 @@ def test_two_blocks_of_bf16_whose_threads_take_turns(N, turns, rng):
     """Where there would be room for one alone; the numbers are the same."""
     plan = replace(planned((N, 10), (30, 8), (5, 3), S=2, C=18), precision="bf16")
     x = rng.standard_normal((2, 18, 30, 8)).astype(np.float32)
+    kernels = [specialise(stem, plan, "x", (30, 8), SHARED, conjugate=False) for stem in STEMS]
+    assert all((of.blocks, of.planes) == (2, 16) and of.threads < 16 * (N // 2 + 1) / turns + 32 for of in kernels)
     found = []
     (layout,) = launches(x.shape, plan.windows("x"), apart=False, room=plan.room("x"))
-    for most in (None, 1024):
-        kernels = [specialise(stem, plan, "x", (30, 8), SHARED, conjugate=False) for stem in STEMS]
-        assert all((of.blocks, of.planes) == (2, 16) and of.threads < 16 * (N // 2 + 1) / turns + 32 for of in kernels)
-        forward, inverse = (replace(of, most_threads=most or of.most_threads) for of in kernels)
+    for forward, inverse in (kernels, [replace(of, most_threads=MOST_THREADS) for of in kernels]):
         hat, back = np.full(plan.spectrum_shape("x"), 0xFFFFFFFF, np.uint32), poisoned(x.shape, np.float32)
         host_gpu.run(forward, layout, x, hat, None, None)
         host_gpu.run(inverse, layout, hat, back, None, 1.0)

@@ -29,10 +29,9 @@ def multiply(
     kernel, parts = source(precision, transpose_a, transpose_b, grouped(a), grouped(b)), PARTS[precision]
     tiles = Q * ceil(rows / ROWS) * ceil(columns / COLUMNS[parts])
     blocks = min(tiles, multiprocessors(device)), 1
-    operands = (a, b)
     if precision == "bf16":
-        operands = _slabs(a, ROWS, not transpose_a), _slabs(b, COLUMNS[parts], transpose_b)
-    arguments = (*operands, out, *map(np.int32, (rows, columns, depth, Q)))
+        a, b = _slabs(a, ROWS, not transpose_a), _slabs(b, COLUMNS[parts], transpose_b)
+    arguments = (a, b, out, *map(np.int32, (rows, columns, depth, Q)))
     gpu.launch(kernel, "warpgroup_product", blocks, THREADS[parts], arguments, device, SHARED_BYTES)
 
 
