@@ -31,10 +31,10 @@ def again(work):
     """Does the device's part again: what the host counts and decides is not in a graph."""
 
     def launch():
-        steps = backend._steps
+        steps = backend._weights_version
         with backend.recording():
             work()
-        backend._steps = steps
+        backend._weights_version = steps
 
     return launch
 
@@ -121,9 +121,9 @@ def test_each_evaluation_is_recorded_anew(device, recorded, mirror):
 
 
 def test_the_optimizer_counts_recorded_steps(device, recorded):
-    before = backend.steps()
+    before = backend.weights_version()
     trained(batches(device), True)
-    assert backend.steps() >= before + 7
+    assert backend.weights_version() >= before + 7
 
 
 def test_before_a_recording_there_are_steps_to_warm_up(device, recorded):

@@ -177,18 +177,18 @@ def gpu_problem(index: int = 0) -> str | None:
     return None
 
 
-def count_step() -> None:
-    """Said by an optimizer that has written the weights."""
-    global _steps
-    _steps += 1
+def count_weight_update() -> None:
+    """Called by an optimizer after it has written the weights."""
+    global _weights_version
+    _weights_version += 1
 
 
-def steps() -> int:
-    """Steps that optimizers have taken in this process: what was derived from weights earlier may be stale."""
-    return _steps
+def weights_version() -> int:
+    """Return how often optimizers of this process have written weights: values derived from older weights are stale."""
+    return _weights_version
 
 
-_steps = 0
+_weights_version = 0
 
 
 @contextmanager

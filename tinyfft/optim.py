@@ -68,7 +68,7 @@ class SGD:
         arrays = (self.weights, self.gradients, self.velocity, self._rate)
         sgd.step(*arrays, self.momentum, self.nesterov, self.weight_decay, loss, self.device)
         if not compiling.only_notes():
-            backend.count_step()
+            backend.count_weight_update()
 
     def state(self) -> dict[str, Array]:
         """What a checkpoint must hold to go on as if nothing had happened; not copies: write into them to restore."""

@@ -20,6 +20,7 @@ from typing import Any
 from tinyfft import compiling, gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import current_arena
+from tinyfft.fourier.spectrum_cache import SpectrumCache
 from tinyfft.nn.module import Module, stated
 
 WARM_UP = 2
@@ -76,6 +77,6 @@ class Recorded:
         yield current_arena(self._device).block
         for owner in self._owners:
             for value in vars(owner).values():
-                for part in value if isinstance(value, (list, tuple)) else (value,):
+                for part in value if isinstance(value, (list, tuple, SpectrumCache)) else (value,):
                     if isinstance(part, self._device.xp.ndarray):
                         yield part

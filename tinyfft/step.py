@@ -50,7 +50,7 @@ class Step:
         """One step, queued; none is taken any more after a loss that was not finite."""
         self._evaluation.forget()  # and the memory that it alone keeps
         if self._training(input, target):
-            backend.count_step()
+            backend.count_weight_update()
         self.network.weights_changed()
 
     def evaluate(self, input: Array, target: Array) -> None:

@@ -9,7 +9,8 @@ from measure import FP32_BOUND, error
 from reference import gradients
 
 from tinyfft import choices, nn
-from tinyfft.nn import convolution, fft_convolution
+from tinyfft.fourier import convolution as engine
+from tinyfft.nn import convolution
 from tinyfft.spatial import direct
 
 SHAPES = {"fft": ((4, 8, 32, 32), 13), "direct": ((2, 2, 8, 8), 1)}  # where its plan counts fewer operations
@@ -286,9 +287,9 @@ def test_a_direct_forward_drops_what_a_fourier_one_has_kept(rng):
 
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_products_are_told_whether_a_clock_may_choose(monkeypatch, deterministic, rng):
-    told, product = [], fft_convolution.product
+    told, product = [], engine.product
     monkeypatch.setattr(
-        fft_convolution, "product", lambda *a, deterministic, **k: told.append(deterministic) or product(*a, **k)
+        engine, "product", lambda *a, deterministic, **k: told.append(deterministic) or product(*a, **k)
     )
     layer = nn.Convolution(2, 3, 3, algorithm="fft", deterministic=deterministic)
     run(layer, rng.standard_normal((1, 2, 5, 5), dtype=np.float32))

@@ -27,9 +27,9 @@ from tinyfft import choices, compiling
 from tinyfft.backend import Array
 from tinyfft.fourier.arena import LimitError, current_arena
 from tinyfft.fourier.chunks import chunks
+from tinyfft.fourier.convolution import PASSES
 from tinyfft.fourier.plan import Plan
 from tinyfft.nn.activation import ReLU
-from tinyfft.nn.convolution_layer import PASSES
 from tinyfft.nn.direct_convolution import DirectConvolution
 from tinyfft.nn.fft_convolution import FFTConvolution
 
@@ -99,7 +99,7 @@ class Convolution(FFTConvolution, DirectConvolution):
 
         With `relu`, the module that follows, gradOutput is that of its output, and its gradInput is written too.
         """
-        passes = PASSES[1:] if self.needs_gradInput else PASSES[2:]
+        passes = self.backward_passes
         if all(self._method(name, input, gradOutput, relu=relu) is FFTConvolution for name in passes):
             self._choose_memory(input, gradOutput, relu)
             return FFTConvolution.backward(self, input, gradOutput, scale, relu)
@@ -187,7 +187,7 @@ class Convolution(FFTConvolution, DirectConvolution):
 
     def _has_room_to_keep(self, plan: Plan, limit: float) -> bool:
         kept, free = plan.spectrum_bytes("x") + plan.spectrum_bytes("w"), self.device.free_bytes
-        whole = _fits(plan, limit) and chunks(plan, "F", limit, True)[0].whole
+        whole = _fits(plan, limit) and chunks(plan, "F", limit, True)[0].held.whole
         return whole and (free is None or 2 * kept <= free)
 
     def _measure(self, name: str, arguments: tuple[Array, ...], ways: list[str], relu: ReLU | None) -> str:
@@ -211,7 +211,7 @@ class Convolution(FFTConvolution, DirectConvolution):
     def _drop_kept(self) -> None:
         """Let spectra go that training has kept."""
         if self.train:
-            self._kept, self._x_hat, self._w_hat = {}, None, None
+            self.spectra.drop()
 
     def _call(self, way: str, name: str, *arguments: Array) -> None:
         getattr(self._take_choice(way, arguments[0].shape), name)(self, *arguments)
@@ -222,7 +222,7 @@ class Convolution(FFTConvolution, DirectConvolution):
         if name == "updateOutput":
             FFTConvolution.updateOutput(self, *arguments, relu)
         else:
-            self._backward(*arguments, 1, (name,), relu)
+            self._backward((name,), *arguments, 1, relu)
 
     def __repr__(self) -> str:
         chosen = ", ".join(dict.fromkeys(name for name in self.algorithms.values() if name))

@@ -10,12 +10,16 @@ Dtypes  float32, float64. Raises ValueError when a shape or a dtype does not fit
 Source  torch/nn, SpatialConvolution.lua; "same" as torch.nn.Conv2d defines it
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 from tinyfft.backend import Array
+from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.axis import Axis
+from tinyfft.fourier.convolution import PASSES
 from tinyfft.fourier.plan import Plan, plan_convolutions
 from tinyfft.fourier.product import PRECISIONS
+from tinyfft.fourier.spectrum_cache import SpectrumCache
 from tinyfft.nn.arguments import Pair, one_of, pair, whole_number
 from tinyfft.nn.init import initialize, make_parameters
 from tinyfft.nn.module import Module
@@ -26,8 +30,6 @@ class ConvolutionLayer(Module):
     rereads_output = False
     chunks: int = 0
     """In how many chunks the last Fourier pass went; 0 before the first one."""
-    kept_bytes: int = 0
-    """Bytes of spectra that are kept from one pass to another, outside the arena."""
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class ConvolutionLayer(Module):
         self.init = init
         maps = (self.out_channels,)
         make_parameters(self, dtype, weight=(*maps, self.in_channels, *self.kernel_size), bias=maps if bias else None)
+        self.spectra = SpectrumCache(self.device)
         self._plans: dict[tuple[int, ...], Plan] = {}
         self.algorithms: dict[str, str | None] = dict.fromkeys(PASSES)
         self.reset()
@@ -78,6 +81,11 @@ class ConvolutionLayer(Module):
         """Draw initial values; fan-in = C kH kW."""
         initialize(self.weight, self.bias, init or self.init, self.weight[0].size, self.device)
         self.weights_changed()
+
+    @property
+    def backward_passes(self) -> list[str]:
+        """The passes that `backward` runs."""
+        return ["updateGradInput", "accGradParameters"] if self.needs_gradInput else ["accGradParameters"]
 
     def plan(self, input_shape: Sequence[int]) -> Plan:
         """The sizes and costs of convolving an input of this shape. Raises ValueError if it does not fit."""
@@ -108,6 +116,18 @@ class ConvolutionLayer(Module):
         sizes = (self.out_channels, y, x, self.dtype.itemsize, self.tile, self.device.kind, self.precision)
         return plan_convolutions(*shape[:2], *sizes)
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of spectra that are kept from one pass to a later one, outside the arena."""
+        return self.spectra.nbytes
+
+    def weights_changed(self) -> None:
+        self.spectra.invalidate("w")
+
+    def clearState(self) -> Self:
+        self.spectra.drop()
+        return super().clearState()
+
     def frequency_bytes_formula(self, input_shape: Sequence[int]) -> int:
         """The paper's bytes for this layer's three spectra, 4 n (n + 1) (S f + S f' + f f'), n the transform length."""
         return self.plan(input_shape).paper_bytes
@@ -128,6 +148,14 @@ class ConvolutionLayer(Module):
             return before, tuple(k - 1 - b for k, b in zip(self.kernel_size, before, strict=True))
         return self.padding, self.padding
 
+    def _compute(self, algorithm: str, names: Sequence[str], work: Callable, *arguments: Any, **named: Any) -> Any:
+        """Return work(*arguments, **named), which computes these passes; a LimitError names the layer."""
+        self.algorithms.update(dict.fromkeys(names, algorithm))
+        try:
+            return work(*arguments, **named)
+        except LimitError as error:
+            raise LimitError(f"{self!r}: {error}: raise it") from error
+
     def _check_input(self, input: Array) -> Plan:
         """The plan for this input: the one check of shapes and dtype for all three passes."""
         self._check_array(input)
@@ -135,13 +163,10 @@ class ConvolutionLayer(Module):
 
     def _check_backward(self, input: Array, gradOutput: Array) -> Plan:
         plan = self._check_input(input)
-        expected = (plan.S, plan.F, plan.y.axis.out, plan.x.axis.out)
+        expected = plan.output_shape
         if gradOutput.shape != expected or gradOutput.dtype != self.dtype:
             raise ValueError(
                 f"{type(self).__name__}: gradOutput has shape {gradOutput.shape} and dtype {gradOutput.dtype}, "
                 f"expected {expected} and {self.dtype}"
             )
         return plan
-
-
-PASSES = ("updateOutput", "updateGradInput", "accGradParameters")

@@ -17,7 +17,7 @@ Source  Chellapilla, Puri, Simard: High Performance Convolutional Neural Network
 from collections.abc import Callable
 
 from tinyfft.backend import Array
-from tinyfft.fourier.arena import LimitError, current_arena
+from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.plan import Plan
 from tinyfft.nn.convolution_layer import ConvolutionLayer
 from tinyfft.spatial import direct
@@ -29,7 +29,7 @@ class DirectConvolution(ConvolutionLayer):
     def updateOutput(self, input: Array) -> Array:
         """y (S, F, oH, oW)."""
         plan = self._check_input(input)
-        output = self._buffer("output", (plan.S, plan.F, plan.y.axis.out, plan.x.axis.out), self.dtype)
+        output = self._buffer("output", plan.output_shape, self.dtype)
         self._directly("updateOutput", direct.convolve, input, self.weight, self.bias, output, plan)
         return output
 
@@ -47,11 +47,7 @@ class DirectConvolution(ConvolutionLayer):
         self._directly("accGradParameters", direct.parameter_gradients, input, gradOutput, *gradients, scale, plan)
 
     def _directly(self, name: str, compute: Callable[..., None], *arguments) -> None:
-        self.algorithms[name] = "direct"
-        try:
-            compute(*arguments, current_arena(self.device), self.precision)
-        except LimitError as error:
-            raise LimitError(f"{self!r}: {error}: raise it") from error
+        self._compute("direct", [name], compute, *arguments, current_arena(self.device), self.precision)
 
     def _has_room(self, plan: Plan) -> bool:
         """Whether the arena may grow to what is needed at least, and the method can count the pixels."""
