@@ -60,7 +60,7 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Any:
     if side == "PyTorch":
         settings = torch_iteration.sgd_settings(trainer.optimizer)
         peer = _torch_network(network, settings, config, shape, classes)
-        kind = GraphStep if device.records and config.graph else Step
+        kind = GraphStep if device.captures and config.graph else Step
         trainer.steps = kind(peer, trainer.criterion, peer, graph=False, mirror=config.evaluation.mirror)
     return trainer.fit(train_loader, evaluations, config.epochs, data.name)
 
@@ -71,7 +71,7 @@ def _torch_network(
     """The twin of `network` in its faster layout, which is found with another of its kind."""
     timing = dataclasses.replace(config.timing, input_shape=shape, classes=classes)
     like = Iteration(build.make_network(config, shape, classes), dataclasses.replace(config, timing=timing))
-    how = "CUDA graph" if network.device.records and config.graph else "eager"
+    how = "CUDA graph" if network.device.captures and config.graph else "eager"
     times = {layout: torch_iteration.measure(like, config.precision, layout, how) for layout in peers.LAYOUTS}
     layout = min(times, key=lambda name: times[name]["iteration_ms"])
     return TorchNetwork(network, settings, layout, times[layout]["optimizer"])

@@ -141,4 +141,4 @@ def test_the_picture_names_the_parts(tmp_path):
 def test_work_is_recorded_after_a_pause_too():
     device = tinyfft.use_device("cuda")
     occupy(device)
-    assert device.records
+    assert device.captures

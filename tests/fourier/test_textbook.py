@@ -1,4 +1,4 @@
-"""The textbook transforms against the O(N^2) sum; its convolution, and the engine, against the sums of the definition."""
+"""The textbook transforms against the O(N^2) sum; its convolution, and the engine, against the definition."""
 
 import numpy as np
 import pytest

@@ -82,6 +82,14 @@ def chunks(plan: Plan, maps: Literal["C", "F"], limit: float = inf, in_one: bool
     raise LimitError(f"one sample and one map need {needed} bytes of the arena, arena.limit_bytes allows {limit}")
 
 
+def fits(plan: Plan, limit: float) -> bool:
+    """Whether all three passes can go in chunks of at most `limit` bytes."""
+    try:
+        return all(chunks(plan, maps, limit) for maps in ("F", "C"))
+    except LimitError:
+        return False
+
+
 def _chunks(plan: Plan, maps: str, n: int, m: int, ranges: int) -> tuple[Chunk, ...]:
     columns, whole = _columns(plan, ranges), n * m * ranges == 1
     found = []

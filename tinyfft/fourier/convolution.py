@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tinyfft.backend import Array, Device
+from tinyfft.fourier import product, signal, spectrum
 from tinyfft.fourier.arena import Arena, current_arena
 from tinyfft.fourier.chunks import Region, chunks
 from tinyfft.fourier.plan import Plan
-from tinyfft.fourier.product import product
 
 AXES = {"x": "SC", "w": "FC", "y": "SF"}
 """The first two axes of each array: S samples, C input maps, F output maps."""
@@ -73,7 +73,26 @@ def run(
                     with arena.frame(0):
                         right = read(each.right, block, arena)
                         result = arena.take(block.plan.spectrum_shape(each.result), block.plan.spectrum_dtype)
-                        product(left, right, result, device, **how)
+                        product.product(left, right, result, device, **how)
                         write(each.result, result, block, arena)
         count += len(chunk.blocks)
     return count
+
+
+def compilers(plan: Plan, device: Device, relu: bool) -> list[Callable[[], object]]:
+    """Return functions that each compile a GPU kernel which the three passes need, or may choose; none on the CPU.
+
+    relu  whether the passes also run with a fused ReLU
+    """
+    if plan.kind == "cpu":
+        return []
+    found = [spectrum.compiler(plan, name, device) for name in "xwy"]
+    adds = {"y": False, "x": not plan.covers, "w": True}
+    found += [signal.compiler(plan, name, device, adds[name]) for name in adds]
+    if relu:
+        found += [spectrum.compiler(plan, "y", device, relu=True), signal.compiler(plan, "y", device, relu=True)]
+    for each in PASSES.values():
+        shapes = (plan.spectrum_shape(each.left), plan.spectrum_shape(each.right))
+        how = {"transpose_a": each.transpose_a, "transpose_b": each.transpose_b, "precision": plan.precision}
+        found += product.compilers(*shapes, plan.spectrum_dtype, device, **how)
+    return found

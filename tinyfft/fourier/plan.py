@@ -82,6 +82,11 @@ class Plan:
         """Those that are computed, as the CPU's transforms take them."""
         return Frequencies(*self.lengths, range(self.x.N // 2 + 1) if self.kx is None else self.kx)
 
+    def plane_shape(self, name: str) -> tuple[int, int]:
+        """Rows and columns of the planes of "x", "w" or "y"."""
+        y, x = self.y.axis, self.x.axis
+        return {"x": (y.size, x.size), "w": (y.kernel, x.kernel), "y": (y.out, x.out)}[name]
+
     @cached_property
     def output_shape(self) -> tuple[int, int, int, int]:
         """(S, F, oH, oW)."""

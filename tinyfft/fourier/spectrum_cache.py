@@ -7,7 +7,7 @@ outside the arena and its limit, so a pass in several regions keeps nothing.
 
 from collections.abc import Iterator
 
-from tinyfft import backend, compiling
+from tinyfft import backend
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.chunks import Region
@@ -43,8 +43,8 @@ class SpectrumCache:
             hat = arena.take(region.plan.spectrum_shape(name), region.plan.spectrum_dtype)
             if forward:
                 self.drop(name)
-        spectrum(region.cut(planes, AXES[name]), region.plan, name, hat, arena, conjugate=name == "w")
-        if kept and not compiling.only_notes():
+        spectrum(region.cut(planes, AXES[name]), region.plan, name, hat, arena)
+        if kept:
             self._sources[name] = source
         return hat
 

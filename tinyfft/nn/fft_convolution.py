@@ -74,10 +74,10 @@ class FFTConvolution(ConvolutionLayer):
                 return self._spectrum(name, input if name == "x" else self.weight, region, arena)
             hat = arena.take(region.plan.spectrum_shape("y"), region.plan.spectrum_dtype)
             if relu is None or not region.first:  # of later frequencies ReLU's gradInput has been written
-                spectrum(region.cut(gy, "SF"), region.plan, "y", hat, arena, conjugate=True)
+                spectrum(region.cut(gy, "SF"), region.plan, "y", hat, arena)
             else:
                 y, rectified, masked = (region.cut(array, "SF") for array in (gradOutput, relu.output, gy))
-                spectrum(y, region.plan, "y", hat, arena, conjugate=True, rectified=rectified, masked=masked)
+                spectrum(y, region.plan, "y", hat, arena, rectified=rectified, masked=masked)
             if "accGradParameters" in names and self.bias is not None and region.first:
                 add_column_sums(window_sums(hat), self.gradBias, self.device, scale)
             return hat
@@ -89,23 +89,15 @@ class FFTConvolution(ConvolutionLayer):
             gx, covered = region.cut(gradInput, "SC"), region.first and region.plan.covers
             if region.first and not covered:
                 gx.fill(0)
-            signal(hat, region.plan, "x", gx, arena, scale=None if covered else 1, conjugate=True)
+            signal(hat, region.plan, "x", gx, arena, scale=None if covered else 1)
 
         self._run(names, plan, read, write)
         return gradInput
 
     def _run(self, names: Sequence[str], plan: Plan, read: Callable, write: Callable) -> None:
-        how = {"in_one_chunk": self._keeps(plan) or not self.train, "deterministic": self.deterministic}
+        how = {"in_one_chunk": self.keeps(plan) or not self.train, "deterministic": self.deterministic}
         self.chunks = self._compute("fft", names, convolution.run, names, plan, self.device, read, write, **how)
 
     def _spectrum(self, name: str, planes: Array, region: Region, arena: Arena, forward: bool = False) -> Array:
-        how = {"forward": forward, "train": self.train, "keep": self._keeps(region.plan)}
+        how = {"forward": forward, "train": self.train, "keep": self.keeps(region.plan)}
         return self.spectra.spectrum(name, planes, region, arena, **how)
-
-    def _keeps(self, plan: Plan) -> bool:
-        """Whether training keeps spectra from the forward pass to the backward pass."""
-        return self.memory == "keep"
-
-    def __repr__(self) -> str:
-        text = super().__repr__()
-        return f"{text[:-1]}, {self.chunks} chunks)" if self.chunks > 1 else text

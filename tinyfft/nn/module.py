@@ -119,10 +119,6 @@ class Module:
     def weights_changed(self) -> None:
         """Declare that weights were written by hand: whatever a layer derived from them is computed again."""
 
-    def draw(self) -> None:
-        """Choose what is random in the next forward pass. A pass that is being recorded leaves that to the one who
-        launches it, who calls this before each launch."""
-
     # Modes and memory
 
     def training(self) -> None:
