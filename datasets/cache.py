@@ -22,7 +22,6 @@ from numpy.lib.npyio import NpzFile
 
 from datasets.collection import Collection
 from datasets.dataset import DataError
-from datasets.decoder import Decoder
 from datasets.image_file import ImageFile
 from datasets.statistics import image_sums
 from tinyfft.files import cache_folder, replacing
@@ -107,7 +106,6 @@ def _write(file_name: Path, fingerprint: str, made: Collection) -> None:
             checksums[start:end] = [zlib.crc32(image) for image in images]
             sums[start:end] = image_sums(images)
             start = end
-        bad = made.images.bad if isinstance(made.images, Decoder) else made.bad
         np.savez(
             file,
             fingerprint=np.frombuffer(os.fsencode(fingerprint), np.uint8),
@@ -119,8 +117,8 @@ def _write(file_name: Path, fingerprint: str, made: Collection) -> None:
             shape=shape,
             checksums=checksums,
             sums=sums,
-            bad=np.array([*bad], np.int64),
-            causes=np.array([*bad.values()], np.str_),
+            bad=np.array([*made.bad], np.int64),
+            causes=np.array([*made.bad.values()], np.str_),
         )
 
 

@@ -22,8 +22,8 @@ class Collection:
     labels       (n,) int64, the index of each image's class in `classes`
     train_count  the first `train_count` images are training images, all others are test images
     images       (n, 3, H, W) uint8: an array, an ImageFile, or a Decoder
-    bad          the index of each image that could not be decoded, and what is wrong with it. Empty for a Decoder,
-                 whose own `bad` is filled while it decodes
+    bad          the index of each image that cannot be decoded, and what is wrong with it; for a Decoder, its `bad`,
+                 which it fills while it decodes
     Raises DataError if there is not one label for each image.
     """
 
@@ -51,10 +51,7 @@ class Collection:
 
     def in_memory(self) -> "Collection":
         """Return the same collection with its images in an array."""
-        if not isinstance(self.images, Decoder):
-            return self
-        images = self.images.all()
-        return replace(self, images=images, bad=dict(self.images.bad))
+        return replace(self, images=self.images.all()) if isinstance(self.images, Decoder) else self
 
     def dataset(self, test_fraction: float = 0.0, seed: int = 0) -> Dataset:
         """Return the dataset of the good images.

@@ -64,7 +64,7 @@ def load_folder(
         skip = options.bad_pictures == "skip"
         paths = [path for path, _ in files]
         images = Decoder(paths, _read, options.size, options.fit, skip, progress=progress, label=directory.name)
-        return Collection(directory.name, listing.classes, labels, len(listing.images["train"]), images)
+        return Collection(directory.name, listing.classes, labels, len(listing.images["train"]), images, images.bad)
 
     fingerprint = f"{listing.digest} {options.size} {options.fit} {options.bad_pictures}"
     try:

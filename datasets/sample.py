@@ -46,4 +46,4 @@ def _collection(archive: str | Path, progress: bool) -> Collection:
     names = [name for name, _, _ in train + test]
     labels = np.array([classes.index(label) for _, _, label in train + test], dtype=np.int64)
     images = Decoder(names, members.__getitem__, progress=progress, label=NAME)
-    return Collection(NAME, tuple(classes), labels, len(train), images)
+    return Collection(NAME, tuple(classes), labels, len(train), images, images.bad)

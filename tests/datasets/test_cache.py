@@ -41,12 +41,13 @@ def only_file(folder):
     return path
 
 
-def test_kept(rng):
+def test_kept_in_a_file_that_numpy_opens(cache_folder, rng):
     made = collection(rng, bad={1: "b\udcff.png cannot be read: ü"})
     for make in (lambda: made, refuse):
         kept = cached("source", "1", make)
         assert isinstance(kept.images, ImageFile)
         check_same(kept, made)
+    np.testing.assert_array_equal(np.load(only_file(cache_folder), mmap_mode="r"), made.images)
 
 
 def test_another_fingerprint_replaces_the_file_but_not_for_those_who_use_it(cache_folder, rng):
@@ -56,12 +57,6 @@ def test_another_fingerprint_replaces_the_file_but_not_for_those_who_use_it(cach
     check_same(cached("source", "2", refuse), second)
     only_file(cache_folder)
     check_same(in_use, first)
-
-
-def test_numpy_opens_the_file(cache_folder, rng):
-    made = collection(rng)
-    cached("source", "1", lambda: made)
-    np.testing.assert_array_equal(np.load(only_file(cache_folder), mmap_mode="r"), made.images)
 
 
 def test_the_file_of_version_0_1_is_removed(cache_folder, rng):
@@ -77,7 +72,7 @@ def test_images_are_decoded_into_the_file_batch_by_batch(rng, monkeypatch):
     monkeypatch.setattr("datasets.decoder._PIXELS_PER_TASK", 60)  # three images of 5x4
     monkeypatch.setattr(Decoder, "all", None)
     made = Decoder([*files], lambda name: encoded(files[name]) if name != "4" else b"", skip=True, progress=False)
-    kept = cached("source", "1", lambda: Collection("toy", ("a",), np.zeros(7, np.int64), 7, made))
+    kept = cached("source", "1", lambda: Collection("toy", ("a",), np.zeros(7, np.int64), 7, made, made.bad))
     files["4"] = np.zeros_like(files["4"])
     np.testing.assert_array_equal(kept.images[:], np.stack([*files.values()]).transpose(0, 3, 1, 2))
     assert kept.bad.keys() == {4}

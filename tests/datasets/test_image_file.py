@@ -30,10 +30,6 @@ def file(path, images):
     return image_file(path, images, OFFSET)
 
 
-def test_looks_like_the_array(file, images):
-    assert (file.shape, file.dtype, file.ndim, len(file)) == (images.shape, images.dtype, 4, 50)
-
-
 @pytest.mark.parametrize(
     "index",
     [
@@ -45,6 +41,7 @@ def test_looks_like_the_array(file, images):
     ids=repr,
 )
 def test_indexed_like_the_array(file, images, index):
+    assert (file.shape, file.dtype, file.ndim, len(file)) == (images.shape, images.dtype, 4, 50)
     found = file[index]
     assert (found.dtype, found.shape) == (np.uint8, images[index].shape)
     np.testing.assert_array_equal(found, images[index])
@@ -67,10 +64,9 @@ def test_a_subset_has_indices_of_its_own(file, images):
     np.testing.assert_array_equal(channel_statistics(subset), channel_statistics(images[[40, 3, 4, 5]]))
 
 
-@pytest.mark.parametrize("position", [0, 45, 89])
-def test_a_changed_image_is_an_error_only_for_itself(path, file, images, position):
+def test_a_changed_image_is_an_error_only_for_itself(path, file, images):
     contents = bytearray(path.read_bytes())
-    contents[OFFSET + 90 * 20 + position] ^= 0x80
+    contents[OFFSET + 90 * 20] ^= 0x80
     path.write_bytes(contents)
     np.testing.assert_array_equal(file[[19, 21]], images[[19, 21]])
     for index in (20, slice(19, 22), [3, 20]):
