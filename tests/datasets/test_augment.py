@@ -63,15 +63,15 @@ def test_any_sizes(gpu, sizes, crop, cutout, flip, dtype, seed):
         assert target.tobytes() == labels[rows].tobytes()
 
 
-def test_choices_are_fair():
-    """Each value of a choice is drawn equally often, within five sigma, and all choices are independent."""
+def test_choices_are_fair_and_independent():
+    """Each value of a choice, and each combination of values, is drawn equally often, within five sigma."""
     n, crop, size = 40_000, 1, (2, 3)
     choices = draw_choices(np.random.default_rng(1), n, size, crop, flip=True)
     choices[:, :2] += crop
-    counts = np.zeros((3, 3, 2, *size))
-    np.add.at(counts, tuple(choices.T), 1)
-    share = 1 / counts.size
-    assert np.abs(counts - n * share).max() <= 5 * np.sqrt(n * share * (1 - share))
+    combinations = np.ravel_multi_index(tuple(choices.T), (3, 3, 2, *size))
+    for values, number in zip((*choices.T, combinations), (3, 3, 2, *size, 3 * 3 * 2 * 2 * 3), strict=True):
+        counts = np.bincount(values, minlength=number)
+        assert np.abs(counts - n / number).max() <= 5 * np.sqrt(n / number * (1 - 1 / number))
 
 
 def test_without_crop_and_flip_nothing_is_shifted_or_mirrored():
