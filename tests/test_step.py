@@ -146,7 +146,7 @@ def test_a_subclass_speaks_for_itself(device, recorded):
         pass
 
     class Recorded(Own):
-        records = True
+        capturable = True
 
     def step_with(kind):
         trainer = linear_trainer(nn.Sequential(nn.Flatten(), kind(48, 3)))

@@ -18,7 +18,8 @@ from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.spectrum_cache import SpectrumCache
-from tinyfft.nn.module import stated
+from tinyfft.nn.gradient_buffers import GradientBuffers
+from tinyfft.nn.module import own
 
 WARM_UP = 2
 """Calls with the same shapes before one is recorded."""
@@ -29,11 +30,11 @@ class Recorded:
         """
         work    a function of arrays that queues the same device work at every call; what the host draws at random goes
                 through backend.call_each_time
-        owners  all objects whose attributes hold arrays that it uses, and which say by `records` that they may be
+        owners  all objects whose attributes hold arrays that it uses, and which set `capturable`
         record  whether to record at all
         """
         self._work, self._device, self._owners = work, device, list(owners)
-        self.record = record and all(stated(owner, "records", False) for owner in self._owners)
+        self.record = record and all(own(owner, "capturable", False) for owner in self._owners)
         self.forget()
 
     def __call__(self, *arrays: Array) -> bool:
@@ -50,8 +51,8 @@ class Recorded:
             before = [*self._arrays()]  # what is replaced meanwhile may be in the recording already
             self._launch = gpu.capture(lambda: self._work(*self._arguments), self._device)
             self._held = [*before, *self._arrays()]
-        for own, array in zip(self._arguments, arrays, strict=True):
-            own[...] = array
+        for captured, array in zip(self._arguments, arrays, strict=True):
+            captured[...] = array
         self._launch()
         return True
 
@@ -67,6 +68,6 @@ class Recorded:
         yield current_arena(self._device).block
         for owner in self._owners:
             for value in vars(owner).values():
-                for part in value if isinstance(value, (list, tuple, SpectrumCache)) else (value,):
+                for part in value if isinstance(value, (list, tuple, SpectrumCache, GradientBuffers)) else (value,):
                     if isinstance(part, self._device.xp.ndarray):
                         yield part

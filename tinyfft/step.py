@@ -2,7 +2,7 @@
 
 A step is: gradients to zero, forward, loss, backward, and of the optimizer a step unless a loss was not finite. On a
 GPU both are recorded and launched as a whole (recorded.py), if all modules, the criterion and the optimizer say of
-themselves that they may be: by `records`, that they do the same on the device every time.
+themselves that they may be: by `capturable`, that they do the same on the device every time.
 """
 
 from collections.abc import Callable

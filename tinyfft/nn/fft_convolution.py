@@ -28,8 +28,7 @@ from tinyfft.nn.convolution_layer import ConvolutionLayer
 
 
 class FFTConvolution(ConvolutionLayer):
-    fuses = (ReLU,)
-    records = True
+    capturable = True
     deterministic = False
 
     def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
