@@ -4,7 +4,7 @@ Computes  out[q] = op(a[q]) @ op(b[q]) for all q, op the identity or the transpo
 Input     a, b  complex  (Q, rows, columns), contiguous
 Output    out   complex  (Q, rows of op(a), columns of op(b)), contiguous
 CPU       A complex number is three reals, re, im and re + im: arrays are (3 Q, rows, columns), and three real products
-          replace a complex one (matrix_dft.py). Each thread takes some of them; BLAS transposes for nothing.
+          replace a complex one (cpu/matrix_dft.py). Each thread takes some of them; BLAS transposes for nothing.
 GPU       gpu_product.py chooses the kernel.
 Precision "fp32" as the arrays are; on tensor cores 22 bits of each number, fewer of a number below 2^-16 of the largest
           one nearby in its matrix (kernels/parts.cuh). "tf32" rounds operands to 10 bits of fraction. With "bf16" a

@@ -1,21 +1,21 @@
-"""The CPU's transforms: a short DFT is a matrix product, and BLAS is the fastest thing that NumPy owns.
+"""A short DFT as a matrix product: BLAS is the fastest thing that NumPy owns.
 
-Columns and rows are transformed by real matrix products with cosines and sines. Zeros on the way in and crops on the
-way out are points that the matrices do not have, so padding costs less, not more. Planes are innermost from the first
-product to the last, so that each is one large product, whose operands lie as they are needed:
+Columns and rows are transformed by real matrix products with cosines and sines. Points that are zero on the way in, or
+cropped on the way out, are left out of the matrices, so padding costs less, not more. Planes are innermost from the
+first product to the last, so that each is one large product whose operands need no copy:
 
     forward  X[(kx, c), y, p]    = E[(kx, c), x] x[p, y, x]^T         for each y; c is the real or the imaginary part
              out[kx, (j, ky), p] = F[(j, ky), (c, y)] X[kx, (c, y), p]            for each kx <= Nx / 2
     inverse  Z[kx, (c, y), p]    = G[(c, y), (j, ky)] hat[kx, (j, ky), p]         for each kx
              x[p, y, x]          = Z[(kx, c), y, p]^T H[(kx, c), x]               for each y
 
-A spectrum is stored as three real planes j: re, im, and re + im. Then three real products make a complex one: from
+A spectrum is stored as three real planes j: re, im, and re + im. Three real products then make a complex one: from
 a = re re', b = im im' and s = (re + im)(re' + im') follow re = a - b and im = s - a - b (product.py). F writes all
-three planes and G takes the three products apart; both are matrices anyway, so neither costs a pass over memory.
+three planes and G combines the three products; both are matrices anyway, so neither costs a pass over memory.
 
-x is halved here: rows of kx > Nx / 2 are the conjugates of others. So every kx between 0 and Nx / 2 counts twice on the
-way back; where kx is its own mirror image, the same holds of ky (frequencies.py), and Z is real.
-Source  three products in place of four: Karatsuba, Ofman 1962
+x is the halved axis: kx > Nx / 2 are the conjugates of others. So every kx between 0 and Nx / 2 counts twice on the way
+back. Where kx is its own mirror image, the same holds for ky (frequencies.py), and Z is real.
+Source  three products instead of four: Karatsuba, Ofman 1962
 """
 
 from collections.abc import Iterator
@@ -27,20 +27,23 @@ import numpy as np
 from tinyfft.backend import Array
 from tinyfft.fourier import frequencies
 
-PLANES = 3  # of a spectrum: re, im, re + im
+KARATSUBA_TERMS = 3
+"""The real numbers that stand for a complex one: re, im, re + im."""
 
 
-class Room:
-    """Scratch of one thread: arrays are taken from it one behind the other, and all given back at once."""
+class Scratch:
+    """Memory of one thread: arrays are taken from it one behind the other, and all are given back at once."""
 
     def __init__(self, memory: Array) -> None:
+        """memory  the numbers to take arrays from, (n,)"""
         self._memory, self._top = memory, 0
 
     def clear(self) -> None:
+        """Give all arrays back."""
         self._top = 0
 
     def take(self, *shape: int) -> Array:
-        """An uninitialised array."""
+        """Return an uninitialised array."""
         size = int(np.prod(shape))
         assert self._top + size <= self._memory.size, (shape, self._top, self._memory.size)
         self._top += size
@@ -48,7 +51,7 @@ class Room:
 
 
 class Frequencies(NamedTuple):
-    """The frequencies that are computed: those of the columns `kx` of an Ny x Nx plane's half spectrum, Q of them."""
+    """The Q frequencies that are computed: columns `kx` of the half spectrum of an Ny x Nx plane."""
 
     Ny: int
     Nx: int
@@ -60,25 +63,28 @@ class Frequencies(NamedTuple):
         return last - first
 
     def columns(self, hat: Array) -> Iterator[tuple[slice, int, Array]]:
-        """(which of kx, stored ky, view (kx, 3 ky, n)) of the parts of hat (3 Q, n)."""
+        """Yield (which of kx, stored ky, view (kx, 3 ky, n)) for the parts of hat (3 Q, n) with equally many ky."""
         top = 0
         for part in frequencies.rows(self.Nx, self.Ny):
             first, last = max(part.halved.start, self.kx.start), min(part.halved.stop, self.kx.stop)
             if first < last:
-                rows = PLANES * part.kept * (last - first)
-                view = hat[top : top + rows].reshape(last - first, PLANES * part.kept, hat.shape[1])
+                rows = KARATSUBA_TERMS * part.kept * (last - first)
+                view = hat[top : top + rows].reshape(last - first, KARATSUBA_TERMS * part.kept, hat.shape[1])
                 yield slice(first - self.kx.start, last - self.kx.start), part.kept, view
                 top += rows
 
 
 def forward(
-    planes: Array, points: tuple[range, range], wanted: Frequencies, conjugate: bool, room: Room, out: Array
+    planes: Array, points: tuple[range, range], wanted: Frequencies, conjugate: bool, scratch: Scratch, out: Array
 ) -> None:
-    """Real planes (n, h, w), the points of lines that are zero elsewhere -> out (3 Q, n), perhaps conjugated."""
+    """Write the spectra of real planes (n, h, w) into out (3 Q, n), perhaps conjugated.
+
+    points  the rows and columns of the circle that the planes fill; all others are zero
+    """
     Ny, Nx, kx = wanted
     n, h, _ = planes.shape
     sign, dtype = 1 if conjugate else -1, planes.dtype.name
-    halved = room.take(2 * len(kx), h, n)
+    halved = scratch.take(2 * len(kx), h, n)
     rows = _rows_forward(Nx, points[1], sign, dtype)[2 * kx.start : 2 * kx.stop]
     np.matmul(rows, planes.transpose(1, 2, 0), out=halved.swapaxes(0, 1))
     halved = halved.reshape(len(kx), 2 * h, n)
@@ -87,16 +93,17 @@ def forward(
 
 
 def inverse(
-    hat: Array, points: tuple[range, range], given: Frequencies, conjugate: bool, room: Room, planes: Array
+    hat: Array, points: tuple[range, range], given: Frequencies, conjugate: bool, scratch: Scratch, planes: Array
 ) -> None:
-    """hat (3 Q, n), products of spectra -> those points of real planes (n, h, w), counted around the circle.
+    """Write real planes (n, h, w) whose spectra are the products hat (3 Q, n).
 
-    If not all frequencies are given, the planes that they stand for: the sum over all parts is the inverse.
+    points  the rows and columns of the circle that are wanted
+    given   the frequencies of hat; planes of several ranges of frequencies add up to the inverse
     """
     Ny, Nx, kx = given
     n, h, _ = planes.shape
     sign, dtype = -1 if conjugate else 1, planes.dtype.name
-    halved = room.take(len(kx), 2 * h, n)
+    halved = scratch.take(len(kx), 2 * h, n)
     for of_kx, stored, source in given.columns(hat):
         np.matmul(_columns_inverse(Ny, stored, points[0], sign, dtype), source, out=halved[of_kx])
     halved = halved.reshape(2 * len(kx), h, n).transpose(1, 2, 0)
