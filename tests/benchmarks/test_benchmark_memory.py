@@ -1,4 +1,4 @@
-"""The paper's memory table: which minibatch its figures are right for, and what is measured."""
+"""The paper's memory table: the minibatch that gives its figures, and the measured bytes."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_four_rows_are_misprinted():
 
 
 def test_measured_bytes_hold_the_three_spectra(device):
-    row = memory.Row(4, 16, 3, 5, 0)
+    row = memory.Layer(4, 16, 3, 5, 0)
     spectra = 8 * (16 * 16 // 2 + 2) * (4 * 3 + 4 * 5 + 3 * 5)
     measured = memory.measured_bytes(row, 4, device)
     assert spectra <= measured

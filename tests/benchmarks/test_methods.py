@@ -1,4 +1,4 @@
-"""The benchmark of the two methods: every pass of each, and what "auto" took."""
+"""The benchmark of the two methods: every pass of each, and the methods that "auto" chooses."""
 
 import json
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.torch
 
 
 def test_each_method_is_timed_beside_the_peer(monkeypatch, tmp_path):
-    from benchmarks import layers, methods, peers
+    from benchmarks import layer_timing, methods, peers
 
     called = []
 
@@ -21,7 +21,7 @@ def test_each_method_is_timed_beside_the_peer(monkeypatch, tmp_path):
         called.append(call())
         return 1.0 if len(called) > 4 * methods.ROUNDS * 2 else 2.0
 
-    monkeypatch.setattr(layers, "milliseconds", milliseconds)
+    monkeypatch.setattr(layer_timing, "milliseconds", milliseconds)
     monkeypatch.setattr(peers, "passes", lambda *_: dict.fromkeys(convolution.PASSES))
     monkeypatch.setattr(peers, "time_passes", lambda calls, device: (dict.fromkeys(convolution.PASSES, 1.0), {}))
     monkeypatch.setattr(choices, "_known", {})
@@ -43,7 +43,7 @@ def test_the_convolutions_of_configs_are_measured_once_each():
     assert found["paper 2"] == (Layer(128, 96, 256, 32, 7, "same"), "fp32")
 
 
-def test_what_is_measured_is_not_measured_again(monkeypatch, tmp_path):
+def test_resume_measures_no_row_again(monkeypatch, tmp_path):
     from benchmarks import methods, peers
 
     times, measured = dict.fromkeys((*convolution.PASSES, "sum"), 1.0), []

@@ -1,4 +1,4 @@
-"""The benchmark of plans: every tiling measured, the chosen one first."""
+"""The benchmark of plans: every tiling is measured, the chosen one first."""
 
 from benchmarks import plans
 from benchmarks.shapes import Layer
