@@ -9,7 +9,6 @@ time: of a matrix product its operations at the rate of large products here, or 
 else its bytes at the bandwidth of a copy. An array counts once, or twice if a kernel both reads and writes it.
 """
 
-import argparse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import models
 import tinyfft
 from benchmarks import figures, report
 from benchmarks.clock import milliseconds, occupy
-from benchmarks.report import Report, Row
+from benchmarks.report import Options, Report, Row
 from benchmarks.watch import Watch, operations
 from tinyfft import cublas
 from tinyfft.backend import Device
@@ -30,8 +29,7 @@ from tinyfft.timing import Iteration
 
 ROUNDS = 5
 COPIED_BYTES = 1 << 30
-PRODUCT_BATCH, PRODUCT_SIZE = 8, 2048
-"""Matrix products whose rate counts as the best: how many, and their rows and columns."""
+PRODUCT_SHAPE = (8, 2048, 2048)  # of the matrix products whose rate counts as the best
 
 HEAD = "config | precision | part | ms | floor, ms"
 CELLS = "{config} | {precision} | {part} | {ms:.3f} | {floor:.3f}"
@@ -44,14 +42,12 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 
 
 def main() -> None:
-    configs = {"default": ["paper"]}
-    parser = report.parser(
-        "breakdown", __doc__, {"--configs": configs, "--precisions": {}, "--set": {}, "--plots": {}, "--from": {}}
-    )
-    report.produce(parser.parse_args(), measure, markdown, plot)
+    flags = ("configs", "precisions", "set", "plots", "from")
+    options = report.parse("breakdown", __doc__, *flags, configs={"default": ["paper"]})
+    report.produce(options, measure, markdown, plot)
 
 
-def measure(options: argparse.Namespace) -> Report:
+def measure(options: Options) -> Report:
     """Time each config at each precision."""
     device = report.use_device("cuda")
     options.precisions = report.precisions(options.precisions, device)
@@ -77,14 +73,8 @@ def measure_row(
     times, floors = watched(iteration.run, device, copy, rates)
     zeros = sum(array.nbytes for array in iteration.network.parameters()[1]) / copy
     times["rest"], floors["rest"] = max(0.0, whole - sum(times.values())), zeros
-    return {
-        "config": name,
-        "precision": precision,
-        "iteration_ms": whole,
-        "groups": times,
-        "floors": floors,
-        "floor_ms": sum(floors.values()),
-    }
+    row = {"config": name, "precision": precision, "iteration_ms": whole}
+    return row | {"groups": times, "floors": floors, "floor_ms": sum(floors.values())}
 
 
 def watched(
@@ -114,9 +104,8 @@ def product_rate(dtype: str, precision: str, device: Device) -> float:
 
     float32 goes to cuBLAS as nn.Linear does; the dtypes of spectra go to the engine's product.
     """
-    shape = (PRODUCT_BATCH, PRODUCT_SIZE, PRODUCT_SIZE)
-    a, b = (device.array(_random(dtype, shape, seed)) for seed in range(2))
-    out = device.empty(shape, dtype)
+    a, b = (device.array(_random(dtype, PRODUCT_SHAPE, seed)) for seed in range(2))
+    out = device.empty(PRODUCT_SHAPE, dtype)
 
     def multiply() -> None:
         if dtype == "float32":
@@ -143,11 +132,9 @@ def _iteration(name: str, overrides: list[str]) -> Iteration:
 
 
 def markdown(found: Report) -> str:
-    """Return the page of a report."""
     parts = [part for row in found["rows"] for part in _parts(row)]
-    copied = f"A copy reads and writes {found['copy_gb_per_s']:.0f} GB/s together."
-    lines = [TEXT, copied, "", *report.table(HEAD, CELLS, parts)]
-    return report.document("Where the milliseconds of an iteration go", found, lines)
+    text = f"{TEXT}\nA copy reads and writes {found['copy_gb_per_s']:.0f} GB/s together."
+    return report.document("Where the milliseconds of an iteration go", found, text, report.table(HEAD, CELLS, parts))
 
 
 def _parts(row: Row) -> Iterator[Row]:

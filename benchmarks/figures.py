@@ -5,29 +5,22 @@ without colours. The extra `report` installs matplotlib.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 COLOURS = {"tinyfft": "#0072B2", "PyTorch": "#D55E00", "direct": "#D55E00"}
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of a panel. `side` is a key of COLOURS; `dashed` marks a part of a whole."""
-
+class Line(NamedTuple):
     label: str
     values: Sequence[float]
-    side: str
-    dashed: bool = False
+    side: str  # a key of COLOURS
+    dashed: bool = False  # for a part of a whole
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One set of axes: a title and lines over the same points x."""
-
+class Panel(NamedTuple):
     title: str
-    x: Sequence[float]
+    x: Sequence[float]  # of all lines
     lines: Sequence[Line]
 
 

@@ -8,8 +8,6 @@ first start finds an empty cache and decodes the files, the second start finds t
 process, counted by Linux (ru_maxrss).
 """
 
-import argparse
-import io
 import os
 import subprocess
 import sys
@@ -21,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import report
-from benchmarks.report import Report, Row
+from benchmarks.report import Options, Report, Row
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASSES = 4
@@ -51,7 +49,7 @@ def main() -> None:
             for start in STARTS:
                 row = {"images": count, "start": start} | train(Path(folder), options.side)
                 report.add(found, row, CELLS.format_map(_cells(row, options.side)), options, markdown)
-    print("\n".join(differences(found)))
+    print(differences(found))
 
 
 def make_images(folder: Path, count: int, side: int) -> None:
@@ -63,9 +61,7 @@ def make_images(folder: Path, count: int, side: int) -> None:
         home.mkdir(parents=True, exist_ok=True)
         colours, slope_y, slope_x = rng.uniform(60, 190, 3), *rng.uniform(-60, 60, (2, 3))
         pixels = colours + ramp * slope_y + ramp.transpose(1, 0, 2) * slope_x
-        file = io.BytesIO()
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "JPEG")
-        (home / f"{number:06}.jpg").write_bytes(file.getvalue())
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(home / f"{number:06}.jpg")
 
 
 def train(folder: Path, side: int) -> dict[str, float]:
@@ -90,7 +86,7 @@ def train(folder: Path, side: int) -> dict[str, float]:
     return {"seconds": time.monotonic() - began, "peak_bytes": 1024 * usage.ru_maxrss}
 
 
-def differences(found: Report) -> list[str]:
+def differences(found: Report) -> str:
     """Return a line for each start: how much more memory the most images take than the fewest."""
     lines = []
     for start in STARTS:
@@ -99,26 +95,24 @@ def differences(found: Report) -> list[str]:
             few, many = rows[0], rows[-1]
             more = (many["peak_bytes"] - few["peak_bytes"]) / 1e6
             lines.append(f"{start}: {many['images']} images take {more:.1f} MB more than {few['images']}.")
-    return lines
+    return "\n".join(lines)
 
 
 def markdown(found: Report) -> str:
-    """Return the page of a report."""
     side = found["side"]
     text = f"Peak of a process that trains for one epoch on JPEG files of {side} x {side}. MB: 10^6 bytes."
-    rows = [_cells(row, side) for row in found["rows"]]
-    lines = [text, "", *report.table(HEAD, CELLS, rows), "", *differences(found)]
-    return report.document("Memory: few images and many", found, lines)
+    table = report.table(HEAD, CELLS, (_cells(row, side) for row in found["rows"]))
+    return report.document("Memory: few images and many", found, text, table, differences(found))
 
 
 def _cells(row: Row, side: int) -> Row:
     return row | {"decoded_mb": row["images"] * 3 * side**2 / 1e6, "peak_mb": row["peak_bytes"] / 1e6}
 
 
-def _options() -> argparse.Namespace:
+def _options() -> Options:
     images = {"type": int, "nargs": "+", "default": [1000, 100_000], "metavar": "N", "help": "how many files"}
     side = {"type": int, "default": 64, "metavar": "N", "help": "pixels of an image's side (default: 64)"}
-    options = report.parser("image_memory", __doc__, {"--images": images, "--side": side}).parse_args()
+    options = report.parse("image_memory", __doc__, "images", "side", images=images, side=side)
     if min(*options.images, options.side) < 8:
         raise report.UsageError(f"--images {options.images}, --side {options.side}: expected numbers of at least 8")
     return options

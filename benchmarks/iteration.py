@@ -10,14 +10,13 @@ what CuPy's and PyTorch's allocators have handed out. On a CPU it is the peak of
 (resident_memory.py), and page faults are counted too.
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks import figures, report
-from benchmarks.report import Report, Row
+from benchmarks.report import Options, Report, Row
 
 HEAD = (
     "config | minibatch | precision | PyTorch ms | its variant | tinyfft ms | **ratio**"
@@ -45,12 +44,12 @@ VARIANTS_CELLS = "{config} | {precision} | " + VARIANT + " | {optimizer} | {iter
 
 
 def main() -> None:
-    options = {"--device": {}, "--configs": {"default": ["paper", "cifar"]}, "--precisions": {}, "--batch-size": {}}
-    parser = report.parser("iteration", __doc__, options | {"--set": {}, "--plots": {}, "--from": {}})
-    report.produce(parser.parse_args(), measure, markdown, plot)
+    flags = ("device", "configs", "precisions", "batch-size", "set", "plots", "from")
+    options = report.parse("iteration", __doc__, *flags, configs={"default": ["paper", "cifar"]})
+    report.produce(options, measure, markdown, plot)
 
 
-def measure(options: argparse.Namespace) -> Report:
+def measure(options: Options) -> Report:
     """Measure each config at each precision."""
     from benchmarks import iteration_timing, peers  # PyTorch, which --from does not need
 
@@ -66,22 +65,20 @@ def measure(options: argparse.Namespace) -> Report:
 
 
 def markdown(found: Report) -> str:
-    """Return the page of a report."""
     rows = [with_best(row) for row in found["rows"]]
-    lines = [TEXT, "", *report.table(HEAD, CELLS, rows), "", "## Where PyTorch is faster", "", *_peer_wins(rows), ""]
+    paragraphs = [
+        TEXT,
+        report.table(HEAD, CELLS, rows),
+        "## Where PyTorch is faster",
+        report.slower(map(_ratios, rows)),
+    ]
     inference = [each for row in rows for each in _inference(row)]
     if inference:
-        lines += [
-            "## Networks in use",
-            "",
-            INFERENCE_TEXT,
-            "",
-            *report.table(INFERENCE_HEAD, INFERENCE_CELLS, inference),
-            "",
-        ]
+        table = report.table(INFERENCE_HEAD, INFERENCE_CELLS, inference)
+        paragraphs += ["## Networks in use", INFERENCE_TEXT, table]
     variants = [_variant(row, peer) for row in rows for peer in row["peers"]]
-    lines += ["## PyTorch's variants", "", *report.table(VARIANTS_HEAD, VARIANTS_CELLS, variants)]
-    return report.document("Whole training iterations: tinyfft beside PyTorch", found, lines)
+    paragraphs += ["## PyTorch's variants", report.table(VARIANTS_HEAD, VARIANTS_CELLS, variants)]
+    return report.document("Whole training iterations: tinyfft beside PyTorch", found, *paragraphs)
 
 
 def with_best(row: Row) -> Row:
@@ -129,14 +126,8 @@ def _variant(row: Row, peer: Row) -> Row:
     return row | {"peer": peer} | cells
 
 
-def _peer_wins(rows: list[Row]) -> list[str]:
-    lines = [
-        f"- {row['config']}, {row['precision']}: {name} {row[key]:.2f}"
-        for row in rows
-        for name, key in (("iteration", "ratio"), ("forward", "forward_ratio"))
-        if not row[key] >= 1
-    ]
-    return lines or ["Nowhere: in no row."]
+def _ratios(row: Row) -> tuple[str, dict[str, float]]:
+    return f"{row['config']}, {row['precision']}", {"iteration": row["ratio"], "forward": row["forward_ratio"]}
 
 
 def _mebibytes(side: Row) -> str:

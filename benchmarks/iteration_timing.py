@@ -1,6 +1,5 @@
 """Time one config's training iteration in tinyfft and in each of PyTorch's variants, after comparing the losses."""
 
-import argparse
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +8,7 @@ import models
 import tinyfft
 from benchmarks import peers, resident_memory, torch_iteration
 from benchmarks.clock import milliseconds
-from benchmarks.report import Row
+from benchmarks.report import Options, Row
 from tinyfft.backend import Device
 from tinyfft.config import Config, load_config
 from tinyfft.inference import Inference
@@ -19,7 +18,7 @@ LOSS_BOUND = {"fp32": 1e-5, "tf32": 1e-3, "bf16": 2e-2}
 """How much two losses at equal precision may differ, relative to their size."""
 
 
-def measure(name: str, precision: str, options: argparse.Namespace, device: Device) -> Row:
+def measure(name: str, precision: str, options: Options, device: Device) -> Row:
     """Return times and memory of one config at one precision, for tinyfft and for each of PyTorch's variants."""
     overrides = [*options.set, f"precision={precision}"]
     overrides += [f"batch_size={options.batch_size}"] if options.batch_size else []

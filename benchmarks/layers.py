@@ -7,12 +7,12 @@ with all its own transforms. "sum" is forward and backward, where backward trans
 input and weights again. "kept" is the same with memory = "keep", where input and weights are transformed once.
 """
 
-import argparse
 import math
+from collections.abc import Iterable
 
 from benchmarks import report
-from benchmarks.report import Report, Row
-from benchmarks.shapes import LAYERS, PAPER, SMALL
+from benchmarks.report import Markdown, Options, Report, Row
+from benchmarks.shapes import LAYERS, PAPER, SMALL, Layer
 from tinyfft.nn.convolution_layer import PASSES
 
 FP32_BOUND = 2.0**-18
@@ -39,6 +39,7 @@ TEXT = (
     ' which transforms gradOutput once. Kept: with memory = "keep", where input and weights are transformed once, too.'
     " Ratio: PyTorch's time / tinyfft's, below 1 where PyTorch is faster."
 )
+ERROR_HEAD = "layer | precision | tinyfft | PyTorch"
 ERROR_CELLS = "{layer} | {precision} | {errors} | {peer_errors}"
 ERROR_TEXT = (
     "max|y - reference| / max|reference| of each pass against float64, PyTorch's in its worse layout."
@@ -53,23 +54,30 @@ FFT_CONV_PYTORCH_TEXT = "Milliseconds in fp32; its backward is PyTorch's autogra
 
 def main() -> None:
     options = _options()
+    cases = [({"layer": name}, (LAYERS | SMALL)[name]) for name in options.layers]
+    if options.batch_size:
+        cases = [(head, layer._replace(S=options.batch_size)) for head, layer in cases]
+    measure("layers", cases, options, markdown)
 
-    from benchmarks import fft_conv_pytorch, layer_timing, peers  # PyTorch, which --help does not need
+
+def measure(module: str, cases: Iterable[tuple[Row, Layer]], options: Options, markdown: Markdown) -> Report:
+    """Measure each layer at each precision, for a page of `benchmarks.MODULE`. A case is (head of the row, layer)."""
+    from benchmarks import fft_conv_pytorch, layer_timing, peers  # PyTorch, which pages and figures do not need
 
     device = report.use_device(options.device)
     options.precisions = report.precisions(options.precisions, device)
-    found = report.begin("layers", options, device, peers.prepare(device))
+    found = report.begin(module, options, device, peers.prepare(device))
     done = report.resume(options, found)
-    for name in options.layers:
-        layer = (LAYERS | SMALL)[name]
-        layer = layer._replace(S=options.batch_size or layer.S)
+    for head, layer in cases:
+        name = head["layer"]
         precisions = [precision for precision in options.precisions if (name, precision) not in done]
-        for row in layer_timing.rows(layer, precisions, device):
-            if row["precision"] == "fp32" and name in options.fft_conv_pytorch:
+        for times in layer_timing.rows(layer, precisions, device):
+            row = head | times
+            if row["precision"] == "fp32" and name in getattr(options, "fft_conv_pytorch", ()):
                 arrays = layer_timing.arrays(layer, device)
                 row["fft_conv_pytorch"] = fft_conv_pytorch.measure(layer, arrays, device)
-            row = {"layer": name} | row
             report.add(found, row, line(row), options, markdown)
+    return found
 
 
 def line(row: Row) -> str:
@@ -78,34 +86,21 @@ def line(row: Row) -> str:
 
 
 def markdown(found: Report, title: str = "Layers: tinyfft beside PyTorch") -> str:
-    """Return the page of a report."""
     rows = found["rows"]
-    lines = [
-        *(TEXT, "", *report.table(HEAD, CELLS, (row | report.lengths(row) for row in rows)), ""),
-        *("## Where PyTorch is faster", "", *_peer_wins(rows), ""),
-        *(
-            "## Errors",
-            "",
-            ERROR_TEXT,
-            "",
-            *report.table("layer | precision | tinyfft | PyTorch", ERROR_CELLS, map(_errors, rows)),
-        ),
+    paragraphs = [
+        TEXT,
+        report.table(HEAD, CELLS, (row | report.lengths(row) for row in rows)),
+        "## Where PyTorch is faster",
+        report.slower((f"{row['layer']}, {row['precision']}", row["ratio"]) for row in rows),
+        "## Errors",
+        ERROR_TEXT,
+        report.table(ERROR_HEAD, ERROR_CELLS, map(_errors, rows)),
     ]
     timed = [row for row in rows if "fft_conv_pytorch" in row]
     if timed:
-        lines += ["", "## fft-conv-pytorch", "", FFT_CONV_PYTORCH_TEXT, ""]
-        lines += report.table(FFT_CONV_PYTORCH_HEAD, FFT_CONV_PYTORCH_CELLS, map(_fft_conv_pytorch, timed))
-    return report.document(title, found, lines)
-
-
-def _peer_wins(rows: list[Row]) -> list[str]:
-    """Return a line for each row with a ratio below 1."""
-    lines = []
-    for row in rows:
-        slower = [f"{name} {ratio:.2f}" for name, ratio in row["ratio"].items() if not ratio >= 1]
-        if slower:
-            lines.append(f"- {row['layer']}, {row['precision']}: {', '.join(slower)}")
-    return lines or ["Nowhere: in no row and no pass."]
+        table = report.table(FFT_CONV_PYTORCH_HEAD, FFT_CONV_PYTORCH_CELLS, map(_fft_conv_pytorch, timed))
+        paragraphs += ["## fft-conv-pytorch", FFT_CONV_PYTORCH_TEXT, table]
+    return report.document(title, found, *paragraphs)
 
 
 def _errors(row: Row) -> Row:
@@ -126,19 +121,18 @@ def _fft_conv_pytorch(row: Row) -> Row:
     }
 
 
-def _options() -> argparse.Namespace:
+def _options() -> Options:
     names = {"choices": LAYERS | SMALL, "metavar": "NAME"}
     layers_help = f"of {', '.join(LAYERS | SMALL)}; default: all but {' and '.join(SMALL)}"
     fft_conv_pytorch_help = f"time fft-conv-pytorch in fp32 on these layers too; without names on {', '.join(PAPER)}"
-    options = {
-        "--device": {},
-        "--layers": names | {"default": list(LAYERS), "help": layers_help},
-        "--precisions": {},
-        "--resume": {},
-        "--batch-size": {},
-        "--fft-conv-pytorch": names | {"nargs": "*", "help": fft_conv_pytorch_help},
-    }
-    options = report.parser("layers", __doc__, options).parse_args()
+    flags = ("device", "layers", "precisions", "resume", "batch-size", "fft-conv-pytorch")
+    options = report.parse(
+        "layers",
+        __doc__,
+        *flags,
+        layers=names | {"default": list(LAYERS), "help": layers_help},
+        fft_conv_pytorch=names | {"nargs": "*", "help": fft_conv_pytorch_help},
+    )
     given = options.fft_conv_pytorch
     options.fft_conv_pytorch = list(PAPER) if given == [] else given or []
     return options

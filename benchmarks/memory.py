@@ -48,7 +48,7 @@ CELLS = "{minibatch} | {n} | {C} | {F} | {printed_mb} | {formula_mb:.1f} | {meas
 
 
 def main() -> None:
-    options = report.parser("memory", __doc__, {"--device": {}}).parse_args()
+    options = report.parse("memory", __doc__, "device")
     device = report.use_device(options.device)
     found = report.begin("memory", options, device)
     for layer in TABLE:
@@ -78,9 +78,8 @@ def measured_bytes(layer: Layer, S: int, device: Device) -> int:
 
 
 def markdown(found: Report) -> str:
-    """Return the page of a report."""
-    lines = [TEXT, "", *report.table(HEAD, CELLS, map(_cells, found["rows"]))]
-    return report.document("Frequency memory: the paper's table", found, lines)
+    table = report.table(HEAD, CELLS, map(_cells, found["rows"]))
+    return report.document("Frequency memory: the paper's table", found, TEXT, table)
 
 
 def _cells(row: Row) -> Row:

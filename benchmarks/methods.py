@@ -8,7 +8,6 @@ alternate for ROUNDS rounds, and the medians count: on a CPU with other work, ti
 comparable. --layers are measured in fp32, --configs at their precision, or in fp32 on a CPU.
 """
 
-import argparse
 import statistics
 from collections.abc import Iterable
 
@@ -18,7 +17,7 @@ import models
 import tinyfft
 from benchmarks import report
 from benchmarks.layers import three
-from benchmarks.report import Report, Row
+from benchmarks.report import Options, Report, Row
 from benchmarks.shapes import CIFAR, LAYERS, SMALL, Layer
 from tinyfft import nn
 from tinyfft.backend import Device
@@ -111,16 +110,15 @@ def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
 
 
 def markdown(found: Report) -> str:
-    """Return the page of a report."""
-    lines = [TEXT, "", *report.table(HEAD, CELLS, found["rows"])]
-    return report.document("Methods: direct and Fourier convolution", found, lines)
+    table = report.table(HEAD, CELLS, found["rows"])
+    return report.document("Methods: direct and Fourier convolution", found, TEXT, table)
 
 
-def _options() -> argparse.Namespace:
+def _options() -> Options:
     layers = {"choices": ALL, "help": f"of {', '.join(ALL)}; default: {', '.join(DEFAULT)}"}
     configs = {"help": "measure all convolutions of these networks instead of --layers"}
-    options = {"--device": {}, "--layers": layers, "--configs": configs, "--resume": {}, "--batch-size": {}}
-    options = report.parser("methods", __doc__, options).parse_args()
+    flags = ("device", "layers", "configs", "resume", "batch-size")
+    options = report.parse("methods", __doc__, *flags, layers=layers, configs=configs)
     if options.layers and options.configs:
         raise report.UsageError("--layers and --configs are both given, expected one of them")
     return options

@@ -23,7 +23,7 @@ CELLS = "{padding} | {kernel_size} | {N} | {direct:.1f} | {fft:.1f} | {products:
 
 
 def main() -> None:
-    options = report.parser("operations", __doc__, {"--plots": {}}).parse_args()
+    options = report.parse("operations", __doc__, "plots")
     found = {"rows": [count(k, padding) for padding in PADDINGS for k in KERNEL_SIZES]}
     text = markdown(found)
     print(text, end="")
@@ -51,7 +51,7 @@ def count(k: int, padding: str) -> Row:
 def markdown(found: Report) -> str:
     """Return the counts as a page."""
     title = f"# Operations of one pass: S = {S}, f = {C}, f' = {F}, {PIXELS} x {PIXELS} pixels"
-    return "\n".join([title, "", "Units: 10^9.", "", *report.table(HEAD, CELLS, map(_cells, found["rows"]))]) + "\n"
+    return "\n\n".join([title, "Units: 10^9.", report.table(HEAD, CELLS, map(_cells, found["rows"]))]) + "\n"
 
 
 def _cells(row: Row) -> Row:

@@ -29,8 +29,9 @@ CELLS = (
 
 def main() -> None:
     layers = {"choices": ALL, "default": list(DEFAULT), "help": f"of {', '.join(ALL)}; default: {', '.join(DEFAULT)}"}
-    options = {"--device": {}, "--layers": layers, "--batch-size": {"default": 16, "help": "minibatch of every layer"}}
-    options = report.parser("plans", __doc__, options).parse_args()
+    batch_size = {"default": 16, "help": "minibatch of every layer"}
+    flags = ("device", "layers", "batch-size")
+    options = report.parse("plans", __doc__, *flags, layers=layers, batch_size=batch_size)
     device = report.use_device(options.device)
     found = report.begin("plans", options, device)
     for name in options.layers:
@@ -54,7 +55,6 @@ def measure(layer: Layer, device: Device) -> list[Row]:
 
 
 def markdown(found: Report) -> str:
-    """Return the page of a report."""
     return report.document("Plans: cost and time", found, report.table(HEAD, CELLS, map(_cells, found["rows"])))
 
 

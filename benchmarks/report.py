@@ -20,32 +20,28 @@ from tinyfft.trainer import DivergedError
 
 Row = dict[str, Any]
 Report = dict[str, Any]
+Markdown = Callable[[Report], str]
+Options = argparse.Namespace
 
 EXTRAS = {"torch": "benchmarks", "fft_conv_pytorch": "benchmarks", "matplotlib": "report"}
 """Optional package -> the extra of tinyfft that installs it."""
 
 OPTIONS = {
-    "--json": {"metavar": "FILE", "help": "write the measurements to FILE"},
-    "--markdown": {"metavar": "FILE", "help": "write the tables to FILE"},
-    "--device": {"choices": ("auto", "cuda", "cpu"), "default": "auto", "help": "auto: a GPU, else the CPU"},
-    "--configs": {"nargs": "+", "metavar": "NAME", "help": "from configs/"},
-    "--layers": {"nargs": "+", "metavar": "NAME"},
-    "--precisions": {"nargs": "+", "choices": PRECISIONS["cuda"], "help": "default: all that the device has"},
-    "--batch-size": {"type": int, "metavar": "N", "help": "minibatch, instead of the config's or the layer's own"},
-    "--set": {"nargs": "+", "default": [], "metavar": "KEY=VALUE", "help": "change keys of the config"},
-    "--resume": {"action": "store_true", "help": "keep the rows of --json's FILE and measure the others"},
-    "--plots": {"metavar": "DIR", "help": "draw the figures in DIR"},
-    "--from": {
-        "nargs": "+",
-        "metavar": "FILE",
-        "dest": "from_files",
-        "help": "read earlier runs' JSON, measure nothing",
-    },
+    "json": {"metavar": "FILE", "help": "write the measurements to FILE"},
+    "markdown": {"metavar": "FILE", "help": "write the tables to FILE"},
+    "device": {"choices": ("auto", "cuda", "cpu"), "default": "auto", "help": "auto: a GPU, else the CPU"},
+    "configs": {"nargs": "+", "metavar": "NAME", "help": "from configs/"},
+    "layers": {"nargs": "+", "metavar": "NAME"},
+    "precisions": {"nargs": "+", "choices": PRECISIONS["cuda"], "help": "default: all that the device has"},
+    "batch-size": {"type": int, "metavar": "N", "help": "minibatch, instead of the config's or the layer's own"},
+    "set": {"nargs": "+", "default": [], "metavar": "KEY=VALUE", "help": "change keys of the config"},
+    "resume": {"action": "store_true", "help": "keep the rows of --json's FILE and measure the others"},
+    "plots": {"metavar": "DIR", "help": "draw the figures in DIR"},
+    "from": {"nargs": "+", "metavar": "FILE", "dest": "from_files", "help": "read earlier JSON instead of measuring"},
 }
 """Options of several benchmarks, for argparse."""
 
-FILE_OPTIONS = ("json", "markdown", "plots", "from_files", "resume")
-"""Options that name files and change no measurement."""
+FILE_OPTIONS = ("json", "markdown", "plots", "from_files", "resume")  # they change no measurement
 
 
 class UsageError(ValueError):
@@ -69,12 +65,15 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
-def parser(module: str, docstring: str, options: dict[str, dict[str, Any]]) -> argparse.ArgumentParser:
-    """Return the parser of `python -m benchmarks.MODULE`: --json, --markdown and `options`, which extend OPTIONS."""
+def parse(module: str, docstring: str, *flags: str, **changes: dict[str, Any]) -> Options:
+    """Parse the command line of `python -m benchmarks.MODULE`: --json, --markdown and `flags`.
+
+    `changes` extend or define entries of OPTIONS, for example layers={"default": ["net-L1"]}.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}", description=docstring.partition("\n")[0])
-    for flag, changes in ({"--json": {}, "--markdown": {}} | options).items():
-        parser.add_argument(flag, **OPTIONS.get(flag, {}) | changes)
-    return parser
+    for flag in ("json", "markdown", *flags):
+        parser.add_argument(f"--{flag}", **OPTIONS.get(flag, {}) | changes.get(flag.replace("-", "_"), {}))
+    return parser.parse_args()
 
 
 def use_device(name: str) -> Device:
@@ -94,24 +93,19 @@ def precisions(asked: list[str] | None, device: Device) -> list[str]:
     return asked or list(available)
 
 
-def begin(module: str, options: argparse.Namespace, device: Device, peer: dict[str, str] | None = None) -> Report:
+def begin(module: str, options: Options, device: Device, peer: dict[str, str] | None = None) -> Report:
     """Return the head of a report: the machine, with the versions of the peer, and the command."""
     return {"machine": machine(device) | (peer or {}), "command": command(f"python -m benchmarks.{module}", options)}
 
 
-def add(found: Report, row: Row, line: str, options: argparse.Namespace, markdown: Callable[[Report], str]) -> None:
+def add(found: Report, row: Row, line: str, options: Options, markdown: Markdown) -> None:
     """Append a row to the report, print its line and write the files. An interrupted run keeps its finished rows."""
     found.setdefault("rows", []).append(row)
     print(line, flush=True)
     write(options, found, markdown(found))
 
 
-def produce(
-    options: argparse.Namespace,
-    measure: Callable[[argparse.Namespace], Report],
-    markdown: Callable[[Report], str],
-    plot: Callable[[Report, Path], None],
-) -> None:
+def produce(options: Options, measure: Callable, markdown: Markdown, plot: Callable) -> None:
     """Measure, or read the files of --from. Then write the files and draw the figures that the options name."""
     found = earlier(options.from_files) if options.from_files else measure(options)
     write(options, found, markdown(found))
@@ -119,7 +113,7 @@ def produce(
         plot(found, Path(options.plots))
 
 
-def command(prog: str, options: argparse.Namespace) -> str:
+def command(prog: str, options: Options) -> str:
     """Return the command line that repeats a measurement, with every option written out."""
     words = [prog]
     for name, value in vars(options).items():
@@ -129,7 +123,7 @@ def command(prog: str, options: argparse.Namespace) -> str:
     return " ".join(words)
 
 
-def resume(options: argparse.Namespace, found: Report) -> set[tuple[str, str]]:
+def resume(options: Options, found: Report) -> set[tuple[str, str]]:
     """With --resume, take over the rows of --json's file. Returns (layer, precision) of each.
 
     Raises UsageError if no file is named, or if another machine or another command measured the rows.
@@ -170,10 +164,10 @@ def machine(device: Device) -> dict[str, str]:
     return found | {"numpy": np.__version__, "python": platform.python_version(), "tinyfft": tinyfft.__version__}
 
 
-def table(head: str, cells: str, rows: Iterable[Row]) -> list[str]:
-    """Return the lines of a Markdown table. `cells` is a format string for a row's keys."""
+def table(head: str, cells: str, rows: Iterable[Row]) -> str:
+    """Return a Markdown table. `cells` is a format string for a row's keys."""
     rule = " | ".join(["---"] * len(head.split(" | ")))
-    return [f"| {line} |" for line in (head, rule, *map(cells.format_map, rows))]
+    return "\n".join(f"| {line} |" for line in (head, rule, *map(cells.format_map, rows)))
 
 
 def lengths(row: Row) -> dict[str, str]:
@@ -182,14 +176,21 @@ def lengths(row: Row) -> dict[str, str]:
     return {"N": "{} x {}".format(*row["lengths"]) + tiles}
 
 
-def document(title: str, found: Report, lines: Iterable[str]) -> str:
-    """Return a page in Markdown: title, machine, command, then the lines."""
+def slower(ratios: Iterable[tuple[str, dict[str, float]]]) -> str:
+    """Return a line for each (name of a row, ratios) with a ratio below 1: there PyTorch is faster."""
+    found = [(name, [f"{key} {ratio:.2f}" for key, ratio in row.items() if not ratio >= 1]) for name, row in ratios]
+    lines = [f"- {name}: {', '.join(below)}" for name, below in found if below]
+    return "\n".join(lines) or "Nowhere."
+
+
+def document(title: str, found: Report, *paragraphs: str) -> str:
+    """Return a page in Markdown: title, machine, command, then the paragraphs."""
     hardware, *rest = found["machine"].items()
     machine_line = ", ".join([hardware[1], *(f"{name} {value}" for name, value in rest)])
-    return "\n".join([f"# {title}", "", machine_line, "", f"`{found['command']}`", "", *lines]) + "\n"
+    return "\n\n".join([f"# {title}", machine_line, f"`{found['command']}`", *paragraphs]) + "\n"
 
 
-def write(options: argparse.Namespace, found: Report, text: str) -> None:
+def write(options: Options, found: Report, text: str) -> None:
     """Write the files that the options name. An interrupted write leaves the earlier file whole."""
     for path, content in ((options.json, json.dumps(found, indent=1) + "\n"), (options.markdown, text)):
         if path:

@@ -45,7 +45,11 @@ def page_faults(call: Callable[[], Any]) -> int:
 
 
 def main() -> None:
-    options = _options()
+    parser = argparse.ArgumentParser("python -m benchmarks.resident_memory", description=__doc__.partition("\n")[0])
+    parser.add_argument("config", metavar="CONFIG", help="from configs/")
+    parser.add_argument("--side", choices=SIDES, required=True, help="tinyfft, or PyTorch in a layout")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="change keys of the config")
+    options = parser.parse_args()
     if options.side != "tinyfft":
         from benchmarks.torch_iteration import TorchIteration
     if not STATUS.exists():
@@ -67,16 +71,6 @@ def main() -> None:
 def _kibibytes(name: str) -> int:
     (line,) = (line for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1])
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.resident_memory", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("config", metavar="CONFIG", help="from configs/")
-    parser.add_argument("--side", choices=SIDES, required=True, help="tinyfft, or PyTorch in a layout")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="change keys of the config")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

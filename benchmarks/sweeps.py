@@ -8,53 +8,43 @@ A valid convolution with f = 96 input and f' = 256 output maps. Each sweep varie
 Source  Mathieu, Henaff, LeCun 2013, the figures of its section of experiments
 """
 
-import argparse
 from pathlib import Path
 
 from benchmarks import figures, layers, report
-from benchmarks.report import Report, Row
+from benchmarks.report import Options, Report, Row
 from benchmarks.shapes import Layer
 from tinyfft.fourier.product import PRECISIONS
 
 CENTRE = Layer(128, 96, 256, 32, 7)
 SWEEPS = {
-    "kernel": ("k", (3, 5, 7, 9, 11, 13, 15), "kernel size (pixels)"),
-    "image": ("n", (16, 24, 32, 40, 48, 56, 64), "image size (pixels)"),
-    "minibatch": ("S", (16, 32, 64, 96, 128), "minibatch (images)"),
+    "kernel": ("k", (3, 5, 7, 9, 11, 13, 15), "kernel size (pixels)", "minibatch {S}, {n} x {n} pixels"),
+    "image": ("n", (16, 24, 32, 40, 48, 56, 64), "image size (pixels)", "minibatch {S}, {k} x {k} kernels"),
+    "minibatch": ("S", (16, 32, 64, 96, 128), "minibatch (images)", "{n} x {n} pixels, {k} x {k} kernels"),
 }
-"""Sweep -> (field of the layer, its values, axis label)."""
+"""Sweep -> (field of the layer, its values, axis label, the other sizes)."""
 
 
 def main() -> None:
-    options = {
-        "--device": {},
-        "--sweeps": {"nargs": "+", "choices": SWEEPS, "default": list(SWEEPS), "help": "default: all"},
-        "--precisions": {},
-        "--resume": {},
-        "--batch-size": {"default": CENTRE.S, "help": "minibatch of the kernel and image sweeps"},
-        "--plots": {},
-        "--from": {},
-    }
-    report.produce(report.parser("sweeps", __doc__, options).parse_args(), measure, markdown, plot)
+    flags = ("device", "sweeps", "precisions", "resume", "batch-size", "plots", "from")
+    options = report.parse(
+        "sweeps",
+        __doc__,
+        *flags,
+        sweeps={"nargs": "+", "choices": SWEEPS, "default": list(SWEEPS), "help": "default: all"},
+        batch_size={"default": CENTRE.S, "help": "minibatch of the kernel and image sweeps"},
+    )
+    report.produce(options, measure, markdown, plot)
 
 
-def measure(options: argparse.Namespace) -> Report:
+def measure(options: Options) -> Report:
     """Measure each point of the sweeps: a row of `benchmarks.layers` with "sweep" and "value"."""
-    from benchmarks import layer_timing, peers  # PyTorch, which --from does not need
-
-    device = report.use_device(options.device)
-    options.precisions = report.precisions(options.precisions, device)
-    found = report.begin("sweeps", options, device, peers.prepare(device))
-    done = report.resume(options, found)
+    cases = []
     for sweep in options.sweeps:
-        size, values, _ = SWEEPS[sweep]
+        size, values, *_ = SWEEPS[sweep]
         for value in values:
-            layer, name = CENTRE._replace(**{"S": options.batch_size, size: value}), f"{sweep} {value}"
-            precisions = [precision for precision in options.precisions if (name, precision) not in done]
-            for row in layer_timing.rows(layer, precisions, device):
-                row = {"layer": name, "sweep": sweep, "value": value} | row
-                report.add(found, row, layers.line(row), options, markdown)
-    return found
+            head = {"layer": f"{sweep} {value}", "sweep": sweep, "value": value}
+            cases.append((head, CENTRE._replace(**{"S": options.batch_size, size: value})))
+    return layers.measure("sweeps", cases, options, markdown)
 
 
 def markdown(found: Report) -> str:
@@ -65,12 +55,13 @@ def markdown(found: Report) -> str:
 def plot(found: Report, folder: Path) -> None:
     """Draw SWEEP.svg for each sweep, with a panel for each precision."""
     hardware, peer = found["machine"]["hardware"], found["machine"]["PyTorch"]
-    for sweep, (_, _, label) in SWEEPS.items():
+    for sweep, (_, _, label, others) in SWEEPS.items():
         rows = [row for row in found["rows"] if row["sweep"] == sweep]
         by_precision = {name: [row for row in rows if row["precision"] == name] for name in PRECISIONS["cuda"]}
         panels = [_panel(name, points) for name, points in by_precision.items() if points]
         if panels:
-            title = f"{_fixed(sweep, rows[0]['shape'])}\n{hardware}, PyTorch {peer}"
+            sizes = ("{C} to {F} maps, " + others).format_map(rows[0]["shape"])
+            title = f"{sizes}\n{hardware}, PyTorch {peer}"
             figures.save_panels(folder / f"{sweep}.svg", title, label, "time (ms)", panels)
 
 
@@ -81,17 +72,6 @@ def _panel(precision: str, rows: list[Row]) -> figures.Panel:
         for key, label in (("sum", "three passes"), ("updateOutput", "forward"))
     ]
     return figures.Panel(precision, [row["value"] for row in rows], lines)
-
-
-def _fixed(sweep: str, shape: dict[str, int]) -> str:
-    """Return the sizes that a sweep does not vary."""
-    sizes = {
-        "minibatch": f"minibatch {shape['S']}",
-        "image": f"{shape['n']} x {shape['n']} pixels",
-        "kernel": f"{shape['k']} x {shape['k']} kernels",
-    }
-    held = [text for name, text in sizes.items() if name != sweep]
-    return ", ".join([f"{shape['C']} to {shape['F']} maps", *held])
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ iteration takes less time, with its own fused or foreach SGD, and on a GPU as a 
 and on a CPU). Seconds are those of an epoch's training, loader included, evaluation excluded.
 """
 
-import argparse
 import itertools
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any
 
 import datasets
 from benchmarks import report
-from benchmarks.report import Report, Row
+from benchmarks.report import Options, Report, Row
 from commands import build
 from tinyfft import progress
 from tinyfft.backend import Device
@@ -66,14 +65,13 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Iterator[Ro
 
 
 def markdown(found: Report) -> str:
-    """Return the page of a report."""
     sides = [found["epochs"].get(side, []) for side in SIDES]
     epochs = list(itertools.zip_longest(*sides))
     epochs.append([_whole(side, len(epochs)) for side in sides])
     names = [*map(str, range(1, len(epochs))), "all"]
     rows = [_cells(name, *epoch) for name, epoch in zip(names, epochs, strict=True)]
     text = f"Minibatch {found['batch_size']}, {found['precision']}, {found['data']}. Ratio: PyTorch's time / tinyfft's."
-    return report.document("Training: tinyfft beside PyTorch", found, [text, "", *report.table(HEAD, CELLS, rows)])
+    return report.document("Training: tinyfft beside PyTorch", found, text, report.table(HEAD, CELLS, rows))
 
 
 def _whole(epochs: list[Row], count: int) -> Row | None:
@@ -94,15 +92,16 @@ def _cells(epoch: str, ours: Row | None, peer: Row | None) -> Row:
     return cells
 
 
-def _options() -> argparse.Namespace:
-    options = {
-        "--device": {},
-        "--config": {"default": "cifar", "metavar": "NAME", "help": "from configs/ (default: cifar)"},
-        "--data": {"metavar": "DIR", "help": "images instead of the config's, as in train.py"},
-        "--sides": {"nargs": "+", "choices": SIDES, "default": list(SIDES), "help": "default: both"},
-        "--set": {},
-    }
-    return report.parser("training", __doc__, options).parse_args()
+def _options() -> Options:
+    flags = ("device", "config", "data", "sides", "set")
+    return report.parse(
+        "training",
+        __doc__,
+        *flags,
+        config={"default": "cifar", "metavar": "NAME", "help": "from configs/ (default: cifar)"},
+        data={"metavar": "DIR", "help": "images instead of the config's, as in train.py"},
+        sides={"nargs": "+", "choices": SIDES, "default": list(SIDES), "help": "default: both"},
+    )
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ For each length N, planes of (N - 4) x (N - 4) pixels are transformed to half sp
 device reads and writes as many bytes. Times are medians of CUDA events after a warm-up.
 """
 
-import argparse
 from dataclasses import replace
 from functools import partial
 
 from benchmarks import report
 from benchmarks.clock import milliseconds
-from benchmarks.report import Report, Row
+from benchmarks.report import Options, Report, Row
 from tinyfft.backend import Device
 from tinyfft.fourier import kernel, launch
 from tinyfft.fourier.axis import Axis, AxisPlan
@@ -34,7 +33,7 @@ def main() -> None:
         report.add(found, row, CELLS.format_map(row), options, markdown)
 
 
-def measure(device: Device, N: int, options: argparse.Namespace) -> Row:
+def measure(device: Device, N: int, options: Options) -> Row:
     """Time both transforms of one length, and the copy."""
     xp, size = device.xp, N - 4
     axis = AxisPlan(Axis(size, 9, 1, 4, 4), N)
@@ -62,18 +61,20 @@ def measure(device: Device, N: int, options: argparse.Namespace) -> Row:
 
 
 def markdown(found: Report) -> str:
-    """Return the page of a report."""
     return report.document("Transforms beside a copy", found, report.table(HEAD, CELLS, found["rows"]))
 
 
-def _options() -> argparse.Namespace:
-    options = {
-        "--lengths": {"type": int, "nargs": "+", "default": [18, 36, 38, 40, 64, 72], "metavar": "N"},
-        "--mebibytes": {"type": int, "default": 256, "help": "bytes to move, reading and writing together"},
-        "--planes": {"type": int, "help": "planes for each block, instead of the launcher's choice"},
-        "--blocks": {"type": int, "help": "blocks for each multiprocessor, instead of the launcher's choice"},
-    }
-    return report.parser("transforms", __doc__, options).parse_args()
+def _options() -> Options:
+    flags = ("lengths", "mebibytes", "planes", "blocks")
+    return report.parse(
+        "transforms",
+        __doc__,
+        *flags,
+        lengths={"type": int, "nargs": "+", "default": [18, 36, 38, 40, 64, 72], "metavar": "N"},
+        mebibytes={"type": int, "default": 256, "help": "bytes to move, reading and writing together"},
+        planes={"type": int, "help": "planes for each block, instead of the launcher's choice"},
+        blocks={"type": int, "help": "blocks for each multiprocessor, instead of the launcher's choice"},
+    )
 
 
 if __name__ == "__main__":

@@ -42,8 +42,8 @@ def small(monkeypatch, tmp_path, pictures):
     monkeypatch.setattr(methods, "of_configs", lambda names: dict.fromkeys(names, (layer, "tf32")))
     monkeypatch.setattr(sweeps, "CENTRE", shapes.Layer(2, 3, 4, 16, 3))
     for name in sweeps.SWEEPS:
-        size, _, label = sweeps.SWEEPS[name]
-        monkeypatch.setitem(sweeps.SWEEPS, name, (size, {"k": (3, 5), "n": (16, 20), "S": (2, 3)}[size], label))
+        size, _, *texts = sweeps.SWEEPS[name]
+        monkeypatch.setitem(sweeps.SWEEPS, name, (size, {"k": (3, 5), "n": (16, 20), "S": (2, 3)}[size], *texts))
     monkeypatch.setattr(memory, "TABLE", memory.TABLE[:1])
     monkeypatch.setattr(clock, "MIN_GROUPS", 1)
     monkeypatch.setattr(clock, "MAX_GROUPS", 1)

@@ -19,7 +19,7 @@ def made_up(*values):
 
 
 def test_a_sweep_changes_one_size():
-    sizes = {sweeps.CENTRE._replace(**{size: values[0]}) for size, values, _ in sweeps.SWEEPS.values()}
+    sizes = {sweeps.CENTRE._replace(**{size: values[0]}) for size, values, *_ in sweeps.SWEEPS.values()}
     assert len(sizes) == 3
     assert all(size.k <= size.n for size in sizes)
 
