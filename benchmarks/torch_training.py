@@ -51,7 +51,7 @@ def faster_twin(
     """Return the twin of `network` in its faster layout, found by timing iterations of another such network."""
     timing = dataclasses.replace(config.timing, input_shape=shape, classes=classes)
     like = Iteration(build.make_network(config, shape, classes), dataclasses.replace(config, timing=timing))
-    how = "CUDA graph" if network.device.records and config.graph else "eager"
+    how = "CUDA graph" if network.device.captures and config.graph else "eager"
     times = {layout: torch_iteration.measure(like, config.precision, layout, how) for layout in peers.LAYOUTS}
     layout = min(times, key=lambda name: times[name]["iteration_ms"])
     return TorchNetwork(network, torch_iteration.sgd_settings(optimizer), layout, times[layout]["optimizer"])

@@ -59,7 +59,7 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Iterator[Ro
         from benchmarks.torch_training import GraphStep, TorchStep, faster_twin
 
         peer = faster_twin(network, trainer.optimizer, config, shape, classes)
-        kind = GraphStep if device.records and config.graph else TorchStep
+        kind = GraphStep if device.captures and config.graph else TorchStep
         trainer.steps = kind(peer, trainer.criterion, peer, graph=False, mirror=config.evaluation.mirror)
     return trainer.fit(train_loader, evaluations, config.epochs, data.name)
 

@@ -16,8 +16,7 @@ from unittest import mock
 
 from tinyfft import cublas, gpu
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import launch
-from tinyfft.nn import fft_convolution
+from tinyfft.fourier import launch, product
 
 GROUPS = {
     "transforms": ("spectrum", "signal"),
@@ -62,7 +61,7 @@ class Watch:
                 (launch, "run", _transform),
                 (gpu, "launch", _kernel),
                 (cublas, "gemm", _product),
-                (fft_convolution, "product", _product),
+                (product, "product", _product),
             )
         ]
 

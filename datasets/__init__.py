@@ -1,8 +1,8 @@
-"""Pictures to train with: CIFAR-10, a folder of one's own, or the sample that comes with the code.
+"""Image datasets: CIFAR-10, a folder of images, or the sample that comes with the code.
 
 import datasets
-data = datasets.load("cifar10")                      # downloaded once; without a network the bundled sample
-data = datasets.load("folder", "my-pictures", datasets.FolderOptions(size=64))   # CLASS/**, or train/CLASS/** and test
+data = datasets.load("cifar10")                      # downloaded once; without a network, the bundled sample
+data = datasets.load("folder", "my-images", datasets.FolderOptions(size=64))   # CLASS/**, or train/CLASS/** and test
 loader = datasets.Loader(data.train_images, data.train_labels, 128, device, shuffle=True, crop=4, flip=True)
 for input, target in loader.epoch(0): ...
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from datasets.cifar10 import SIDE, find_batches, load_batches, load_official
 from datasets.dataset import DataError, Dataset
+from datasets.decoder import Decoder
 from datasets.folder import DEFAULTS, FolderOptions, load_folder
 from datasets.loader import Loader
-from datasets.pictures import Decoder
 from datasets.sample import NAME as SAMPLE
 from datasets.sample import load_sample
 from datasets.split import stratified_split
@@ -42,22 +42,23 @@ def load(
     progress: bool = True,
     report: Callable[[str], object] = print,
 ) -> Dataset:
-    """The dataset of that name, or the one in `directory`.
+    """Return the dataset of this name, or the dataset in `directory`.
 
-    name       "cifar10": the official archive, from the cache or the network; where neither has it, the bundled
-               sample, which `report` is told in one sentence and the Dataset's name says. "cifar10-sample": the sample.
-               "folder": what `directory` holds
-    directory  CIFAR-10's python layout (then the Dataset's name is "cifar10") or a folder of pictures (then it is the
-               folder's). It is used or DataError is raised: nothing ever takes its place
-    folder     what becomes of a folder's pictures. CIFAR-10's are never scaled: another size is a DataError
-    progress   show bars while downloading and decoding
+    name       "cifar10": the official archive, from the cache or the network; if it cannot be downloaded, the bundled
+               sample, with one sentence to `report`. "cifar10-sample": the bundled sample. "folder": the images in
+               `directory`
+    directory  files of CIFAR-10's python version (the Dataset is named "cifar10"), or a folder of images (the Dataset
+               is named like the folder). If it cannot be loaded DataError is raised: no other dataset replaces it
+    folder     how the images of a folder are decoded and split. CIFAR-10 is never scaled: another size is a DataError
+    progress   whether to show progress bars while downloading and decoding
+    report     called with each message for the user
     """
     if name not in NAMES:
         raise DataError(f"load: name is {name!r}, expected one of {', '.join(map(repr, NAMES))}")
     if directory is not None:
         return _load_directory(Path(directory), folder, progress, report)
     if name == FOLDER:
-        raise DataError(f'data.name is "{FOLDER}", expected the folder of pictures too (--data DIR)')
+        raise DataError(f'data.name is "{FOLDER}", expected the folder of images too (--data DIR)')
     _check_size(name, folder.size)
     if name == SAMPLE:
         return load_sample(progress)
@@ -65,7 +66,7 @@ def load(
         return load_official(progress)
     except DataError as error:
         report(
-            f"CIFAR-10 is not at hand: {error}. The bundled sample, {SAMPLE}, is used instead: 12,000 of its pictures."
+            f"CIFAR-10 is not available: {error}. The bundled sample, {SAMPLE}, is used instead: 12,000 of its images."
         )
         return load_sample(progress)
 
@@ -81,4 +82,4 @@ def _load_directory(
 
 def _check_size(source: str, size: int) -> None:
     if size not in (0, SIDE):
-        raise DataError(f"data.size is {size}, expected 0: the pictures of {source} have {SIDE} x {SIDE} pixels")
+        raise DataError(f"data.size is {size}, expected 0: the images of {source} have {SIDE} x {SIDE} pixels")

@@ -1,7 +1,7 @@
-"""An archive file: its checksum, and its members as bytes.
+"""Read an archive file: its checksum, and its members as bytes.
 
-Nothing is ever unpacked to disk, so that no name in an archive can do harm.
-Raises DataError when the archive is missing, damaged or no tar archive.
+Nothing is unpacked to disk, so that no name in an archive can do harm.
+Raises DataError when the archive is missing, damaged or not a tar archive.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ from datasets.dataset import DataError
 
 
 def file_sha256(path: str | Path) -> str:
-    """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_members(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, bytes]:
-    """{name: contents} of the regular files of the archive at `path` whose names are `wanted`, in its order.
+    """Return {name: contents} of the regular files of the archive whose name is `wanted`, in the archive's order.
 
-    Links, devices and folders are passed over, whatever their names.
+    Links, devices and folders are ignored, whatever their names.
     """
     members = {}
     try:
@@ -33,6 +33,6 @@ def read_members(path: str | Path, wanted: Callable[[str], bool]) -> dict[str, b
                     with tar.extractfile(member) as file:
                         members[member.name] = file.read()
     except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
-        cause = str(error).partition("\n")[0]  # tarfile adds a line for each kind of archive that it is not
+        cause = str(error).partition("\n")[0]  # tarfile adds a line for each compression that it has tried
         raise DataError(f"{path} cannot be read: {cause}") from error
     return members

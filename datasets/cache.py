@@ -1,40 +1,37 @@
-"""Decoded pictures kept in a file, so that the second start does not decode them again, nor memory hold them all.
+"""Cache of decoded images on disk: the next start decodes nothing, and memory never holds all images.
 
-One .npz file a source, in `cache_directory()`. It holds the source's fingerprint: when that has changed the file is
-made again, under the same name, so that old versions do not pile up. Its first array, `images`, is written batch by
-batch as pictures are decoded, and stays where it is: `offset` says where it begins, and each picture has a checksum
-that is looked at when it is read. The other arrays are read at once, without pickle; the checksums of the .npz format
-tell whether they are whole, and a broken file is made again.
-A cache that cannot be written costs time and memory, not results: one warning line on stderr.
+Each source has one file in `cache_directory()`, in NumPy's formats: the images, as numpy.save writes them (so that
+numpy.load(path, mmap_mode="r") opens them), followed by the labels and other small arrays, as numpy.savez writes them.
+The small arrays are read at once, without pickle; the .npz format has a checksum for each of them. Images are read
+later, one by one: `checksums` has the CRC-32 of each image, and `offset` says where the first image begins.
+A file that is damaged, or made from another version of the source, is replaced.
+When the cache cannot be written, training works without it and one warning goes to stderr.
 """
 
 import hashlib
 import os
 import re
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 
 from datasets.collection import Collection
 from datasets.dataset import DataError
-from datasets.picture_file import PictureFile
-from datasets.pictures import Decoder
-from datasets.statistics import picture_sums
-from tinyfft.files import cache_folder
+from datasets.image_file import ImageFile
+from datasets.statistics import image_sums
+from tinyfft.files import cache_folder, replacing
 
-_FORMAT = "2"  # part of every fingerprint: raise it when what is kept changes
-_BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+_FORMAT = "3"  # part of every fingerprint: raise it when the contents of the file change
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 def cache_directory() -> Path:
-    """Where downloads and arrays are kept: files.cache_folder(). Raises DataError when there is no such place."""
+    """Return the folder of downloads and decoded images, files.cache_folder(). Raises DataError if there is none."""
     try:
         return cache_folder()
     except RuntimeError:
@@ -42,11 +39,12 @@ def cache_directory() -> Path:
 
 
 def cached(source: str, fingerprint: str, make: Callable[[], Collection]) -> Collection:
-    """The pictures kept for `source` if their fingerprint is this one, else those of `make()`, which are then kept.
+    """Return the collection of `source` from the cache, or else call `make` and put its collection into the cache.
 
-    source       where the data come from: one file is kept for each
-    fingerprint  any text that changes when the data do
-    Returns pictures in a file; in memory where none can be written.
+    source       where the data come from; each source has one file in the cache
+    fingerprint  any text that changes when the data change
+    make         returns the collection when the cache has none with this fingerprint
+    The images of the result are an ImageFile, or an array if the cache cannot be written.
     """
     fingerprint = f"{_FORMAT} {source} {fingerprint}"
     try:
@@ -58,87 +56,70 @@ def cached(source: str, fingerprint: str, make: Callable[[], Collection]) -> Col
         return kept
     made = make()
     try:
-        return _write(path, fingerprint, made)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".npz").unlink(missing_ok=True)  # the cache file of version 0.1 for the same source
+        with replacing(path) as temporary:
+            _write(temporary, fingerprint, made)
+            kept = _read(temporary, path, fingerprint)
     except OSError as error:
-        _warn(f"decoded pictures cannot be kept in {path.parent}: {error}")
-    return made.in_memory()
+        _warn(f"decoded images cannot be kept in {path.parent}: {error}")
+    return kept or made.in_memory()
 
 
 def _file_name(source: str) -> str:
     readable = re.sub(r"[^A-Za-z0-9-]+", "_", os.path.basename(source))[:40]
-    return f"{readable}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:16]}.npz"
+    return f"{readable}-{hashlib.sha256(os.fsencode(source)).hexdigest()[:16]}.npy"
 
 
-def _read(file_name: str | Path, path: Path, fingerprint: str) -> Collection | None:
-    """The pictures in the file, or None when there is none, it is broken or it has another fingerprint.
+def _read(file_name: Path, path: Path, fingerprint: str) -> Collection | None:
+    """Return the collection in a file, or None if the file is missing, damaged or has another fingerprint.
 
-    path  its name in messages: the one that the file has or will have
+    path  the name of the file in messages
     """
     try:
-        # Opened here: np.load leaves a file open that is no whole archive.
-        with open(file_name, "rb") as file, np.load(file, allow_pickle=False) as kept:
+        with open(file_name, "rb") as file, NpzFile(file, allow_pickle=False) as kept:
             if bytes(kept["fingerprint"]) != os.fsencode(fingerprint):
                 return None
-            # The same open file, not its name: another process may put another file there at any time.
+            # A copy of the descriptor, because another process may replace the file of this name at any time.
             layout = int(kept["offset"]), tuple(kept["shape"].tolist()), kept["checksums"], kept["sums"]
             return Collection(
                 name=str(kept["name"]),
                 classes=tuple(kept["classes"].tolist()),
                 labels=kept["labels"],
-                train=int(kept["train"]),
-                images=PictureFile(os.dup(file.fileno()), path, *layout),
+                train_count=int(kept["train_count"]),
+                images=ImageFile(os.dup(file.fileno()), path, *layout),
                 bad=dict(zip(kept["bad"].tolist(), kept["causes"].tolist(), strict=True)),
             )
-    except _BROKEN:
+    except _DAMAGED:
         return None
 
 
-def _write(path: Path, fingerprint: str, made: Collection) -> Collection:
-    """Keep the pictures under `path`; returns them as they are read from there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own, so that two processes do not write into one file; whoever is last wins.
-    handle, temporary = tempfile.mkstemp(prefix=path.stem, suffix=".tmp", dir=path.parent)
-    try:
-        with open(handle, "wb") as file, zipfile.ZipFile(file, "w") as archive:
-            arrays = _write_images(file, archive, made)
-            bad = made.images.bad if isinstance(made.images, Decoder) else made.bad
-            arrays |= {
-                "fingerprint": np.frombuffer(os.fsencode(fingerprint), dtype=np.uint8),
-                "name": np.array(made.name),
-                "classes": np.array(made.classes),
-                "labels": made.labels,
-                "train": np.array(made.train),
-                "bad": np.array([*bad], np.int64),
-                "causes": np.array([*bad.values()], np.str_),
-            }
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w") as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
-        kept = _read(temporary, path, fingerprint)
-        if kept is None:
-            raise OSError(f"{path.name} does not read as it was written")
-        os.replace(temporary, path)
-        return kept
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
-def _write_images(file: BinaryIO, archive: zipfile.ZipFile, made: Collection) -> dict[str, np.ndarray]:
-    """Write the member images.npy, uncompressed; returns the arrays with which its pictures are found and checked."""
-    shape = made.images.shape
-    checksums, sums = np.empty(shape[0], np.uint32), np.empty((shape[0], 2, shape[1]), np.int64)
-    with archive.open("images.npy", "w", force_zip64=True) as member:
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(member, header)
-        offset = file.tell()
-        start = 0
-        for batch in made.batches():
-            sums[start : start + len(batch)] = picture_sums(batch)
-            checksums[start : start + len(batch)] = [zlib.crc32(picture) for picture in batch]
-            member.write(batch)
-            start += len(batch)
-    return {"offset": np.array(offset), "shape": np.array(shape), "checksums": checksums, "sums": sums}
+def _write(file_name: Path, fingerprint: str, made: Collection) -> None:
+    shape = n, channels, _, _ = made.images.shape
+    checksums, sums = np.empty(n, np.uint32), np.empty((n, 2, channels), np.int64)
+    with open(file_name, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        offset, start = file.tell(), 0
+        for images in made.batches():
+            file.write(images)
+            end = start + len(images)
+            checksums[start:end] = [zlib.crc32(image) for image in images]
+            sums[start:end] = image_sums(images)
+            start = end
+        np.savez(
+            file,
+            fingerprint=np.frombuffer(os.fsencode(fingerprint), np.uint8),
+            name=made.name,
+            classes=made.classes,
+            labels=made.labels,
+            train_count=made.train_count,
+            offset=offset,
+            shape=shape,
+            checksums=checksums,
+            sums=sums,
+            bad=np.array([*made.bad], np.int64),
+            causes=np.array([*made.bad.values()], np.str_),
+        )
 
 
 def _warn(message: str) -> None:

@@ -1,8 +1,8 @@
-"""CIFAR-10 as its authors publish it: 50,000 training and 10,000 test pictures of 32x32 in ten classes.
+"""Load CIFAR-10 as its authors publish it: 50,000 training and 10,000 test images of 32x32 in ten classes.
 
 The "python version" is a tar archive of pickles: five training batches, one test batch and the names of the classes.
-A batch holds `data` (n, 3072) uint8, each row the red, green and blue plane of one picture, and `labels`, n integers.
-Raises DataError when a file is missing or does not hold that.
+A batch holds `data` (n, 3072) uint8, each row the red, green and blue plane of one image, and `labels`, n integers.
+Raises DataError when a file is missing or has other contents.
 Source  Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009;
         https://www.cs.toronto.edu/~kriz/cifar.html (the layout)
 """
@@ -32,7 +32,7 @@ SIDE = 32
 
 
 def find_batches(directory: str | Path) -> Path | None:
-    """The folder with the batches: `directory` or the one inside it that bears their name; None if neither is."""
+    """Return the folder with the batches, `directory` or directory/cifar-10-batches-py, or None if neither has any."""
     for folder in (Path(directory), Path(directory) / FOLDER):
         if any((folder / name).is_file() for name in FILES):
             return folder
@@ -40,7 +40,7 @@ def find_batches(directory: str | Path) -> Path | None:
 
 
 def load_batches(folder: str | Path) -> Dataset:
-    """The dataset whose batches are files in `folder`, from the cache where no file has changed since."""
+    """Return the dataset whose batches are files in `folder`, from the cache if no file has changed."""
     folder = Path(folder).resolve()
 
     def read(name: str) -> bytes:
@@ -58,7 +58,7 @@ def load_batches(folder: str | Path) -> Dataset:
 
 
 def load_archive(path: str | Path) -> Collection:
-    """The pictures in the archive at `path`."""
+    """Return the images of the archive at `path`."""
     members = read_members(path, lambda name: name in [f"{FOLDER}/{file}" for file in FILES])
 
     def read(name: str) -> bytes:
@@ -70,7 +70,7 @@ def load_archive(path: str | Path) -> Collection:
 
 
 def load_official(progress: bool = True) -> Dataset:
-    """The dataset from the authors' server, downloaded once and kept. DataError when that cannot be done."""
+    """Return the dataset of the authors' server, downloaded once and cached. Raises DataError if the download fails."""
 
     def fetch() -> Collection:
         path = cache_directory() / URL.rpartition("/")[2]
@@ -92,13 +92,13 @@ def _collection(read: Callable[[str], bytes], describe: Callable[[str], str]) ->
         name="cifar10",
         classes=tuple(name.decode("ascii", "replace") for name in names),
         labels=np.concatenate(labels),
-        train=sum(map(len, labels[:-1])),
+        train_count=sum(map(len, labels[:-1])),
         images=np.concatenate(images),
     )
 
 
 def _batch(data: bytes, source: str, count: Any) -> tuple[np.ndarray, np.ndarray]:
-    """(images, labels) of one batch of `count` pictures."""
+    """Return (images, labels) of one batch of `count` images."""
     batch = _mapping(data, source, ("data", "labels"))
     images, labels = batch["data"], batch["labels"]
     pixels = images.values if isinstance(images, PickledArray) else None
@@ -106,14 +106,14 @@ def _batch(data: bytes, source: str, count: Any) -> tuple[np.ndarray, np.ndarray
         found = "no array" if pixels is None else f"{pixels.dtype} {pixels.shape}"
         raise DataError(f"{source}: data are {found}, expected uint8 ({count!r}, {3 * SIDE * SIDE})")
     if not isinstance(labels, list) or len(labels) != count:
-        raise DataError(f"{source}: labels are not a list of {count!r} numbers, as many as pictures")
+        raise DataError(f"{source}: labels are not a list of {count!r} numbers, one for each image")
     if not all(type(label) is int and 0 <= label < CLASSES for label in labels):
         raise DataError(f"{source}: a label is not a number from 0 to {CLASSES - 1}")
     return pixels.reshape(-1, 3, SIDE, SIDE), np.array(labels, dtype=np.int64)
 
 
 def _mapping(data: bytes, source: str, expected: tuple[str, ...]) -> dict[str, Any]:
-    """The dictionary pickled in `data`, by text keys."""
+    """Return the dictionary pickled in `data`, with its keys as text."""
     found = unpickle(data, source)
     if not isinstance(found, dict):
         raise DataError(f"{source}: holds a {type(found).__name__}, expected a dictionary")

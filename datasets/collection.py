@@ -1,4 +1,4 @@
-"""All pictures of one source, before they are divided into those to train and those to test with."""
+"""All images of one source with their labels, before they are divided into a training and a test split."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -6,29 +6,32 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from datasets.dataset import DataError, Dataset
-from datasets.picture_file import PictureFile
-from datasets.pictures import Decoder
+from datasets.decoder import Decoder
+from datasets.image_file import ImageFile
 from datasets.split import stratified_split
 
-_BATCH = 1024  # pictures of an array that are written at a time
+_BATCH = 1024  # images
 
 
 @dataclass(frozen=True, eq=False)
 class Collection:
-    """Pictures with their labels: those to train with first, then those to test with, if the source tells them apart.
+    """Images with their labels. If the source has test images of its own, they follow the training images.
 
-    labels  (n,) int64, the index of the class in `classes`
-    train   how many are to train with
-    images  (n, 3, H, W) uint8: an array, a PictureFile, or a Decoder that has not begun
-    bad     pictures that could not be decoded, by number, with what is wrong with them; a Decoder finds them later
-    Raises DataError if there is not one label for each picture.
+    name         name of the dataset
+    classes      the name of each class
+    labels       (n,) int64, the index of each image's class in `classes`
+    train_count  the first `train_count` images are training images, all others are test images
+    images       (n, 3, H, W) uint8: an array, an ImageFile, or a Decoder
+    bad          the index of each image that cannot be decoded, and what is wrong with it; for a Decoder, its `bad`,
+                 which it fills while it decodes
+    Raises DataError if there is not one label for each image.
     """
 
     name: str
     classes: tuple[str, ...]
     labels: np.ndarray
-    train: int
-    images: np.ndarray | PictureFile | Decoder
+    train_count: int
+    images: np.ndarray | ImageFile | Decoder
     bad: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -39,7 +42,7 @@ class Collection:
             )
 
     def batches(self) -> Iterator[np.ndarray]:
-        """All pictures in order, some at a time."""
+        """Yield all images in order, in batches."""
         if isinstance(self.images, Decoder):
             yield from self.images.batches()
         else:
@@ -47,41 +50,40 @@ class Collection:
                 yield self.images[start : start + _BATCH]
 
     def in_memory(self) -> "Collection":
-        """The same with its pictures decoded into an array."""
-        if not isinstance(self.images, Decoder):
-            return self
-        images = self.images.all()
-        return replace(self, images=images, bad=dict(self.images.bad))
+        """Return the same collection with its images in an array."""
+        return replace(self, images=self.images.all()) if isinstance(self.images, Decoder) else self
 
     def dataset(self, test_fraction: float = 0.0, seed: int = 0) -> Dataset:
-        """The good pictures. Without pictures to test with, `test_fraction` of each class is held out by the seed.
+        """Return the dataset of the good images.
 
-        Raises DataError if a class has none to train with, or none of those that the source has to test with.
+        test_fraction  the share of each class that is held out, if the source has no test images of its own
+        seed           decides which images are held out
+        Raises DataError if bad images leave a class without training images, or without test images of the source.
         """
         good = np.setdiff1d(np.arange(len(self.labels)), [*self.bad])
-        train, test = good[good < self.train], good[good >= self.train]
+        train, test = good[good < self.train_count], good[good >= self.train_count]
         self._check_classes("train", train)
-        if self.train < len(self.labels):
+        if self.train_count < len(self.labels):
             self._check_classes("test", test)
         else:
             kept, held_out = stratified_split(self.labels[train], test_fraction, seed)
             train, test = train[kept], train[held_out]
             if not len(test):
-                raise DataError(f"{self.name}: no class has two pictures, expected some to hold out as test pictures")
+                raise DataError(f"{self.name}: no class has two images, expected some to hold out as test images")
         return Dataset(
-            self.name, self.classes, self._part(train), self.labels[train], self._part(test), self.labels[test]
+            self.name, self.classes, self._subset(train), self.labels[train], self._subset(test), self.labels[test]
         )
 
-    def _check_classes(self, part: str, rows: np.ndarray) -> None:
+    def _check_classes(self, split: str, rows: np.ndarray) -> None:
         left = set(self.labels[rows].tolist())
-        for number, cause in sorted(self.bad.items()):
-            label = int(self.labels[number])
-            if (number < self.train) == (part == "train") and label not in left:
-                raise DataError(f"{self.name}: all {part} pictures of the class {self.classes[label]} are bad: {cause}")
+        for index, cause in sorted(self.bad.items()):
+            label = int(self.labels[index])
+            if (index < self.train_count) == (split == "train") and label not in left:
+                raise DataError(f"{self.name}: all {split} images of the class {self.classes[label]} are bad: {cause}")
 
-    def _part(self, rows: np.ndarray) -> np.ndarray | PictureFile:
-        """The pictures with those numbers, which are sorted. An array is copied only if they do not lie together."""
-        if isinstance(self.images, PictureFile):
-            return self.images.part(rows)
-        together = rows[-1] - rows[0] == len(rows) - 1
-        return self.images[rows[0] : rows[-1] + 1] if together else self.images[rows]
+    def _subset(self, rows: np.ndarray) -> np.ndarray | ImageFile:
+        """Return the images with these indices, which are sorted. Contiguous rows of an array are not copied."""
+        if isinstance(self.images, ImageFile):
+            return self.images.subset(rows)
+        contiguous = rows[-1] - rows[0] == len(rows) - 1
+        return self.images[rows[0] : rows[-1] + 1] if contiguous else self.images[rows]

@@ -1,7 +1,7 @@
-"""A folder of pictures as a Dataset: datasets/listing.py says how they may lie in it.
+"""Load a folder of images as a Dataset. datasets/listing.py describes the layout of the folder.
 
-Labels count the classes from 0. Without pictures to test with, a part of each class is held out.
-Raises DataError for what is wrong with the folder, and for bad pictures, as datasets/pictures.py says.
+Labels are the indices of the classes. If the folder has no test images, a share of each class is held out.
+Raises DataError if the layout is wrong, and for bad images, as datasets/decoder.py says.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,20 @@ import numpy as np
 from datasets.cache import cached
 from datasets.collection import Collection
 from datasets.dataset import DataError, Dataset
+from datasets.decoder import BadImagesError, Decoder
 from datasets.listing import list_folder
-from datasets.pictures import BadPicturesError, Decoder
 
 
 @dataclass(frozen=True)
 class FolderOptions:
-    """What becomes of the pictures of a folder. `size`, `fit`: as of datasets.pictures.Decoder.
+    """How the images of a folder are decoded and split.
 
-    bad_pictures   "refuse": DataError; "skip": they are left out, and each is reported
-    test_fraction  where there is no folder test, of each class this share is held out, chosen by the seed
+    size           N: each image becomes N x N pixels. 0: all images must have one size
+    fit            "crop" or "stretch", as datasets.Decoder defines them
+    bad_pictures   the config's key data.bad_pictures. "refuse": bad images are a DataError. "skip": bad images are left
+                   out, and each of them is reported
+    test_fraction  the share of each class that is held out if there is no folder test
+    seed           decides which images are held out
     """
 
     size: int = 0
@@ -41,9 +45,12 @@ def load_folder(
     progress: bool = True,
     report: Callable[[str], object] = print,
 ) -> Dataset:
-    """The pictures under `directory`, decoded or, where no file has changed since, from the cache.
+    """Return the images below `directory`, decoded, or from the cache if no file has changed.
 
-    report  is told of each picture that is left out, and of folders that are
+    directory  the folder of images
+    options    how to decode and split them
+    progress   whether to show a progress bar while decoding
+    report     called with a warning for each image, and each folder, that is left out
     """
     directory = Path(directory).resolve()
     listing = list_folder(directory)
@@ -51,21 +58,21 @@ def load_folder(
         report(f"warning: left out: {directory / name}, which is neither train nor test")
 
     def make() -> Collection:
-        pictures = listing.pictures["train"] + listing.pictures["test"]
-        numbers = {name: number for number, name in enumerate(listing.classes)}
-        labels = np.array([numbers[name] for _, name in pictures], dtype=np.int64)
+        files = listing.images["train"] + listing.images["test"]
+        indices = {name: index for index, name in enumerate(listing.classes)}
+        labels = np.array([indices[name] for _, name in files], dtype=np.int64)
         skip = options.bad_pictures == "skip"
-        names = [path for path, _ in pictures]
-        images = Decoder(names, _read, options.size, options.fit, skip, progress=progress, label=directory.name)
-        return Collection(directory.name, listing.classes, labels, len(listing.pictures["train"]), images)
+        paths = [path for path, _ in files]
+        images = Decoder(paths, _read, options.size, options.fit, skip, progress=progress, label=directory.name)
+        return Collection(directory.name, listing.classes, labels, len(listing.images["train"]), images, images.bad)
 
     fingerprint = f"{listing.digest} {options.size} {options.fit} {options.bad_pictures}"
     try:
         collection = cached(source=str(directory), fingerprint=fingerprint, make=make)
-    except BadPicturesError as error:
-        raise DataError(f'{error}; data.bad_pictures = "skip" leaves bad ones out') from error
+    except BadImagesError as error:
+        raise DataError(f'{error}; data.bad_pictures = "skip" leaves bad images out') from error
     for cause in collection.bad.values():
-        # a file's name may hold bytes that are no text
+        # a file name may hold bytes that are not text
         report(f"warning: left out: {cause.encode(errors='backslashreplace').decode()}")
     return collection.dataset(options.test_fraction, options.seed)
 

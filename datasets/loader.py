@@ -1,16 +1,14 @@
-"""Pictures -> the batches of an epoch: shuffled, normalised and, where asked, shifted and mirrored.
+"""Minibatches of an epoch: images in random order, normalised and, if requested, augmented.
 
-    input    (value / 255 - mean[c]) / std[c], then mirrored with probability 1/2, then shifted by up to `crop` rows and
-             columns; what comes in from outside is zero, the mean colour, as is a square of `cutout` pixels a side
-             around any pixel, as far as it lies inside
+    input    (value / 255 - mean[c]) / std[c], augmented as datasets/augment.py says. The zeros that it puts in are
+             the mean colour
     target   the labels
 
-Shapes  input (S, C, H, W), target (S,); S is batch_size, but for a last batch that is smaller
-Dtypes  images uint8, labels int64 on the host or, the images, in a file; input `dtype`, target int64 on the device
-Order and augmentation follow from (seed, number of the epoch) alone: not from the batch size, the device or `workers`.
-On a GPU pictures that fit lie there (spatial/minibatch.py says which): from the first batch on, for as long as the
-Loader lives, one kernel makes each batch, to the bits that the host gives it.
-Raises ValueError for arguments that do not fit.
+Shapes  input (S, C, H, W), target (S,); S is batch_size, or less for the last minibatch of an epoch
+Dtypes  images uint8, labels any integers; input `dtype`, target int64; input and target are on the device
+Order and augmentation depend only on the seed and the epoch's number, not on batch_size, device or `workers`.
+If the images fit on the GPU (datasets/resident.py), the first minibatch copies them there, and one kernel makes each
+minibatch, with the bits that the host would give it. Else threads of the host prepare minibatches in advance.
 """
 
 import math
@@ -19,27 +17,35 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from datasets.ahead import ahead
+from datasets.augment import augment, draw_choices
 from datasets.dataset import Images
-from datasets.resident import Resident
+from datasets.prefetch import prefetch
+from datasets.resident import ResidentImages, may_reside
 from datasets.statistics import channel_statistics
 from tinyfft.backend import Array, Device
-from tinyfft.spatial.minibatch import may_stay
-
-_HOST = Device("cpu")
 
 
 class Loader:
-    """Batches of (input, target) on a device, one epoch at a time.
+    """Minibatches (input, target) on a device, one epoch at a time.
 
-    batch_size  pictures a batch; the last one of an epoch has what is left over, or is left out with `drop_last`
-    crop        the largest shift, in pixels; 0 for none
-    mean, std   per channel, of values from 0 to 1; those of the training set also when testing. Default: of `images`.
-                A channel whose std is 0 is only centred
-    workers     threads that make up to workers + 1 batches ahead; 0: each is made when it is asked for. No effect where
-                the pictures lie on the device
-    cutout      the side of the square that is left out, in pixels; 0 for none
-    chosen      (n,) the numbers of the pictures to take; default: all
+    images      (n, C, H, W) uint8: an array on the host, or an ImageFile
+    labels      (n,) integers, the class of each image
+    batch_size  images a minibatch
+    device      where input and target are put
+    shuffle     whether each epoch takes the images in another random order
+    crop        largest shift, in pixels; 0 for none
+    flip        whether each image is mirrored with probability 1/2
+    seed        seed of order and augmentation
+    dtype       "float32" or "float64", the dtype of input
+    mean        (C,), the mean of each channel, of values scaled to 0..1; default: the mean of `images`. Test images
+                need the mean and std of the training images
+    std         (C,), the standard deviation, likewise. A channel whose std is 0 is only centred
+    drop_last   whether the images of an epoch that do not fill a minibatch are left out
+    workers     threads that prepare up to workers + 1 minibatches in advance; 0: each is made when it is requested.
+                Without effect if the images are on the GPU
+    chosen      indices of the images to use; default: all
+    cutout      side of the square that is cut out of each image, in pixels; 0 for none
+    Raises ValueError for arguments that do not fit.
     """
 
     def __init__(
@@ -80,85 +86,50 @@ class Loader:
             own_mean, own_std = channel_statistics(images)
         self.mean = _per_channel("mean", own_mean if mean is None else mean, images.shape[1])
         self.std = _per_channel("std", own_std if std is None else std, images.shape[1])
-        self.images, self.labels = images, labels
-        self.batch_size, self.device, self.dtype = batch_size, device, np.dtype(dtype)
+        scale = 1 / np.where(self.std > 0, self.std, 1)
+        self._factor, self._offset = (scale / 255).astype(dtype), (-self.mean * scale).astype(dtype)
+        self.images, self.labels, self.batch_size, self.device = images, labels, batch_size, device
         self.shuffle, self.crop, self.flip, self.cutout = shuffle, crop, flip, cutout
         self.seed, self.drop_last, self.workers = seed, drop_last, workers
 
     def __len__(self) -> int:
-        """The number of batches of an epoch."""
+        """Return the number of minibatches of an epoch."""
         whole, rest = divmod(len(self.chosen), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Array, Array]]:
-        """The batches of epoch `number` from batch `first` on. The arrays belong to the caller."""
-        for name, value in (("the epoch's number", number), ("the first batch", first)):
+        """Yield the minibatches of epoch `number`, starting with minibatch `first`. The caller owns the arrays."""
+        for name, value in (("the epoch's number", number), ("the first minibatch", first)):
             if value < 0:
                 raise ValueError(f"Loader: {name} is {value}, expected at least 0")
-        return self._batches(np.random.default_rng([self.seed, number]), first)
+        return self._minibatches(np.random.default_rng([self.seed, number]), first)
 
-    def _batches(self, rng: np.random.Generator, first: int) -> Iterator[tuple[Array, Array]]:
+    def _minibatches(self, rng: np.random.Generator, first: int) -> Iterator[tuple[Array, Array]]:
         n = len(self.chosen)
-        places = rng.permutation(n) if self.shuffle else np.arange(n)
-        shifts = rng.integers(0, 2 * self.crop + 1, size=(n, 2)) - self.crop
-        mirrored = np.logical_and(rng.random(n) < 0.5, self.flip)
-        centres = rng.integers(0, self.images.shape[2:], size=(n, 2))
+        order = rng.permutation(n) if self.shuffle else np.arange(n)
+        choices = draw_choices(rng, n, self.images.shape[2:], self.crop, self.flip)
         starts = range(first * self.batch_size, len(self) * self.batch_size, self.batch_size)
-        parts = [slice(start, start + self.batch_size) for start in starts]
+        slices = [slice(start, start + self.batch_size) for start in starts]
         if self._resident:
-            yield from self._resident.batches(parts, np.column_stack((places, shifts, mirrored, centres)))
+            yield from self._resident.minibatches(slices, order, choices)
             return
-        order = self.chosen[places]
-        calls = (partial(self._batch, order[part], shifts[part], mirrored[part], centres[part]) for part in parts)
-        for input, target in ahead(calls, self.workers):
-            # Here, not in a worker: which GPU and which stream are current, every thread says for itself.
+        calls = (partial(self._on_host, self.chosen[order[part]], choices[part]) for part in slices)
+        for input, target in prefetch(calls, self.workers):
+            # Copied by this thread, not by a worker: each thread has its own current GPU and stream.
             yield self.device.array(input), self.device.array(target)
 
     @cached_property
-    def _resident(self) -> Resident | None:
-        """The pictures on the device, if they are to lie there: put there when the first batch is asked for."""
-        if not may_stay(len(self.chosen) * math.prod(self.images.shape[1:]), self.device):
+    def _resident(self) -> ResidentImages | None:
+        """The images on the GPU, copied at the first use, or None if they stay on the host."""
+        if not may_reside(len(self.chosen) * math.prod(self.images.shape[1:]), self.device):
             return None
-        return Resident(self.images, self.labels, self.chosen, *self._scaling(), self.cutout, self.device)
+        scaling = self._factor, self._offset
+        return ResidentImages(self.images, self.labels, self.chosen, *scaling, self.cutout, self.device)
 
-    def _batch(
-        self, chosen: np.ndarray, shifts: np.ndarray, mirrored: np.ndarray, centres: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(input, target) on the host of the pictures with the numbers `chosen`; nothing of it is shared."""
-        images = self.images[chosen]
-        images[mirrored] = images[mirrored, :, :, ::-1]
-        input = self._normalised(images)
-        if self.crop:
-            input = self._shifted(input, shifts)
-        if self.cutout:
-            self._cut_out(input, centres)
-        return input, self.labels[chosen].astype(np.int64)
-
-    def _shifted(self, input: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-        """Windows of the batch with `crop` zeros on all sides, moved by shifts (S, 2)."""
-        S, C, H, W = input.shape
-        framed = np.zeros((S, C, H + 2 * self.crop, W + 2 * self.crop), self.dtype)
-        # Normalising straight into the frame, a row at a time, takes twice as long as this second copy.
-        framed[:, :, self.crop : self.crop + H, self.crop : self.crop + W] = input
-        windows = np.lib.stride_tricks.sliding_window_view(framed, (H, W), axis=(2, 3))
-        return windows[np.arange(S), :, self.crop + shifts[:, 0], self.crop + shifts[:, 1]]
-
-    def _cut_out(self, input: np.ndarray, centres: np.ndarray) -> None:
-        before = self.cutout // 2
-        for picture, (y, x) in zip(input, centres, strict=True):
-            top, left = y - before, x - before
-            picture[:, max(top, 0) : top + self.cutout, max(left, 0) : left + self.cutout] = 0
-
-    def _normalised(self, batch: np.ndarray) -> np.ndarray:
-        out = _HOST.empty(batch.shape, self.dtype)
-        factor, offset = self._scaling()
-        np.multiply(batch, factor[:, None, None], out=out, dtype=self.dtype)
-        return np.add(out, offset[:, None, None], out=out)
-
-    def _scaling(self) -> tuple[np.ndarray, np.ndarray]:
-        """(factor, offset), each (C,): value factor + offset is the normalised value."""
-        scale = 1 / np.where(self.std > 0, self.std, 1)
-        return (scale / 255).astype(self.dtype), (-self.mean * scale).astype(self.dtype)
+    def _on_host(self, rows: np.ndarray, choices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return (input, target) of the images with the indices `rows`, as new arrays of the host."""
+        input = augment(self.images[rows], choices, self._factor, self._offset, self.cutout)
+        return input, self.labels[rows].astype(np.int64)
 
 
 def _per_channel(name: str, values: Sequence[float] | np.ndarray, channels: int) -> np.ndarray:

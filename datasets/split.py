@@ -1,12 +1,15 @@
-"""Pictures held out, as many of each class as its share says."""
+"""Hold out a share of the images of each class."""
 
 import numpy as np
 
 
 def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(kept, held out): the numbers of the pictures, sorted; of each class `fraction` is held out, rounded.
+    """Return the sorted indices of the images that are kept, and of those that are held out.
 
-    A class of at least two pictures keeps one and gives one, if the fraction is more than 0. Chosen by the seed alone.
+    labels    (n,) integers, the class of each image
+    fraction  the share of each class that is held out, rounded. If it is more than 0, a class of two or more images
+              keeps at least one image and gives at least one
+    seed      decides which images are held out
     """
     rng = np.random.default_rng([seed, 0x5911])
     held_out = [np.empty(0, np.int64)]

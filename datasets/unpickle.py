@@ -1,11 +1,11 @@
-"""Reading the pickles of CIFAR-10 without trusting them.
+"""Read the pickles of CIFAR-10 without trusting them.
 
-A pickle is a program: it may name any class or function of the machine and call it. This reader knows three names,
-those with which Python 2 wrote an array of bytes, and gives harmless stand-ins for them: no code of NumPy runs on
-what the file says. Containers, byte strings and numbers need no name. Any other name is refused.
+A pickle is a program: it can name any installed class or function, and call it. This reader knows only the three names
+that Python 2 used to write an array of bytes. It replaces them with harmless stand-ins, so that NumPy never acts on
+the contents of the file. Containers, byte strings and numbers need no name. Any other name is refused.
 
-Raises DataError with the name refused, or when the bytes are no whole pickle.
-Source  numpy.org, reference of numpy.ndarray.__setstate__ (what the state of an array consists of)
+Raises DataError for a refused name, with that name, and for bytes that are not a whole pickle.
+Source  numpy.org, reference of numpy.ndarray.__setstate__ (the state of an array)
 """
 
 import io
@@ -19,15 +19,15 @@ import numpy as np
 
 from datasets.dataset import DataError
 
-# What damaged bytes make the unpickler raise, besides our own errors.
-_BROKEN = (
+# The unpickler raises these for damaged bytes.
+_DAMAGED = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError),
     *(OverflowError, MemoryError, struct.error),
 )
 
 
 class PickledArray:
-    """Stands in for numpy.ndarray. `values` is the array, uint8, once the file has given its state."""
+    """Stand-in for numpy.ndarray. `values` is the array, uint8, after __setstate__."""
 
     def __init__(self) -> None:
         self.values: np.ndarray | None = None
@@ -42,7 +42,7 @@ class PickledArray:
 
 
 class _PickledType:
-    """Stands in for numpy.dtype. Only uint8 gets as far as this, and its state says nothing more."""
+    """Stand-in for numpy.dtype. It is always uint8, so that its state can be ignored."""
 
     def __setstate__(self, state: Any) -> None:
         pass
@@ -50,7 +50,7 @@ class _PickledType:
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Callable[..., Any] | str:
-        # Bound methods and a string: a pickle may also set attributes, and these have none that can be set.
+        # Bound methods and a string: a pickle can also set attributes, and these objects have none that can be set.
         admitted = {
             ("numpy.core.multiarray", "_reconstruct"): self._make_array,
             ("numpy", "dtype"): self._make_type,
@@ -70,13 +70,13 @@ class _Unpickler(pickle.Unpickler):
 
 
 def unpickle(data: bytes, source: str) -> Any:
-    """The object in `data`, where arrays are PickledArray and the strings of Python 2 are bytes.
+    """Return the object in `data`, with each array as a PickledArray and the strings of Python 2 as bytes.
 
-    source  the name of the file, for messages
+    source  the name of the file in messages
     """
     try:
         return _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except DataError as error:
         raise DataError(f"{source}: {error}") from None
-    except _BROKEN as error:
+    except _DAMAGED as error:
         raise DataError(f"{source}: not a whole pickle ({error})") from error

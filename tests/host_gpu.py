@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from bfloat16 import from_runs, to_runs
 
-from tinyfft import backend, choices, cublas, gpu
+from tinyfft import autotune, backend, cublas, gpu
 from tinyfft.dense import matmul
 from tinyfft.fourier import arena, product, tensor_product
 from tinyfft.fourier.kernel import grid
@@ -36,9 +36,10 @@ def stands_in(monkeypatch):
     monkeypatch.setattr(gpu, "architecture", lambda device: 80)
     monkeypatch.setattr(cublas, "gemm", gemm)
     monkeypatch.setattr(tensor_product, "multiply", multiply)
-    monkeypatch.setattr(choices, "fastest", lambda device, what, ways: list(ways)[-1])
+    monkeypatch.setattr(autotune, "fastest", lambda device, problem, candidates, kernels=tuple: next(iter(candidates)))
+    monkeypatch.setattr(gpu, "compile_all", lambda kernels, device: None)
     monkeypatch.setattr(matmul, "current_arena", arena.Arena)
-    product._ways.cache_clear()
+    product._kernels.cache_clear()
     monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
     monkeypatch.setattr(backend.Device, "free_bytes", property(lambda self: 1 << 36))
     monkeypatch.setattr(backend, "_current", device)

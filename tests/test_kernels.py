@@ -3,13 +3,14 @@
 import nvrtc
 import pytest
 
+from datasets import augment
 from tinyfft.dense import column_sums, cross_entropy, dropout, sgd
 from tinyfft.fourier import tensor_product, warpgroup_product
 from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.kernel import specialise
 from tinyfft.fourier.plan import Plan
 from tinyfft.kernel_source import kernel_directory, kernel_source
-from tinyfft.spatial import implicit_gemm, minibatch, normalization_kernels
+from tinyfft.spatial import implicit_gemm, normalization_kernels
 from tinyfft.spatial.max_pool import Specialisation
 
 ONLY_FOR = {"warpgroup_product": ("sm_90a",)}
@@ -72,7 +73,7 @@ def sources(stem):
         yield from (implicit_gemm.sum_source(itemsize).text() for itemsize in (4, 8))
         return
     if stem == "minibatch":
-        yield from (minibatch.source(itemsize).text() for itemsize in (4, 8))
+        yield from (augment.source(itemsize).text() for itemsize in (4, 8))
         return
     if stem not in ("spectrum", "signal"):
         yield kernel_source(stem)

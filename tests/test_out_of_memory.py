@@ -59,14 +59,12 @@ def test_out_of_memory_goes_on_in_chunks_where_the_limit_is_auto(device):
 
 
 def test_out_of_memory_names_the_layer_and_what_would_help(device):
-    with pytest.raises(
-        MemoryError, match=r"^module 0, nn.FFTConvolution\(2 -> 3, 5x5.*\): \d+ bytes of frequency memory"
-    ):
+    with pytest.raises(MemoryError, match=r"^module 0, nn.FFTConvolution\(2 -> 3, 5x5.*\): cannot allocate \d+ bytes"):
         train_with(device, None, 5000)
 
 
 def test_memory_that_no_limit_gives_is_an_error(device):
-    with pytest.raises(MemoryError, match=r"^module 0, nn.FFTConvolution\(2 -> 3.*not to be had|no more"):
+    with pytest.raises(MemoryError, match=r"^module 0, nn.FFTConvolution\(2 -> 3.*cannot allocate|no more"):
         train_with(device, "auto", 100)
 
 

@@ -19,7 +19,7 @@ def recorded(device, monkeypatch):
     """The numbers of recordings made, by a device that records."""
     made = []
     if device.kind == "cpu":
-        monkeypatch.setattr(backend.Device, "records", True)
+        monkeypatch.setattr(backend.Device, "captures", True)
         monkeypatch.setattr(gpu, "capture", lambda work, device: made.append(work) or again(work))
     else:
         capture = gpu.capture
@@ -28,13 +28,12 @@ def recorded(device, monkeypatch):
 
 
 def again(work):
-    """Does the device's part again: what the host counts and decides is not in a graph."""
+    """Does the device's part again: what the host counts is not in a graph."""
 
     def launch():
-        steps = backend._steps
-        with backend.recording():
-            work()
-        backend._steps = steps
+        version = backend._weights_version
+        work()
+        backend._weights_version = version
 
     return launch
 
@@ -121,9 +120,9 @@ def test_each_evaluation_is_recorded_anew(device, recorded, mirror):
 
 
 def test_the_optimizer_counts_recorded_steps(device, recorded):
-    before = backend.steps()
+    before = backend.weights_version()
     trained(batches(device), True)
-    assert backend.steps() >= before + 7
+    assert backend.weights_version() >= before + 7
 
 
 def test_before_a_recording_there_are_steps_to_warm_up(device, recorded):
@@ -164,9 +163,9 @@ def test_where_nothing_can_be_recorded_all_goes_on(device, recorded, monkeypatch
     def between(trainer):
         calls.append(trainer)
         if len(calls) in (4, 4 + len(data)):
-            monkeypatch.setattr(backend.Device, "records", False)
+            monkeypatch.setattr(backend.Device, "captures", False)
         elif len(calls) in (6, 6 + len(data)):
-            monkeypatch.setattr(backend.Device, "records", True)
+            monkeypatch.setattr(backend.Device, "captures", True)
 
     calls = []
     check(data, between)

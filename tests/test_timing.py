@@ -5,7 +5,7 @@ from limits import limited
 from program import network_of
 
 import models
-from tinyfft import choices, timing
+from tinyfft import autotune, timing
 from tinyfft.config import load_config
 
 SMALL = [*network_of(2, 3, 4), "timing.input_shape=[3, 12, 8]", "timing.classes=5", "batch_size=3"]
@@ -90,8 +90,10 @@ def test_memory_of_each_layer_beside_the_papers(device):
 
 
 def test_fourier_passes_that_auto_only_tried_are_not_counted(device, monkeypatch, tmp_path):
-    monkeypatch.setattr(choices, "seconds", lambda ways, _: {way: (call(), -len(way))[1] for way, call in ways.items()})
-    monkeypatch.setattr(choices, "_known", {})
+    monkeypatch.setattr(
+        autotune, "benchmark", lambda ways, _: {way: (call(), -len(way))[1] for way, call in ways.items()}
+    )
+    monkeypatch.setattr(autotune, "_tables", {})
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
     report, network = measured("algorithm=auto")
     assert network[0].chunks == 1

@@ -202,8 +202,8 @@ def test_version(train):
         (("--config", "cifar", "--epochs", "ten"), 'epochs is "ten" (a string), expected an integer'),
         (("--config", "cifar", "--seed", "-1"), "seed is -1, expected at least 0"),
         (("--config", "cifar", "--data", "nowhere"), "nowhere does not exist"),
-        (("--config", "folder"), 'data.name is "folder", expected the folder of pictures too (--data DIR)'),
-        (("--config", "folder", "--set", "data.name=cifar10-sample"), "data.size is 64, expected 0: the pictures of"),
+        (("--config", "folder"), 'data.name is "folder", expected the folder of images too (--data DIR)'),
+        (("--config", "folder", "--set", "data.name=cifar10-sample"), "data.size is 64, expected 0: the images of"),
         (("--config", "cifar", "--device", "tpu"), "--device is 'tpu', expected auto, cpu, cuda or cuda:N"),
         (("--config", "cifar", "--device", "cuda"), "device cuda does not work: "),
         (("--config", "cifar", "--json", "t.json"), "--json needs --time or --evaluate"),
@@ -264,7 +264,9 @@ def test_bad_pictures_are_listed_and_left_out_where_that_is_wanted(train, tmp_pa
     (tmp_path / "mine" / "b" / "5.png").write_bytes(b"")
     options = ("--config", "folder", "--data", "mine", "--device", "cpu", "--set", "data.size=16", "epochs=1")
     message = error_line(train(*options))
-    assert message.startswith(f"2 of 12 pictures are bad: {tmp_path}/mine/a/2.png cannot be read: it is no picture")
+    assert message.startswith(
+        f"2 of 12 images are bad: {tmp_path}/mine/a/2.png cannot be read: its format is not one of "
+    )
     assert f"; {tmp_path}/mine/b/5.png cannot be read: " in message
     process = train(*options, "data.bad_pictures=skip", "model.channels=[2,2,2,2]", "algorithm=fft")
     assert process.returncode == 0, process.stderr

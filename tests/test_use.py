@@ -78,7 +78,7 @@ def test_odd_metadata_are_passed_over(trained):
         (("--predict", BEST), "--predict: expected a FILE and at least one PICTURE"),
         (("--predict", BEST, "none.png"), "none.png cannot be read"),
         (("--predict", BEST, "large.png"), "large.png is 9x8, expected 8x8"),
-        (("--predict", BEST, "run/config.toml"), "run/config.toml cannot be read: it is no picture"),
+        (("--predict", BEST, "run/config.toml"), "run/config.toml cannot be read: its format is not one of JPEG"),
     ],
 )
 def test_bad_input_is_one_line(trained, arguments, message):

@@ -49,9 +49,9 @@ class Device:
         return 1 << 22 if self.kind == "cpu" else 1 << 28
 
     @property
-    def records(self) -> bool:
-        """Whether work can be recorded and queued again as a whole (gpu.capture): on a GPU, in threads whose current
-        stream is not the default one, as `use_device` sees to in its own."""
+    def captures(self) -> bool:
+        """Whether work can be captured as a graph (gpu.capture): on a GPU, in threads whose current stream is not the
+        default one. `use_device` sets such a stream in its own thread."""
         return self.kind == "cuda" and _cupy().cuda.get_current_stream().ptr not in _DEFAULT_STREAMS
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -74,9 +74,9 @@ class Device:
 
     @property
     def free_bytes(self) -> int | None:
-        """What a GPU has left, CuPy's unused blocks included; None on the CPU, which promises more than it has."""
+        """Bytes of memory that are free: of a GPU CuPy's unused blocks included; None where the system does not say."""
         if self.kind == "cpu":
-            return None
+            return _available_memory()
         cupy = _cupy()
         with cupy.cuda.Device(self.index):
             return cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()
@@ -177,37 +177,48 @@ def gpu_problem(index: int = 0) -> str | None:
     return None
 
 
-def count_step() -> None:
-    """Said by an optimizer that has written the weights."""
-    global _steps
-    _steps += 1
+def count_weight_update() -> None:
+    """Called by an optimizer after it has written the weights."""
+    global _weights_version
+    _weights_version += 1
 
 
-def steps() -> int:
-    """Steps that optimizers have taken in this process: what was derived from weights earlier may be stale."""
-    return _steps
+def weights_version() -> int:
+    """Return how often optimizers of this process have written weights: values derived from older weights are stale."""
+    return _weights_version
 
 
-_steps = 0
+_weights_version = 0
 
 
 @contextmanager
-def recording() -> Iterator[None]:
-    """What runs inside is recorded, to be launched later and perhaps often: not what the host decides."""
-    global _recording
-    _recording = True
+def capturing() -> Iterator[list[Callable[[], None]]]:
+    """Mark graph capture: device work is captured and replayed, host decisions are frozen.
+
+    Yields the list of what the host has to call before each replay.
+    """
+    global _before_replay
+    _before_replay = []
     try:
-        yield
+        yield _before_replay
     finally:
-        _recording = False
+        _before_replay = None
 
 
-def is_recording() -> bool:
-    """Whether work is being recorded."""
-    return _recording
+def is_capturing() -> bool:
+    """Whether a graph is being captured."""
+    return _before_replay is not None
 
 
-_recording = False
+def call_each_time(work: Callable[[], None]) -> None:
+    """Call `work`, which the host does, now; during graph capture before each replay instead."""
+    if _before_replay is None:
+        work()
+    else:
+        _before_replay.append(work)
+
+
+_before_replay: list[Callable[[], None]] | None = None
 
 
 def manual_seed(seed: int) -> None:
@@ -237,14 +248,14 @@ def _run_probe(cupy: ModuleType, index: int) -> None:
         x = cupy.arange(33, dtype=cupy.float32)
         y = cupy.zeros_like(x)
         kernel((2,), (32,), (x, y, np.int32(x.size)))
-        if not bool((y == 2 * x + 1).all()):
+        if not (y.get() == 2 * x.get() + 1).all():  # on the host: CuPy compiles a reduction for seconds
             raise RuntimeError("it ran, but its results are wrong")
 
 
 def _run_cublas(cupy: ModuleType, index: int) -> None:
     with cupy.cuda.Device(index):
         x = cupy.full((64, 64), 0.5, dtype=cupy.float32)
-        if not bool((x @ x == 16.0).all()):
+        if not ((x @ x).get() == 16.0).all():
             raise RuntimeError("it ran, but its results are wrong")
 
 
@@ -266,6 +277,14 @@ def _processor_name() -> str:
     except OSError:
         names = []
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _available_memory() -> int | None:
+    try:
+        with open("/proc/meminfo", encoding="utf-8") as file:
+            return next(1024 * int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return None
 
 
 def _first_line(error: BaseException) -> str:

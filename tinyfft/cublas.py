@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from tinyfft import compiling
 from tinyfft.backend import Array, Device
 
 WORKSPACE_BYTES = 8 << 20
@@ -46,7 +45,7 @@ def gemm(
     assert out.flags.c_contiguous, out.strides
     *_, rows, columns = out.shape
     inner = a.shape[-2 if transpose_a else -1]
-    if not out.size or compiling.only_notes():
+    if not out.size:
         return
     kind, compute = _NUMBERS[out.dtype.name]
     factors = np.array([scale, add], out.dtype)

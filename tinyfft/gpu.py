@@ -1,6 +1,8 @@
 """Work on a GPU: kernels, compiled once and launched on the current stream, and graphs of them."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ctypes import Structure, sizeof
 from functools import lru_cache
@@ -8,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyfft import backend, compiling, cubin
+from tinyfft import backend, cubin
 from tinyfft.backend import Device
 from tinyfft.kernel_source import kernel_source
 
@@ -49,8 +51,6 @@ def launch(
     shared_bytes: int = 0,
 ) -> None:
     """Launch kernel `name`. Arguments are arrays of the device, None for a null pointer, NumPy numbers, structures."""
-    if compiling.noted(source, lambda: _function(source, name, device, shared_bytes)):  # and all others of the source
-        return
     arguments = tuple(by_value(argument) if isinstance(argument, Structure) else argument for argument in arguments)
     _function(source, name, device, shared_bytes)(blocks, (threads,), arguments, shared_mem=shared_bytes)
 
@@ -75,6 +75,23 @@ def _compiled(source: Source, device: Device) -> Any:
     return device.xp.RawModule(code=source.text(), options=("-std=c++17",))
 
 
+def compile_all(kernels: Iterable[Callable[[], Any]], device: Device) -> None:
+    """Call functions that each compile a kernel, side by side: a compiler takes up to a second for one, on one core."""
+
+    def compile_one(kernel: Callable[[], Any]) -> None:
+        with device.xp.cuda.Device(device.index):  # CuPy's current device is the thread's
+            kernel()
+
+    if kernels := list(kernels):
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(compile_one, kernels))
+
+
+def compile_source(source: Source, device: Device) -> None:
+    """Compile all kernels of a source, for `launch` to find."""
+    _compiled(source, device)
+
+
 @lru_cache(maxsize=64)
 def architecture(device: Device) -> int:
     """90 for a GPU of compute capability 9.0."""
@@ -82,25 +99,27 @@ def architecture(device: Device) -> int:
 
 
 def capture(work: Callable[[], None], device: Device) -> Callable[[], None]:
-    """Record what `work` queues on the current stream, without running it; the result queues all of it at once.
+    """Capture what `work` queues on the current stream, without running it; return what replays all of it.
 
-    All arrays it touches must stay where they are. Those it makes, and lets go of, come from memory that the result
-    keeps for itself. Raises what `work` raises, and RuntimeError if it waits for the device.
+    All arrays that the work touches must stay where they are. Arrays that it allocates, and frees, come from memory
+    that the graph keeps for itself. Raises what `work` raises, and RuntimeError if it waits for the device.
     """
     cuda = device.xp.cuda
     stream, pool = cuda.get_current_stream(), cuda.MemoryPool()
     with cuda.using_allocator(pool.malloc):
         stream.begin_capture()
         try:
-            with backend.recording():
+            with backend.capturing() as before_replay:
                 work()
         except BaseException:
-            with suppress(RuntimeError):  # that the capture was broken off
+            with suppress(RuntimeError):  # because the capture was broken off
                 stream.end_capture()
             raise
         graph = stream.end_capture()
 
-    def replay(pool: Any = pool) -> None:  # which is kept so, as long as the graph is
+    def replay(pool: Any = pool) -> None:  # the default argument keeps the pool as long as the graph
+        for work_of_host in before_replay:
+            work_of_host()
         graph.launch(stream)
 
     return replay

@@ -15,7 +15,7 @@ Source  torch.optim.SGD, the algorithm box of its documentation (dampening 0); c
 import math
 from dataclasses import dataclass
 
-from tinyfft import backend, compiling
+from tinyfft import backend
 from tinyfft.backend import Array
 from tinyfft.dense import sgd
 
@@ -67,8 +67,7 @@ class SGD:
         none if that is not a finite number. Nobody waits for it."""
         arrays = (self.weights, self.gradients, self.velocity, self._rate)
         sgd.step(*arrays, self.momentum, self.nesterov, self.weight_decay, loss, self.device)
-        if not compiling.only_notes():
-            backend.count_step()
+        backend.count_weight_update()
 
     def state(self) -> dict[str, Array]:
         """What a checkpoint must hold to go on as if nothing had happened; not copies: write into them to restore."""

@@ -3,24 +3,22 @@
     step = Recorded(work, network.device, owners)
     step(input, target)
 
-The first calls with arrays of some shapes run `work(*arrays)`. Before them one launches none of our kernels: those that
-it needs are compiled side by side (compiling.py). Then algorithms are chosen and buffers made. Then a call is recorded,
-on copies of the arrays, into which those of each later call are written before all of it is launched: the host, which
-takes longer to queue the kernels of a small network than the GPU to run them, has nothing left to do. What is recorded
-goes on writing where it did, and keeps those arrays, whatever their owners do with them. Calls with other shapes, and
-all on a device that does not record, run `work` as it is. Numbers of the host are those of the recording: whoever
-changes an optimizer's momentum, say, calls `forget`.
-Source  CUDA C++ Programming Guide, CUDA Graphs (stream capture)
+The first calls with arrays of some shapes run `work(*arrays)`: algorithms are chosen and buffers made. Then one call is
+captured on copies of its arrays. Each later call is copied into these and the graph is launched as a whole: queueing
+the kernels of a small network takes the host longer than running them takes the GPU. A graph keeps the arrays it was
+captured with, whatever their owners do with them. Calls with other shapes, and all calls on a device that captures no
+graphs, run `work` as it is. Numbers of the host are frozen in a graph: after changing an optimizer's momentum, say,
+call `forget`. Source  CUDA C++ Programming Guide, CUDA Graphs (stream capture)
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any
 
-from tinyfft import compiling, gpu
+from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import current_arena
-from tinyfft.nn.module import Module, stated
+from tinyfft.fourier.spectrum_cache import SpectrumCache
+from tinyfft.nn.module import stated
 
 WARM_UP = 2
 """Calls with the same shapes before one is recorded."""
@@ -29,23 +27,19 @@ WARM_UP = 2
 class Recorded:
     def __init__(self, work: Callable[..., None], device: Device, owners: Iterable[Any], record: bool = True) -> None:
         """
-        work    its arguments are arrays; it must do the same on the device every time, but for what modules `draw`, and
-                change what is to last by gpu.launch, or not while there are compiling.only_notes()
+        work    a function of arrays that queues the same device work at every call; what the host draws at random goes
+                through backend.call_each_time
         owners  all objects whose attributes hold arrays that it uses, and which say by `records` that they may be
         record  whether to record at all
         """
         self._work, self._device, self._owners = work, device, list(owners)
-        self._compiled: set[tuple] = set()
         self.record = record and all(stated(owner, "records", False) for owner in self._owners)
         self.forget()
 
     def __call__(self, *arrays: Array) -> bool:
         """Do the work; returns whether it was recorded work."""
         shapes = tuple((array.shape, array.dtype) for array in arrays)
-        if shapes != self._recorded_for or not self._device.records:
-            if self.record and shapes not in self._compiled:
-                compiling.together([partial(self._work, *arrays)], self._device)
-                self._compiled.add(shapes)
+        if shapes != self._recorded_for or not self._device.captures:
             self._work(*arrays)
             self._ran[shapes] = self._ran.get(shapes, 0) + 1
             if self.record and self._recorded_for is None and self._ran[shapes] == WARM_UP:
@@ -58,9 +52,6 @@ class Recorded:
             self._held = [*before, *self._arrays()]
         for own, array in zip(self._arguments, arrays, strict=True):
             own[...] = array
-        for owner in self._owners:
-            if isinstance(owner, Module):
-                owner.draw()
         self._launch()
         return True
 
@@ -76,6 +67,6 @@ class Recorded:
         yield current_arena(self._device).block
         for owner in self._owners:
             for value in vars(owner).values():
-                for part in value if isinstance(value, (list, tuple)) else (value,):
+                for part in value if isinstance(value, (list, tuple, SpectrumCache)) else (value,):
                     if isinstance(part, self._device.xp.ndarray):
                         yield part

@@ -8,7 +8,7 @@ themselves that they may be: by `records`, that they do the same on the device e
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tinyfft import backend, compiling, evaluation
+from tinyfft import backend, evaluation
 from tinyfft.backend import Array
 from tinyfft.dense.cross_entropy import count_correct
 from tinyfft.nn.module import Module
@@ -31,7 +31,7 @@ class Step:
         mirror  as evaluation.outputs has it
         """
         self.network, self.criterion, self.optimizer = network, criterion, optimizer
-        self.ahead = 1 if network.device.records else 0  # steps that may be queued while a loss is waited for
+        self.ahead = 1 if network.device.captures else 0  # steps that may be queued while a loss is waited for
         self.output: Array | None = None  # of the last minibatch
         self._measured = network.device.empty((2,), "float64")  # loss, correct
         self._losses = network.device.empty((1,), "float64")  # their sum: not finite from the first such loss on
@@ -50,7 +50,7 @@ class Step:
         """One step, queued; none is taken any more after a loss that was not finite."""
         self._evaluation.forget()  # and the memory that it alone keeps
         if self._training(input, target):
-            backend.count_step()
+            backend.count_weight_update()
         self.network.weights_changed()
 
     def evaluate(self, input: Array, target: Array) -> None:
@@ -87,8 +87,7 @@ class Step:
         output = self.network.forward(input)
         self._measure(output, target)
         self.network.backward(input, self.criterion.backward(output, target))
-        if not compiling.only_notes():  # there is no loss then
-            self._losses += self._measured[:1]
+        self._losses += self._measured[:1]
         self.optimizer.step(self._losses)
 
     def _evaluate(self, input: Array, target: Array) -> None:

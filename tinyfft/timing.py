@@ -21,13 +21,13 @@ from tinyfft import nn, optim
 from tinyfft.backend import Array, Device
 from tinyfft.config import Config
 from tinyfft.fourier import arena
+from tinyfft.fourier.convolution import PASSES
 from tinyfft.recorded import Recorded
 from tinyfft.step import Step
 
 WARM_UP = 3  # runs, of which a GPU's third is recorded
 RUNS = (3, 20)  # at least and at most
 SECONDS = 2.0  # no further run after these, if the fewest are done
-PASSES = ("updateOutput", "updateGradInput", "accGradParameters")
 
 
 def measure(network: nn.Sequential, config: Config) -> dict[str, Any]:

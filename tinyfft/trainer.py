@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tinyfft import backend, checkpoint
 from tinyfft import progress as progress_module
-from tinyfft.backend import Array
+from tinyfft.backend import Array, to_host
 from tinyfft.checkpoint import NETWORK, OPTIMIZER
 from tinyfft.fourier import arena
 from tinyfft.fourier.arena import LimitError
@@ -149,7 +151,7 @@ class Trainer:
             raise self._diverged
         arrays = self._arrays()
         for name, array in arrays.items():
-            if not bool(self.network.device.xp.isfinite(array).all()):
+            if not np.isfinite(to_host(array)).all():
                 raise DivergedError(f"{name} holds numbers that are not finite after {self.step} steps: {_ADVICE}")
         return arrays, {
             "step": self.step,

@@ -12,12 +12,11 @@ from benchmarks import breakdown
 from benchmarks.clock import occupy
 from benchmarks.watch import GROUPS, Watch
 from tinyfft import cublas, gpu
-from tinyfft.fourier import launch
+from tinyfft.fourier import launch, product
 from tinyfft.gpu import Source
 from tinyfft.kernel_source import kernel_directory, kernel_source
-from tinyfft.nn import fft_convolution
 
-WATCHED = ((launch, "run"), (gpu, "launch"), (cublas, "gemm"), (fft_convolution, "product"))
+WATCHED = ((launch, "run"), (gpu, "launch"), (cublas, "gemm"), (product, "product"))
 
 
 @pytest.fixture
@@ -58,8 +57,8 @@ def test_each_launch_is_timed_and_its_bytes_counted(device):
 @pytest.mark.parametrize(
     ("module", "name", "dtype", "group", "each"),
     [
-        (fft_convolution, "product", "complex64", "products", 8),
-        (fft_convolution, "product", "uint32", "products", 8),
+        (product, "product", "complex64", "products", 8),
+        (product, "product", "uint32", "products", 8),
         (cublas, "gemm", "float32", "linear layer", 2),
     ],
 )
@@ -77,10 +76,10 @@ def test_products_are_counted_by_operations_or_bytes(device, module, name, dtype
     "inner", [lambda *a: cublas.gemm(*a), lambda *a: gpu.launch(Source("s", ""), "s", (1, 1), 8, a)]
 )
 def test_a_launch_inside_a_product_is_not_counted_again(device, monkeypatch, inner):
-    monkeypatch.setattr(fft_convolution, "product", inner)
+    monkeypatch.setattr(product, "product", inner)
     a, out = np.ones((5, 2, 2), np.complex64), np.ones((5, 2, 2), np.complex64)
     with Watch(device) as watch:
-        fft_convolution.product(a, a, out, device)
+        product.product(a, a, out, device)
         gpu.launch(Source("cross_entropy", ""), "mean", (1, 1), 8, (out,), device)
     assert len(device.done) == 2
     assert watch.milliseconds() == {"products": 1.0, "loss": 1.0}
@@ -143,4 +142,4 @@ def test_the_figure_names_the_parts(tmp_path):
 def test_occupy_restores_the_stream_that_can_be_captured():
     device = tinyfft.use_device("cuda")
     occupy(device)
-    assert device.records
+    assert device.captures

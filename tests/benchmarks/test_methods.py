@@ -5,7 +5,7 @@ import json
 import pytest
 
 from benchmarks.shapes import Layer
-from tinyfft import choices
+from tinyfft import autotune
 from tinyfft.backend import current_device
 from tinyfft.nn import convolution
 
@@ -24,9 +24,11 @@ def test_each_method_is_timed_beside_the_peer(monkeypatch, tmp_path):
     monkeypatch.setattr(layer_timing, "milliseconds", milliseconds)
     monkeypatch.setattr(peers, "passes", lambda *_: dict.fromkeys(convolution.PASSES))
     monkeypatch.setattr(peers, "time_passes", lambda calls, device: (dict.fromkeys(convolution.PASSES, 1.0), {}))
-    monkeypatch.setattr(choices, "_known", {})
+    monkeypatch.setattr(autotune, "_tables", {})
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
-    monkeypatch.setattr(choices, "seconds", lambda ways, device: {name: 1.0 for name in ways if not ways[name]()})
+    monkeypatch.setattr(
+        autotune, "benchmark", lambda candidates, device: {name: 1.0 for name in candidates if not candidates[name]()}
+    )
     row = methods.measure(Layer(2, 2, 3, 12, 3, "same"), "fp32", current_device())
     assert len(called) == 3 * 4 * methods.ROUNDS  # methods, and three passes with their sum
     assert set(row["chosen"].values()) == {"fft"}

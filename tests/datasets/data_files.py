@@ -1,15 +1,20 @@
-"""Writes what the tests of datasets/ read: folders of pictures, and pickles as Python 2 wrote them."""
+"""Write the files of the tests of datasets/: folders of images, files of decoded images, pickles like Python 2's."""
 
 import io
+import os
 import struct
 import tarfile
+import zlib
 
 import numpy as np
 from PIL import Image
 
+from datasets.image_file import ImageFile
+from datasets.statistics import image_sums
+
 
 def encoded(pixels, ending="png", mode="RGB"):
-    """The bytes of a picture file with the given pixels, (H, W, 3) uint8."""
+    """Return the bytes of an image file with the given pixels, (H, W, 3) uint8."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(buffer, "PNG" if ending == "png" else "JPEG")
     return buffer.getvalue()
@@ -20,26 +25,33 @@ def random_pixels(rng, height=5, width=4):
 
 
 def write_folder(root, rng, classes=("cat", "dog"), train=3, test=2, ending="png"):
-    """root/{train,test}/CLASS/NNNN.ENDING; returns {"train": [(label, pixels), ...], "test": ...} in reading order."""
+    """Write root/{train,test}/CLASS/NNNN.ENDING; return {"train": [(label, pixels), ...], "test": ...} by path."""
     written = {"train": [], "test": []}
-    for part, count in (("train", train), ("test", test)):
+    for split, count in (("train", train), ("test", test)):
         for label, name in enumerate(classes):
-            folder = root / part / name
+            folder = root / split / name
             folder.mkdir(parents=True)
             for index in range(count):
                 pixels = random_pixels(rng)
                 (folder / f"{index:04}.{ending}").write_bytes(encoded(pixels, ending))
-                written[part].append((label, pixels))
+                written[split].append((label, pixels))
     return written
 
 
+def image_file(path, images, offset=0):
+    """Write an array of images, `offset` bytes into a file; return it as an ImageFile."""
+    path.write_bytes(b"x" * offset + images.tobytes() + b"behind them")
+    checksums = np.array([zlib.crc32(image) for image in images], np.uint32)
+    return ImageFile(os.open(path, os.O_RDONLY), path, offset, images.shape, checksums, image_sums(images))
+
+
 def python2_pickle(value):
-    """`value` as Python 2's cPickle wrote it in protocol 2. bytes and uint8 arrays under the names of that time."""
+    """Pickle `value` like Python 2's cPickle in protocol 2, bytes and uint8 arrays by the names of that time."""
     return b"\x80\x02" + _emit(value) + b"."
 
 
 def global_(module, name):
-    """The opcode that names a class or function."""
+    """Return the opcode that names a class or function."""
     return b"c" + module.encode() + b"\n" + name.encode() + b"\n"
 
 
@@ -72,7 +84,7 @@ NAMES = [b"airplane", b"automobile", b"bird", b"cat", b"deer", b"dog", b"frog", 
 
 
 def batch_files(rng, count=2):
-    """{name: contents} of the official files, with `count` pictures a batch; and their (data, labels) by name."""
+    """Return {name: contents} of the official files, with `count` images a batch, and {name: (data, labels)}."""
     files = {"batches.meta": {b"num_cases_per_batch": count, b"label_names": NAMES, b"num_vis": 3072}}
     rows = {}
     for name in (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"):
@@ -91,7 +103,7 @@ def write_files(folder, files):
 
 
 def write_tar(path, members, mode="w:gz"):
-    """members: {name: bytes, or a tarfile type of link}."""
+    """Write an archive of `members`: {name: contents, or tarfile's type of a link, folder or device}."""
     with tarfile.open(path, mode) as tar:
         for name, contents in members.items():
             member = tarfile.TarInfo(name)

@@ -1,4 +1,4 @@
-"""datasets/cifar10.py: the official layout, as files and in an archive, against what was written into it."""
+"""datasets/cifar10.py: the official layout, as files and in an archive, against the arrays that were written."""
 
 import hashlib
 import io
@@ -13,7 +13,7 @@ from datasets.dataset import DataError
 
 
 def check(data, rows):
-    """Every pixel and label is where the layout's definition puts it."""
+    """Check every label, and pixels of every image, against the definition of the layout."""
     assert data.name == "cifar10"
     assert data.classes == tuple(name.decode() for name in NAMES)
     train = [rows[f"data_batch_{i}"] for i in range(1, 6)]
@@ -118,7 +118,7 @@ def test_wrong_names(tmp_path, rng, names):
 
 
 def test_official_archive_from_the_cache(cache_folder, rng, monkeypatch):
-    """An archive that is there with the right checksum needs no network, and its arrays then need no archive."""
+    """With the right archive no network is needed, and later, with the decoded images, no archive."""
     files, rows = batch_files(rng)
     cache_folder.mkdir()
     archive = cache_folder / "cifar-10-python.tar.gz"

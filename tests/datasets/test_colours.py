@@ -1,4 +1,4 @@
-"""datasets/colours.py: pixels of every kind, known, as RGB."""
+"""datasets/colours.py: known pixels of every mode, as RGB."""
 
 import io
 
@@ -9,29 +9,29 @@ from PIL import Image
 from datasets.colours import to_rgb
 
 
-def pixels(picture):
-    """[[r, g, b], ...] of the first row."""
-    result = to_rgb(picture)
+def pixels(image):
+    """Return [[r, g, b], ...] of the first row."""
+    result = to_rgb(image)
     assert result.mode == "RGB"
     return np.asarray(result)[0].tolist()
 
 
 def row(values, dtype=np.uint8):
-    """A picture of one row."""
+    """Return an image of one row."""
     return Image.fromarray(np.array([values], dtype))
 
 
-def reopened(picture, kind, **options):
-    """As it comes from a file of that kind."""
+def reopened(image, format, **options):
+    """Return the image after it was written to a file of this format, and opened."""
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, format, **options)
     buffer.seek(0)
     return Image.open(buffer)
 
 
 def test_rgb_stays_as_it_is():
-    picture = row([[1, 2, 3], [250, 251, 252]])
-    assert to_rgb(picture) is picture
+    image = row([[1, 2, 3], [250, 251, 252]])
+    assert to_rgb(image) is image
 
 
 def test_greyscale():
@@ -49,17 +49,17 @@ def test_transparency_is_laid_over_white():
 
 
 def test_grey_with_transparency():
-    picture = Image.fromarray(np.array([[[100, 255], [100, 0], [0, 51]]], np.uint8), "LA")
-    assert pixels(picture) == [[100] * 3, [255] * 3, [204] * 3]
+    image = Image.fromarray(np.array([[[100, 255], [100, 0], [0, 51]]], np.uint8), "LA")
+    assert pixels(image) == [[100] * 3, [255] * 3, [204] * 3]
 
 
 def test_palette():
-    picture = Image.new("P", (2, 1))
-    picture.putpalette([10, 20, 30, 40, 50, 60])
-    picture.putpixel((1, 0), 1)
-    assert pixels(picture) == [[10, 20, 30], [40, 50, 60]]
-    assert pixels(reopened(picture, "PNG", transparency=b"\xff\x00")) == [[10, 20, 30], [255, 255, 255]]
-    assert pixels(reopened(picture, "GIF", transparency=0)) == [[255, 255, 255], [40, 50, 60]]
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+    assert pixels(image) == [[10, 20, 30], [40, 50, 60]]
+    assert pixels(reopened(image, "PNG", transparency=b"\xff\x00")) == [[10, 20, 30], [255, 255, 255]]
+    assert pixels(reopened(image, "GIF", transparency=0)) == [[255, 255, 255], [40, 50, 60]]
 
 
 def test_one_colour_that_stands_for_transparent():
@@ -68,30 +68,30 @@ def test_one_colour_that_stands_for_transparent():
     assert pixels(coloured) == [[255] * 3, [4, 5, 6]]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
-def test_cmyk(kind):
+@pytest.mark.parametrize("format", ["JPEG", "TIFF"])
+def test_cmyk(format):
     white, red = (0, 0, 0, 0), (0, 255, 255, 0)
     for colour, expected in ((white, (255, 255, 255)), (red, (255, 0, 0))):
-        picture = reopened(Image.new("CMYK", (8, 8), colour), kind)
-        assert picture.mode == "CMYK"
-        assert np.abs(np.array(pixels(picture)) - expected).max() <= 3  # of JPEG's rounding
+        image = reopened(Image.new("CMYK", (8, 8), colour), format)
+        assert image.mode == "CMYK"
+        assert np.abs(np.array(pixels(image)) - expected).max() <= 3  # of JPEG's rounding
 
 
 SIXTEEN = [0, 128, 129, 257, 32767, 32896, 65406, 65407, 65535]
 EIGHT = [0, 0, 1, 1, 127, 128, 254, 255, 255]  # value / 257, rounded
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-def test_sixteen_bits_of_grey_from_a_file(kind):
-    picture = reopened(row(SIXTEEN, np.uint16), kind)
-    assert picture.mode.startswith("I")
-    assert pixels(picture) == [[value] * 3 for value in EIGHT]
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_sixteen_bits_of_grey_from_a_file(format):
+    image = reopened(row(SIXTEEN, np.uint16), format)
+    assert image.mode.startswith("I")
+    assert pixels(image) == [[value] * 3 for value in EIGHT]
 
 
 @pytest.mark.parametrize(("mode", "dtype"), [("I;16", "<u2"), ("I;16B", ">u2"), ("I", "<i4")])
 def test_sixteen_bits_of_grey_in_every_mode(mode, dtype):
-    picture = Image.frombytes(mode, (len(SIXTEEN), 1), np.array(SIXTEEN, dtype).tobytes())
-    assert pixels(picture) == [[value] * 3 for value in EIGHT]
+    image = Image.frombytes(mode, (len(SIXTEEN), 1), np.array(SIXTEEN, dtype).tobytes())
+    assert pixels(image) == [[value] * 3 for value in EIGHT]
 
 
 def test_sixteen_bits_of_colour():
@@ -109,7 +109,7 @@ def test_sixteen_bits_of_colour():
 
 
 @pytest.mark.parametrize(
-    ("picture", "message"),
+    ("image", "message"),
     [
         (row([0.5], np.float32), "pixels of mode F, expected 8 bits a channel or greyscale of 16 bits"),
         (Image.new("LAB", (1, 1)), "pixels of mode LAB"),
@@ -117,6 +117,6 @@ def test_sixteen_bits_of_colour():
         (row([-1, 9], np.int32), "pixels from -1 to 9"),
     ],
 )
-def test_other_pixels_are_refused(picture, message):
+def test_other_pixels_are_refused(image, message):
     with pytest.raises(ValueError, match=message):
-        to_rgb(picture)
+        to_rgb(image)

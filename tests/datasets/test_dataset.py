@@ -1,4 +1,4 @@
-"""datasets/dataset.py: a Dataset that exists has the shapes and dtypes it promises."""
+"""datasets/dataset.py: the constructor refuses other shapes, dtypes and labels than the documented ones."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from datasets.dataset import DataError, Dataset
 
 
-def parts(**changes):
+def arguments(**changes):
     arrays = {
         "train_images": np.zeros((3, 3, 4, 5), np.uint8),
         "train_labels": np.array([0, 1, 1]),
@@ -16,8 +16,8 @@ def parts(**changes):
     return {"name": "toy", "classes": ("a", "b")} | arrays | changes
 
 
-def test_keeps_what_it_is_given():
-    given = parts()
+def test_keeps_its_arguments():
+    given = arguments()
     data = Dataset(**given)
     assert all(getattr(data, name) is value for name, value in given.items())
 
@@ -27,8 +27,8 @@ def test_keeps_what_it_is_given():
     [
         ({"train_images": np.zeros((3, 3, 4, 5), np.float32)}, "toy: train_images are float32"),
         ({"test_images": np.zeros((2, 1, 4, 5), np.uint8)}, r"test_images are uint8 \(2, 1, 4, 5\)"),
-        ({"test_images": np.zeros((0, 3, 4, 5), np.uint8)}, "at least one picture"),
-        ({"test_images": np.zeros((2, 3, 4, 6), np.uint8)}, "training pictures are 5x4, test pictures 6x4"),
+        ({"test_images": np.zeros((0, 3, 4, 5), np.uint8)}, "at least one image"),
+        ({"test_images": np.zeros((2, 3, 4, 6), np.uint8)}, "training images are 5x4, test images 6x4"),
         ({"train_labels": np.array([0, 1])}, r"train_labels are int64 \(2,\), expected int64 \(3,\)"),
         ({"train_labels": np.array([0, 1, 1], np.int32)}, "train_labels are int32"),
         ({"test_labels": np.array([0, 2])}, "test_labels run from 0 to 2, expected 0 to 1"),
@@ -37,4 +37,4 @@ def test_keeps_what_it_is_given():
 )
 def test_refuses(changes, message):
     with pytest.raises(DataError, match=message):
-        Dataset(**parts(**changes))
+        Dataset(**arguments(**changes))

@@ -1,4 +1,4 @@
-"""datasets.load: which source is used, and when another may take its place."""
+"""datasets.load: which source is used, and when the bundled sample replaces it."""
 
 import socket
 
@@ -18,7 +18,7 @@ def reports():
 
 @pytest.fixture
 def load(reports, monkeypatch, tmp_path):
-    """datasets.load in silence, where no server answers."""
+    """datasets.load without progress bars, when no server answers."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -28,31 +28,31 @@ def load(reports, monkeypatch, tmp_path):
 
 @pytest.fixture
 def small_sample(tmp_path, rng, monkeypatch):
-    """In place of the bundled archive, one that is read in no time."""
+    """A small archive that replaces the bundled one."""
     write_folder(tmp_path / "all", rng, ending="jpg")
     make_sample(tmp_path / "all", tmp_path / "small.tar.xz", train=2, test=1)
     monkeypatch.setattr(sample.load_sample, "__defaults__", (True, tmp_path / "small.tar.xz"))
 
 
 @pytest.mark.usefixtures("small_sample")
-def test_without_a_network_the_sample_is_used_and_said(load, reports):
+def test_without_a_network_the_sample_is_used_and_reported(load, reports):
     data = load("cifar10")
     assert data.name == "cifar10-sample"
     assert len(data.train_labels) == 4
     (line,) = reports
-    assert cifar10.URL in line  # what was tried
-    assert "refused" in line  # why it failed
+    assert cifar10.URL in line
+    assert "refused" in line  # the cause of the failure
     assert "The bundled sample, cifar10-sample, is used instead" in line
     assert "\n" not in line
 
 
 @pytest.mark.usefixtures("small_sample")
-def test_the_sample_by_name_is_no_event(load, reports):
+def test_the_sample_by_name_is_not_reported(load, reports):
     assert load("cifar10-sample").name == "cifar10-sample"
     assert reports == []
 
 
-def test_official_data_are_used_where_they_are(load, reports, rng, monkeypatch):
+def test_official_data_are_used_if_available(load, reports, rng, monkeypatch):
     files, rows = batch_files(rng)
     monkeypatch.setattr(cifar10, "download", lambda *arguments: None)
     members = {f"cifar-10-batches-py/{name}": contents for name, contents in files.items()}
@@ -74,7 +74,7 @@ def test_directory_with_batches(load, reports, rng, tmp_path, name):
     assert reports == []
 
 
-def test_directory_with_pictures(load, reports, rng, tmp_path, monkeypatch):
+def test_directory_with_images(load, reports, rng, tmp_path, monkeypatch):
     write_folder(tmp_path / "pets", rng)
     assert load(directory=tmp_path / "pets").name == "pets"
     monkeypatch.chdir(tmp_path / "pets")
@@ -89,7 +89,7 @@ def test_a_directory_is_never_replaced(load, reports, rng, tmp_path):
     with pytest.raises(datasets.DataError, match="file is not a folder"):
         load(directory=tmp_path / "file")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(datasets.DataError, match="empty has no folders, expected one a class"):
+    with pytest.raises(datasets.DataError, match="empty has no folders, expected one for each class"):
         load(directory=tmp_path / "empty")
     (tmp_path / "half" / "train").mkdir(parents=True)
     with pytest.raises(datasets.DataError, match="train has no folders"):
@@ -119,15 +119,13 @@ def test_bars_can_be_silenced(rng, tmp_path, capsys):
 
 
 def test_a_folder_by_name_needs_its_directory(load):
-    with pytest.raises(
-        datasets.DataError, match=r'data.name is "folder", expected the folder of pictures too \(--data'
-    ):
+    with pytest.raises(datasets.DataError, match=r'data.name is "folder", expected the folder of images too \(--data'):
         load("folder")
 
 
 def test_options_of_the_folder_are_used(load, reports, rng, tmp_path):
     write_folder(tmp_path / "pets", rng)
-    (tmp_path / "pets" / "train" / "cat" / "0000.png").write_bytes(b"no picture")
+    (tmp_path / "pets" / "train" / "cat" / "0000.png").write_bytes(b"no image")
     data = load("folder", tmp_path / "pets", folder=datasets.FolderOptions(size=9, bad_pictures="skip"))
     assert data.train_images.shape == (5, 3, 9, 9)
     (line,) = reports
@@ -140,7 +138,5 @@ def test_cifar10_is_never_scaled(load, rng, tmp_path, name):
     files, _ = batch_files(rng)
     write_files(tmp_path / "batches", files)
     directory = tmp_path / "batches" if name == "folder" else None
-    with pytest.raises(
-        datasets.DataError, match=r"data.size is 64, expected 0: the pictures of .* have 32 x 32 pixels"
-    ):
+    with pytest.raises(datasets.DataError, match=r"data.size is 64, expected 0: the images of .* have 32 x 32 pixels"):
         load(name, directory, folder=datasets.FolderOptions(size=64))

@@ -1,4 +1,4 @@
-"""datasets/download.py against a server on loopback that can cut, ignore Range, or send something else."""
+"""datasets/download.py against a server on loopback that cuts off, ignores Range, or sends wrong bytes."""
 
 import contextlib
 import hashlib
@@ -15,12 +15,12 @@ from datasets.download import download
 
 
 class Server(http.server.HTTPServer):
-    """Sends `body`, the whole or from the byte asked for. `asked` collects the Range headers that came."""
+    """Sends `body`, whole or from the requested byte. `asked` has the Range header of each request."""
 
     body = b""
     cut_after = None  # bytes sent before the connection is closed
     knows_range = True
-    range_offset = 0  # a server that answers a Range from another byte than asked
+    range_offset = 0  # sent from so many bytes after the requested one
     status = None
 
     def __init__(self):
@@ -192,15 +192,15 @@ def test_nothing_listening(path):
 
 
 def test_a_silent_server_is_given_up(path, monkeypatch):
-    assert module.TIMEOUT <= 10
-    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    assert module.TIMEOUT_SECONDS <= 10
+    monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
     urlopen, limits = urllib.request.urlopen, []
 
-    def noted(request, timeout):
+    def record(request, timeout):
         limits.append(timeout)
         return urlopen(request, timeout=timeout)
 
-    monkeypatch.setattr(urllib.request, "urlopen", noted)
+    monkeypatch.setattr(urllib.request, "urlopen", record)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/file.bin"
         with pytest.raises(DataError, match=r"could not be downloaded .*timed out"):

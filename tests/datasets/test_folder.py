@@ -1,4 +1,4 @@
-"""datasets/folder.py: every picture and label in its place, every defect of the folder named."""
+"""datasets/folder.py: every image and label in its place, every defect of the folder in an error."""
 
 import os
 
@@ -17,14 +17,14 @@ def load(root, **options):
 
 
 def check(data, written):
-    for part, images, labels in (
+    for split, images, labels in (
         ("train", data.train_images, data.train_labels),
         ("test", data.test_images, data.test_labels),
     ):
         assert labels.dtype == np.int64
-        assert labels.tolist() == [label for label, _ in written[part]]
+        assert labels.tolist() == [label for label, _ in written[split]]
         assert images.dtype == np.uint8
-        expected = np.stack([pixels for _, pixels in written[part]])  # (n, H, W, 3)
+        expected = np.stack([pixels for _, pixels in written[split]])  # (n, H, W, 3)
         np.testing.assert_array_equal(images[:], np.moveaxis(expected, 3, 1))
 
 
@@ -36,22 +36,22 @@ def test_pixels_and_labels(tmp_path, rng):
     check(data, written)
 
 
-def test_endings_and_what_is_passed_over(tmp_path, rng):
+def test_extensions_and_ignored_files(tmp_path, rng):
     written = write_folder(tmp_path, rng)
     cats = tmp_path / "train" / "cat"
     (cats / "0000.png").rename(cats / "0000.PNG")
     for name in ("._0000.png", "notes.txt", "Thumbs.db"):
-        (cats / name).write_text("no picture")
+        (cats / name).write_text("no image")
     (tmp_path / "train" / ".hidden").mkdir()
     (tmp_path / "train" / "readme.txt").write_text("no class")
     pixels = random_pixels(rng)
     (cats / "0003.jpeg").write_bytes(encoded(pixels, "jpeg"))
-    with Image.open(cats / "0003.jpeg") as picture:
-        written["train"].insert(3, (0, np.asarray(picture)))
+    with Image.open(cats / "0003.jpeg") as image:
+        written["train"].insert(3, (0, np.asarray(image)))
     check(load(tmp_path), written)
 
 
-def test_pictures_at_any_depth(tmp_path, rng):
+def test_images_at_any_depth(tmp_path, rng):
     written = write_folder(tmp_path, rng)
     cats = tmp_path / "train" / "cat"
     deep = cats / "0000" / "a" / "b" / "c"
@@ -59,24 +59,24 @@ def test_pictures_at_any_depth(tmp_path, rng):
     (cats / "0000.png").rename(deep / "x.png")
     (cats / "0001.png").rename(cats / "0000" / "a" / "y.png")
     (cats / ".thumbnails").mkdir()
-    (cats / ".thumbnails" / "0000.png").write_bytes(b"no picture")
+    (cats / ".thumbnails" / "0000.png").write_bytes(b"no image")
     (cats / "folder.jpg").mkdir()
     check(load(tmp_path), written)
 
 
-def test_links_to_pictures_and_classes_are_followed_and_no_circle(tmp_path, rng):
+def test_links_to_images_and_classes_are_followed_and_no_cycle(tmp_path, rng):
     written = write_folder(tmp_path / "pets", rng)
     cats = tmp_path / "pets" / "train" / "cat"
     cats.rename(tmp_path / "elsewhere")
     cats.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (cats / "0002.png").rename(tmp_path / "linked.png")
     (cats / "0002.png").symlink_to(tmp_path / "linked.png")
-    (cats / "circle").symlink_to(cats, target_is_directory=True)
+    (cats / "cycle").symlink_to(cats, target_is_directory=True)
     check(load(tmp_path / "pets"), written)
 
 
 def flat(tmp_path, rng, counts):
-    """tmp_path/CLASS/N/NNN.png with `counts` pictures a class, each of one grey; returns {grey: label}."""
+    """Write tmp_path/CLASS/N/NNN.png, each of one grey, `counts` images a class; return {grey: label}."""
     labels = {}
     for label, (name, count) in enumerate(sorted(counts.items())):
         for number in range(count):
@@ -93,7 +93,7 @@ def greys(images):
 
 
 @pytest.mark.parametrize("layout", ["classes", "train"])
-def test_without_a_test_folder_a_part_of_each_class_is_held_out(tmp_path, rng, layout):
+def test_without_a_test_folder_a_share_of_each_class_is_held_out(tmp_path, rng, layout):
     root = tmp_path / "pets"
     written = flat(root / "train" if layout == "train" else root, rng, {"ant": 20, "bee": 10, "cat": 50})
     data = load(root, test_fraction=0.3)
@@ -106,7 +106,7 @@ def test_without_a_test_folder_a_part_of_each_class_is_held_out(tmp_path, rng, l
     assert found | of_test == written
 
 
-def test_what_is_held_out_follows_from_seed_and_fraction_without_decoding_again(tmp_path, rng, monkeypatch):
+def test_seed_and_fraction_decide_what_is_held_out_without_decoding_again(tmp_path, rng, monkeypatch):
     root = tmp_path / "pets"
     flat(root, rng, {"ant": 20, "bee": 20})
     first = greys(load(root, seed=1).test_images)
@@ -116,7 +116,7 @@ def test_what_is_held_out_follows_from_seed_and_fraction_without_decoding_again(
     assert len(load(root, seed=1, test_fraction=0.5).test_labels) == 20
 
 
-def test_pictures_of_any_size_become_squares(tmp_path, rng):
+def test_images_of_any_size_become_squares(tmp_path, rng):
     write_folder(tmp_path, rng)
     Image.new("RGB", (40, 20), (1, 2, 3)).save(tmp_path / "train" / "cat" / "0001.png")
     Image.new("L", (10, 90), 7).save(tmp_path / "test" / "dog" / "0001.png")
@@ -128,39 +128,41 @@ def test_pictures_of_any_size_become_squares(tmp_path, rng):
         load(tmp_path)
 
 
-def test_size_and_fit_are_part_of_what_is_kept(tmp_path, rng):
-    for part in ("train", "test"):
+def test_size_and_fit_are_part_of_the_fingerprint(tmp_path, rng):
+    for split in ("train", "test"):
         for name in ("a", "b"):
-            (tmp_path / part / name).mkdir(parents=True)
-            picture = np.zeros((32, 96, 3), np.uint8)
-            picture[:, 32:64] = 200
-            (tmp_path / part / name / "0.png").write_bytes(encoded(picture))
+            (tmp_path / split / name).mkdir(parents=True)
+            pixels = np.zeros((32, 96, 3), np.uint8)
+            pixels[:, 32:64] = 200
+            (tmp_path / split / name / "0.png").write_bytes(encoded(pixels))
     assert load(tmp_path, size=16).train_images[:].min() >= 180
     assert load(tmp_path, size=16, fit="stretch").train_images[:].min() == 0
     assert load(tmp_path, size=8, fit="stretch").train_images.shape == (2, 3, 8, 8)
 
 
 def spoil(root):
-    """Of a folder by write_folder: three bad pictures."""
-    (root / "train" / "cat" / "0001.png").write_bytes(b"no picture")
+    """Make three images bad, in a folder of write_folder."""
+    (root / "train" / "cat" / "0001.png").write_bytes(b"no image")
     (root / "train" / "dog" / "0002.png").write_bytes(b"")
     (root / "test" / "dog" / "0000.png").write_bytes(encoded(random_pixels(np.random.default_rng(0)))[:70])
 
 
-def test_bad_pictures_are_refused_with_their_number_and_names(tmp_path, rng):
+def test_bad_images_are_refused_with_their_number_and_names(tmp_path, rng):
     write_folder(tmp_path, rng)
     spoil(tmp_path)
     with pytest.raises(DataError) as caught:
         load(tmp_path)
     text = str(caught.value)
-    assert text.startswith(f"3 of 10 pictures are bad: {tmp_path}/train/cat/0001.png cannot be read: it is no picture")
+    assert text.startswith(
+        f"3 of 10 images are bad: {tmp_path}/train/cat/0001.png cannot be read: its format is not one of JPEG, "
+    )
     assert f"{tmp_path}/train/dog/0002.png cannot be read: " in text
     assert f"{tmp_path}/test/dog/0000.png cannot be read: " in text
-    assert text.endswith('; data.bad_pictures = "skip" leaves bad ones out')
+    assert text.endswith('; data.bad_pictures = "skip" leaves bad images out')
     assert "\n" not in text
 
 
-def test_bad_pictures_are_skipped_and_reported_at_every_start(tmp_path, rng, monkeypatch):
+def test_bad_images_are_skipped_and_reported_at_every_start(tmp_path, rng, monkeypatch):
     root = tmp_path / "pets"
     written = write_folder(root, rng)
     spoil(root)
@@ -174,23 +176,23 @@ def test_bad_pictures_are_skipped_and_reported_at_every_start(tmp_path, rng, mon
         found = [line.removeprefix("warning: left out: ").partition(" cannot be read: ")[0] for line in reports]
         assert found == expected
     monkeypatch.setattr(folder, "Decoder", decoder)
-    with pytest.raises(DataError, match="3 of 10 pictures are bad"):
+    with pytest.raises(DataError, match="3 of 10 images are bad"):
         load(root)
 
 
-def test_a_class_of_bad_pictures_alone_is_an_error(tmp_path, rng):
+def test_a_class_of_only_bad_images_is_an_error(tmp_path, rng):
     write_folder(tmp_path, rng)
     for path in (tmp_path / "train" / "dog").iterdir():
-        path.write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"all train pictures of the class dog are bad: .*dog/0000\.png cannot be read"):
+        path.write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"all train images of the class dog are bad: .*dog/0000\.png cannot be read"):
         load_folder(tmp_path, FolderOptions(bad_pictures="skip"), progress=False, report=lambda line: None)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX")
-def test_a_name_that_is_no_text(tmp_path, rng, capsys):
+def test_a_file_name_that_is_not_text(tmp_path, rng, capsys):
     write_folder(tmp_path, rng)
     with open(os.fsencode(tmp_path) + b"/train/cat/\xff.png", "wb") as file:
-        file.write(b"no picture")
+        file.write(b"no image")
     load(tmp_path, bad_pictures="skip")
     assert r"train/cat/\udcff.png cannot be read" in capsys.readouterr().out
 
@@ -212,8 +214,8 @@ def test_a_changed_folder_is_read_again(tmp_path, rng, change):
     load(root)
     cats = root / "train" / "cat"
     if change == "renamed class":
-        for part in ("train", "test"):
-            (root / part / "cat").rename(root / part / "bat")
+        for split in ("train", "test"):
+            (root / split / "cat").rename(root / split / "bat")
         assert load(root).classes == ("bat", "dog")
     elif change == "removed":
         (cats / "0001.png").unlink()

@@ -1,7 +1,7 @@
 """Damaged and hostile data: each gives a clear error of one line or a correct result, in time, and runs no code.
 
-TINYFFT_FUZZ says how many files (50), a quarter of each kind, with tests/test_fuzzed_files.py. Each follows from its
-number alone.
+TINYFFT_FUZZ is the number of files (50), a quarter of each kind: two here, two in tests/test_fuzzed_files.py.
+Each file depends only on its number.
 """
 
 import numpy as np
@@ -11,22 +11,22 @@ from mutations import EACH, in_time, mutated
 
 from datasets import DataError
 from datasets.cifar10 import load_archive
-from datasets.pictures import Decoder
+from datasets.decoder import Decoder
 from datasets.sample import load_sample
 
 
 def archives(rng):
-    """An archive like the sample, one like CIFAR-10's, and one of them with a pickle that would run a command."""
-    names = [f"{part}/{name}/{i:04}.jpg" for part in ("train", "test") for name in "ab" for i in range(2)]
-    pictures = {name: encoded(random_pixels(rng), "jpg") for name in names}
+    """Return archives like the sample, like CIFAR-10's, and like CIFAR-10's with a pickle that would run a command."""
+    names = [f"{split}/{name}/{i:04}.jpg" for split in ("train", "test") for name in "ab" for i in range(2)]
+    images = {name: encoded(random_pixels(rng), "jpg") for name in names}
     files, _ = batch_files(rng)
     batches = {f"cifar-10-batches-py/{name}": data for name, data in files.items()}
     hostile = batches | {"cifar-10-batches-py/data_batch_3": b"cos\nsystem\n(S'touch ran'\ntR."}
-    return [(load_sample_from, pictures), (load_official_from, batches), (load_official_from, hostile)]
+    return [(load_sample_from, images), (load_official_from, batches), (load_official_from, hostile)]
 
 
 def outcome(load):
-    """(what it returns, None) or (None, the text of its DataError)."""
+    """Return (the result, None) or (None, the text of the DataError)."""
     with in_time():
         try:
             return load(), None
@@ -60,7 +60,7 @@ def test_archives(tmp_path, monkeypatch, number):
 
 
 @pytest.mark.parametrize("number", range(EACH))
-def test_pictures(number):
+def test_images(number):
     rng = np.random.default_rng(number)
     pixels = random_pixels(rng, 16, 12)
     ending = ("png", "jpg")[number % 2]

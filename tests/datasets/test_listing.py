@@ -1,4 +1,4 @@
-"""datasets/listing.py: which folders are taken for what, and what is wrong with others."""
+"""datasets/listing.py: the role of each folder, and the errors of wrong layouts."""
 
 import shutil
 
@@ -10,13 +10,13 @@ from datasets.folder import load_folder
 from datasets.listing import list_folder
 
 
-def test_val_is_taken_for_test_where_there_is_none(tmp_path, rng):
+def test_val_is_the_test_split_without_a_folder_test(tmp_path, rng):
     write_folder(tmp_path, rng)
-    expected = list_folder(tmp_path).pictures["test"]
+    expected = list_folder(tmp_path).images["test"]
     (tmp_path / "test").rename(tmp_path / "val")
     listing = list_folder(tmp_path)
     assert listing.unused == ()
-    assert listing.pictures["test"] == [(path.replace("/test/", "/val/"), name) for path, name in expected]
+    assert listing.images["test"] == [(path.replace("/test/", "/val/"), name) for path, name in expected]
     shutil.copytree(tmp_path / "val" / "cat", tmp_path / "val" / "eel")
     with pytest.raises(DataError, match="the class eel is in val but not in train"):
         list_folder(tmp_path)
@@ -29,7 +29,7 @@ def test_val_and_others_beside_train_and_test_are_left_out_with_a_warning(tmp_pa
     (tmp_path / "extra").mkdir()
     (tmp_path / ".hidden").mkdir()
     listing = list_folder(tmp_path)
-    assert (listing.pictures, listing.unused) == (before.pictures, ("extra", "val"))
+    assert (listing.images, listing.unused) == (before.images, ("extra", "val"))
     told = []
     load_folder(tmp_path, progress=False, report=told.append)
     assert told == [f"warning: left out: {tmp_path / name}, which is neither train nor test" for name in listing.unused]
@@ -61,13 +61,13 @@ def test_missing_folders(tmp_path, rng):
         list_folder(tmp_path / "half")
 
 
-@pytest.mark.parametrize("part", ["train", "test"])
-def test_empty_class_is_named(tmp_path, rng, part):
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_empty_class_is_named(tmp_path, rng, split):
     write_folder(tmp_path, rng)
-    for path in (tmp_path / part / "cat").iterdir():
+    for path in (tmp_path / split / "cat").iterdir():
         path.unlink()
-    (tmp_path / part / "cat" / "notes.txt").write_text("")
-    with pytest.raises(DataError, match=rf"{part}/cat has no pictures \(\.jpg, \.jpeg, "):
+    (tmp_path / split / "cat" / "notes.txt").write_text("")
+    with pytest.raises(DataError, match=rf"{split}/cat has no images \(\.jpg, \.jpeg, "):
         list_folder(tmp_path)
 
 
@@ -75,13 +75,13 @@ def test_no_classes(tmp_path, rng):
     write_folder(tmp_path, rng)
     shutil.rmtree(tmp_path / "test")
     (tmp_path / "test").mkdir()
-    with pytest.raises(DataError, match="test has no folders, expected one a class"):
+    with pytest.raises(DataError, match="test has no folders, expected one for each class"):
         list_folder(tmp_path)
 
 
-@pytest.mark.parametrize(("part", "other"), [("train", "test"), ("test", "train")])
-def test_classes_that_differ(tmp_path, rng, part, other):
+@pytest.mark.parametrize(("split", "other"), [("train", "test"), ("test", "train")])
+def test_classes_that_differ(tmp_path, rng, split, other):
     write_folder(tmp_path, rng)
-    shutil.copytree(tmp_path / part / "cat", tmp_path / part / "eel")
-    with pytest.raises(DataError, match=f"the class eel is in {part} but not in {other}"):
+    shutil.copytree(tmp_path / split / "cat", tmp_path / split / "eel")
+    with pytest.raises(DataError, match=f"the class eel is in {split} but not in {other}"):
         list_folder(tmp_path)

@@ -13,7 +13,7 @@ from datasets.dataset import DataError
 
 @pytest.fixture
 def small(tmp_path, rng):
-    """(folder, archive) with two of three training pictures a class, and one of two test pictures."""
+    """(folder, archive): the archive has two of three training images a class, and one of two test images."""
     write_folder(tmp_path / "all", rng, ending="jpg")
     make_sample.make_sample(tmp_path / "all", tmp_path / "small.tar.xz", train=2, test=1)
     return tmp_path / "all", tmp_path / "small.tar.xz"
@@ -28,7 +28,7 @@ def test_the_bundled_archive(monkeypatch):
     assert data.train_labels.tolist() == [label for label in range(10) for _ in range(1000)]
     assert data.test_labels.tolist() == [label for label in range(10) for _ in range(200)]
     images = data.train_images[:]
-    # Photographs: not empty, not one picture many times, and each plane smooth.
+    # Photographs: not empty, not one image many times, and each plane smooth.
     assert len(np.unique(images.reshape(10_000, -1), axis=0)) > 9_900
     assert 100 < images.mean() < 140
     steps = np.abs(np.diff(data.test_images[:].astype(np.int16), axis=3)).mean()
@@ -38,8 +38,8 @@ def test_the_bundled_archive(monkeypatch):
     np.testing.assert_array_equal(again.train_images[:], images)
 
 
-def test_pictures_and_labels(small):
-    pictures, archive = small
+def test_images_and_labels(small):
+    folder, archive = small
     data = sample.load_sample(progress=False, archive=archive)
     assert data.classes == ("cat", "dog")
     assert data.train_labels.tolist() == [0, 0, 1, 1]
@@ -49,12 +49,12 @@ def test_pictures_and_labels(small):
         (data.train_images[2], "train/dog/0000.jpg"),
         (data.test_images[1], "test/dog/0000.jpg"),
     ):
-        with Image.open(pictures / path) as picture:
-            np.testing.assert_array_equal(image.transpose(1, 2, 0), np.asarray(picture))
+        with Image.open(folder / path) as expected:
+            np.testing.assert_array_equal(image.transpose(1, 2, 0), np.asarray(expected))
 
 
-def test_members_are_unchanged_and_say_nothing_of_the_machine(small):
-    pictures, archive = small
+def test_members_are_unchanged_and_without_traces_of_the_machine(small):
+    folder, archive = small
     with tarfile.open(archive) as tar:
         members = tar.getmembers()
         names = [member.name for member in members]
@@ -64,22 +64,22 @@ def test_members_are_unchanged_and_say_nothing_of_the_machine(small):
         for member in members:
             assert (member.mtime, member.uid, member.gid, member.uname, member.gname) == (0, 0, 0, "", "")
             with tar.extractfile(member) as file:
-                assert file.read() == (pictures / member.name).read_bytes()
+                assert file.read() == (folder / member.name).read_bytes()
 
 
 def test_made_twice_it_is_the_same(small, tmp_path):
-    pictures, archive = small
-    for path in pictures.rglob("*.jpg"):
+    folder, archive = small
+    for path in folder.rglob("*.jpg"):
         path.touch()
-    assert make_sample.main([str(pictures), "--output", str(tmp_path / "b"), "--train", "2", "--test", "1"]) == 0
+    assert make_sample.main([str(folder), "--output", str(tmp_path / "b"), "--train", "2", "--test", "1"]) == 0
     assert (tmp_path / "b").read_bytes() == archive.read_bytes()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["all", "--train", "4", "--test", "1"], "train/cat has 3 pictures, expected at least 4"),
-        (["all", "--train", "3", "--test", "3"], "test/cat has 2 pictures, expected at least 3"),
+        (["all", "--train", "4", "--test", "1"], "train/cat has 3 images, expected at least 4"),
+        (["all", "--train", "3", "--test", "3"], "test/cat has 2 images, expected at least 3"),
         (["nothing"], "nothing does not exist"),
         (["all/train", "--train", "1", "--test", "1"], "all/train has no folder test, expected train/CLASS and test/"),
         (["all", "--train", "1", "--test", "1", "--output", "missing/sample"], "No such file or directory"),

@@ -1,3 +1,5 @@
+"""datasets/split.py: the share of each class, and the seed."""
+
 import numpy as np
 import pytest
 
@@ -14,13 +16,13 @@ def test_of_each_class_its_share_is_held_out(fraction, counts, rng):
     assert sorted([*kept, *held_out]) == list(range(50))
 
 
-def test_the_seed_alone_chooses():
+def test_only_the_seed_decides():
     labels = np.zeros(100, np.int64)
     first, again, other = (stratified_split(labels, 0.2, seed)[1] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_a_class_of_one_picture_keeps_it():
+def test_a_class_of_one_image_keeps_it():
     kept, held_out = stratified_split(np.array([0, 0, 1]), 0.5, 1)
     assert (len(held_out), 2 in kept) == (1, True)

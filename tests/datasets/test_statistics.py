@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from datasets.statistics import channel_statistics, picture_sums
+from datasets.statistics import channel_statistics, image_sums
 
 
 def test_sums_are_the_definition(rng):
-    images = rng.integers(0, 256, (1030, 3, 2, 5), dtype=np.uint8)  # more than are summed at a time
+    images = rng.integers(0, 256, (1030, 3, 2, 5), dtype=np.uint8)  # more than a batch
     exact = images.astype(object)
     expected = np.stack([exact.sum(axis=(2, 3)), (exact * exact).sum(axis=(2, 3))], axis=1)
-    found = picture_sums(images)
+    found = image_sums(images)
     assert (found.dtype, found.shape) == (np.int64, (1030, 2, 3))
     assert (found == expected).all()
 

@@ -1,4 +1,4 @@
-"""datasets/unpickle.py: reads what Python 2 wrote, runs nothing that the file asks for."""
+"""datasets/unpickle.py: reads pickles of Python 2, and runs nothing that the file names."""
 
 import os
 import pickle
@@ -12,7 +12,7 @@ from datasets.unpickle import PickledArray, unpickle
 
 
 def array_pickle(code=b"u1", shape=(2, 3), raw=b"abcdef", column_major=False):
-    """An array whose parts may contradict each other."""
+    """Return the pickle of an array whose parts can contradict each other."""
     whole = python2_pickle(np.zeros((1,), np.uint8))
     dtype_end = whole.index(b"b", whole.index(b"numpy\ndtype"))
     start = whole[: whole.index(b"(", whole.index(b"tR"))]
@@ -37,9 +37,9 @@ def test_array_of_bytes(rng, shape):
 
 
 def test_same_as_numpy_reads(rng):
-    """The fixture is what NumPy itself takes for an array: the two readers agree."""
+    """The pickle of these tests is a real one: NumPy reads the same array from it."""
     values = rng.integers(0, 256, (4, 6), dtype=np.uint8)
-    data = python2_pickle(values).replace(b"numpy.core.", b"numpy._core.")  # where NumPy 2 has it, without a warning
+    data = python2_pickle(values).replace(b"numpy.core.", b"numpy._core.")  # the name in NumPy 2, which has no warning
     np.testing.assert_array_equal(pickle.loads(data, encoding="bytes"), values)
 
 
@@ -80,7 +80,7 @@ def test_any_other_name_is_refused(module, name):
 
 
 def test_a_pickle_cannot_change_the_reader():
-    """BUILD sets attributes of whatever is on the stack: nothing admitted lets it."""
+    """The opcode BUILD sets attributes of the object on the stack; no admitted object has any."""
     change = python2_pickle((None, {"values": 1, "__call__": 1}))[2:-1]
     for module, name in (("numpy.core.multiarray", "_reconstruct"), ("numpy", "dtype"), ("numpy", "ndarray")):
         with pytest.raises(DataError, match="not a whole pickle"):

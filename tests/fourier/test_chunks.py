@@ -11,8 +11,8 @@ from limits import least_bytes, most_chunks
 
 from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.axis import Axis
-from tinyfft.fourier.chunks import ENOUGH, NARROW, chunks
-from tinyfft.fourier.plan import MOVING, plan_convolution
+from tinyfft.fourier.chunks import CHUNK_BYTES, NARROW_GEMM_PENALTY, chunks
+from tinyfft.fourier.plan import OPS_PER_NUMBER_MOVED, plan_convolution
 
 SMALL = st.integers(1, 12)
 
@@ -44,31 +44,33 @@ def test_every_sample_map_and_column_is_in_one_part_that_fits(case):
     met = [
         point
         for c in found
-        for part in c.parts
-        for point in product(members(c.samples), members(part.maps), columns(part.plan))
+        for part in c.blocks
+        for point in product(members(part.index["S"]), members(part.index[maps]), columns(part.plan))
     ]
     assert sorted(met) == list(product(range(whole.S), range(getattr(whole, maps)), columns(whole)))
     others = [name for name in ("C", "F") if name != maps]
     for chunk in found:
-        for part in chunk.parts:
-            assert (part.plan.S, getattr(part.plan, maps)) == (len(members(chunk.samples)), len(members(part.maps)))
+        for part in chunk.blocks:
+            of_plan = (part.plan.S, getattr(part.plan, maps))
+            assert of_plan == (len(members(chunk.held.index["S"])), len(members(part.index[maps])))
+            assert part.index["S"] == chunk.held.index["S"]
             assert part.plan.arena_bytes <= chunk.plan.arena_bytes <= limit
             assert all(getattr(part.plan, each) == getattr(whole, each) for each in ("lengths", "kind", *others))
             assert columns(part.plan) == columns(chunk.plan)  # so that the spectrum which is held is of use to all
-        assert (chunk.first, chunk.last) == (0 in columns(chunk.plan), whole.x.N // 2 in columns(chunk.plan))
+        assert (chunk.held.first, chunk.held.last) == (0 in columns(chunk.plan), whole.x.N // 2 in columns(chunk.plan))
 
 
 @given(limits())
 def test_frequencies_follow_each_other_for_the_same_samples(case):
     found = chunks(*case)
-    rounds = sum(chunk.first for chunk in found)
-    assert [chunk.first for chunk in found] == ([True] + [False] * (len(found) // rounds - 1)) * rounds
+    rounds = sum(chunk.held.first for chunk in found)
+    assert [chunk.held.first for chunk in found] == ([True] + [False] * (len(found) // rounds - 1)) * rounds
 
 
 @given(limits())
 def test_sizes_differ_by_one_so_that_there_are_few_plans(case):
     _, maps, _ = case
-    plans = {part.plan for chunk in chunks(*case) for part in chunk.parts}
+    plans = {part.plan for chunk in chunks(*case) for part in chunk.blocks}
     for sizes in ({p.S for p in plans}, {getattr(p, maps) for p in plans}, {len(columns(p)) for p in plans}):
         assert max(sizes) - min(sizes) <= 1
     ranges = {columns(p).start for p in plans}
@@ -79,11 +81,11 @@ def test_sizes_differ_by_one_so_that_there_are_few_plans(case):
 @given(limits())
 def test_no_other_way_that_fits_costs_less(case):
     whole, maps, limit = case
-    moving, count = MOVING[whole.kind], getattr(whole, maps)
+    moving, count = OPS_PER_NUMBER_MOVED[whole.kind], getattr(whole, maps)
     of_w = whole.transform_operations("w") + moving * prod(whole.spectrum_shape("w"))
 
     def cost(n, m, ranges):
-        slow = 1 + (NARROW * n / whole.S) ** 2 + (NARROW * m / count) ** 2
+        slow = 1 + (NARROW_GEMM_PENALTY * n / whole.S) ** 2 + (NARROW_GEMM_PENALTY * m / count) ** 2
         return n * of_w + slow * whole.product_operations + ranges * moving / 2 * whole.points
 
     costs = [
@@ -92,7 +94,7 @@ def test_no_other_way_that_fits_costs_less(case):
         if (ranges == 1 or whole.kind == "cpu") and fits(whole, maps, n, m, ranges, limit)
     ]
     found = chunks(whole, maps, limit)
-    n, m = len({chunk.samples.start for chunk in found}), len(found[0].parts)
+    n, m = len({chunk.held.index["S"].start for chunk in found}), len(found[0].blocks)
     assert cost(n, m, len(found) // n) == pytest.approx(min(costs))
 
 
@@ -109,20 +111,20 @@ def fits(whole, maps, n, m, ranges, limit):
 def test_without_need_the_cpu_takes_no_more_than_enough(monkeypatch, limit):
     whole = plan(4, 3, 5)
     enough = whole.arena_bytes // 2
-    monkeypatch.setitem(ENOUGH, "cpu", enough)
+    monkeypatch.setitem(CHUNK_BYTES, "cpu", enough)
     chunks.cache_clear()
     found = chunks(whole, "F", limit)
     assert found == chunks(whole, "F", enough)
     assert parts(found) > 1
-    assert parts(chunks(whole, "F", limit, keeps=True)) == 1
-    monkeypatch.setitem(ENOUGH, "cpu", 1)  # which cannot be had
+    assert parts(chunks(whole, "F", limit, in_one=True)) == 1
+    monkeypatch.setitem(CHUNK_BYTES, "cpu", 1)  # which cannot be had
     chunks.cache_clear()
     assert parts(chunks(whole, "F", limit)) == 1
     chunks.cache_clear()
 
 
 def parts(found):
-    return sum(len(chunk.parts) for chunk in found)
+    return sum(len(chunk.blocks) for chunk in found)
 
 
 @pytest.mark.parametrize("maps", ["C", "F"])
@@ -130,9 +132,9 @@ def test_what_fits_is_one_chunk_with_the_plan_itself(maps):
     whole = plan(4, 3, 5)
     for limit in (whole.arena_bytes, inf):
         (chunk,) = chunks(whole, maps, limit)
-        assert [part.plan for part in chunk.parts] == [whole]
-        assert chunk.whole
-    assert not any(chunk.whole for chunk in chunks(whole, maps, whole.arena_bytes - 1))
+        assert [part.plan for part in chunk.blocks] == [whole]
+        assert chunk.held.whole
+    assert not any(chunk.held.whole for chunk in chunks(whole, maps, whole.arena_bytes - 1))
 
 
 def test_a_step_finds_the_plans_of_the_one_before():
@@ -140,7 +142,7 @@ def test_a_step_finds_the_plans_of_the_one_before():
     first, second = (chunks(whole, "C", least_bytes(whole)) for _ in range(2))
     assert parts(first) == most_chunks(whole)
     for a, b in zip(first, second, strict=True):
-        assert all(p.plan is q.plan for p, q in zip(a.parts, b.parts, strict=True))
+        assert all(p.plan is q.plan for p, q in zip(a.blocks, b.blocks, strict=True))
 
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])

@@ -13,7 +13,8 @@ from spectra import SHARED, poisoned
 
 from tinyfft import backend, nn
 from tinyfft.fourier import arena, launch
-from tinyfft.nn import FFTConvolution, fft_convolution
+from tinyfft.fourier import convolution as engine
+from tinyfft.nn import FFTConvolution
 
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
 
@@ -37,7 +38,7 @@ def gpu(monkeypatch):
     )
     monkeypatch.setattr(arena.Arena, "take", _poisoned_on_device)
     monkeypatch.setattr(backend.Device, "empty", _poisoned_on_device)
-    monkeypatch.setattr(fft_convolution, "current_arena", lambda device: arena.Arena(device))
+    monkeypatch.setattr(engine, "current_arena", lambda device: arena.Arena(device))
     return host_gpu.stands_in(monkeypatch)
 
 

@@ -1,43 +1,17 @@
-"""The textbook transforms against the O(N^2) sum, which is the definition."""
+"""The textbook transforms against the O(N^2) sum; its convolution, and the engine, against the definition."""
 
 import numpy as np
 import pytest
-from measure import error
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from measure import FP64_BOUND, error
+from reference import convolution, gradients
 
+from tinyfft import nn
 from tinyfft.fourier import textbook
+from tinyfft.fourier.lengths import is_fast
 
-LENGTHS = [
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    9,
-    10,
-    12,
-    14,
-    15,
-    16,
-    18,
-    20,
-    21,
-    25,
-    27,
-    30,
-    35,
-    36,
-    40,
-    42,
-    49,
-    60,
-    64,
-    72,
-    105,
-    128,
-]
+LENGTHS = [*range(1, 11), *(N for N in range(12, 129, 3) if is_fast(N)), 14, 20, 35, 49, 64, 128]
 
 
 def definition(x):
@@ -77,3 +51,26 @@ def test_half_spectrum_is_half_of_the_double_sum(Ny, Nx, rng):
     assert half.shape == (2, Ny // 2 + 1, Nx)
     assert np.max(np.abs(half - full[:, : Ny // 2 + 1])) <= 1e-12
     assert error(textbook.plane(half, Ny), x) <= 1e-13
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    maps=st.tuples(*[st.integers(1, 3)] * 3),
+    kernel=st.tuples(*[st.integers(1, 6)] * 2),
+    output=st.tuples(*[st.integers(1, 12)] * 2),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_three_passes_are_those_of_the_definition_and_of_the_engine(maps, kernel, output, seed):
+    rng, (S, C, F) = np.random.default_rng(seed), maps
+    layer = nn.FFTConvolution(C, F, kernel, bias=False, dtype="float64")
+    x = rng.standard_normal((S, C, *(k + o - 1 for k, o in zip(kernel, output, strict=True))))
+    gy = rng.standard_normal((S, F, *output))
+    expected = (convolution(x, layer.weight), *gradients(x, layer.weight, gy)[:2])
+    magnitudes = (abs(x), abs(layer.weight), abs(gy))
+    scales = map(np.max, (convolution(*magnitudes[:2]), *gradients(*magnitudes)[:2]))
+    page = textbook.Convolution(x, layer.weight)
+    ours = (page.output(), page.input_gradient(gy), page.weight_gradient(gy))
+    engine = (layer.forward(x), layer.backward(x, gy), layer.gradWeight)
+    for found, of_engine, truth, scale in zip(ours, engine, expected, scales, strict=True):
+        assert error(found, truth, scale) <= 5e-14
+        assert error(of_engine, found, scale) <= FP64_BOUND

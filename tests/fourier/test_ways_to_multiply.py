@@ -4,7 +4,7 @@ import host_gpu
 import numpy as np
 import pytest
 
-from tinyfft import choices, cublas, gpu
+from tinyfft import autotune, cublas, gpu
 from tinyfft.fourier import product as products
 from tinyfft.fourier import tensor_product, warpgroup_product
 
@@ -37,11 +37,11 @@ def multiply(device, sizes, dtype=np.complex64, **how):
 def test_the_fastest_way_is_taken(device, taken, monkeypatch, least):
     asked = []
     monkeypatch.setattr(gpu, "architecture", lambda device: 90)
-    monkeypatch.setattr(choices, "fastest", lambda device, what, ways: asked.append((what, [*ways])) or least)
+    monkeypatch.setattr(autotune, "fastest", lambda device, what, ways: asked.append((what, [*ways])) or least)
     multiply(device, (16, 16, 16), precision="tf32")
     assert taken == [least]
     ((what, ways),) = asked
-    assert ways == ["cublas", "warps", "warpgroups"]
+    assert ways == ["warpgroups", "warps", "cublas"]
     assert all(part in what for part in ("complex64", "tf32", "(2, 16, 16)"))
 
 
@@ -56,7 +56,7 @@ def test_the_fastest_way_is_taken(device, taken, monkeypatch, least):
     ids=["small", "double", "bf16", "deterministic"],
 )
 def test_where_there_is_one_way_no_clock_is_asked(device, taken, monkeypatch, sizes, dtype, how, way):
-    monkeypatch.setattr(choices, "fastest", lambda *_: pytest.fail("asked"))
+    monkeypatch.setattr(autotune, "fastest", lambda *_: pytest.fail("asked"))
     multiply(device, sizes, dtype, **how)
     assert taken == [way]
 
@@ -76,7 +76,7 @@ def test_enough_counts_rows_columns_and_depth(device, taken):
 
 def test_what_is_asked_of_cublas(device, monkeypatch):
     asked, tf32 = [], []
-    monkeypatch.setattr(choices, "fastest", lambda device, what, ways: asked.append(what) or "cublas")
+    monkeypatch.setattr(autotune, "fastest", lambda device, what, ways: asked.append(what) or "cublas")
     monkeypatch.setattr(cublas, "gemm", lambda *_, **how: tf32.append(how["tf32"]))
     for precision in ("tf32", "fp32"):
         multiply(device, (16, 17, 18), precision=precision)

@@ -59,7 +59,7 @@ def test_chunks_of_unequal_sizes(device, hazard, rng):
     layer = nn.FFTConvolution(3, 7, 5, padding=2, **HAZARDS[hazard])
     plan = layer.plan((5, 3, 13, 10))
     limit = plan.arena_bytes - 1
-    assert len({part.plan for maps in "CF" for chunk in chunks(plan, maps, limit) for part in chunk.parts}) > 2
+    assert len({part.plan for maps in "CF" for chunk in chunks(plan, maps, limit) for part in chunk.blocks}) > 2
     with limited(device, limit):
         check(layer, (5, 3, 13, 10), rng)
 

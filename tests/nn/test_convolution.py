@@ -8,8 +8,9 @@ from limits import least_bytes, limited
 from measure import FP32_BOUND, error
 from reference import gradients
 
-from tinyfft import choices, nn
-from tinyfft.nn import convolution, fft_convolution
+from tinyfft import autotune, nn
+from tinyfft.fourier import convolution as engine
+from tinyfft.nn import method_tuner
 from tinyfft.spatial import direct
 
 SHAPES = {"fft": ((4, 8, 32, 32), 13), "direct": ((2, 2, 8, 8), 1)}  # where its plan counts fewer operations
@@ -17,14 +18,16 @@ SHAPES = {"fft": ((4, 8, 32, 32), 13), "direct": ((2, 2, 8, 8), 1)}  # where its
 
 @pytest.fixture
 def measured(monkeypatch, tmp_path):
-    """The passes whose methods were timed, none before."""
-    passes = []
-    measure = nn.Convolution._measure
-    monkeypatch.setattr(choices, "_known", {})
+    """The passes whose candidates were measured, none of which is known before."""
+    passes, benchmark = [], autotune.benchmark
+
+    def record(candidates, device):
+        passes.append(next(iter(candidates.values())).args[1])
+        return benchmark(candidates, device)
+
+    monkeypatch.setattr(autotune, "_tables", {})
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
-    monkeypatch.setattr(
-        nn.Convolution, "_measure", lambda layer, name, *rest: passes.append(name) or measure(layer, name, *rest)
-    )
+    monkeypatch.setattr(autotune, "benchmark", record)
     return passes
 
 
@@ -54,8 +57,8 @@ def test_deterministic_leaves_a_named_algorithm_alone(algorithm, rng):
 def test_what_was_measured_is_known_to_the_next_process(measured, monkeypatch, rng):
     layer, x = nn.Convolution(2, 3, 3), rng.standard_normal((4, 2, 9, 9), dtype=np.float32)
     run(layer, x)
-    assert measured == list(convolution.PASSES)
-    monkeypatch.setattr(choices, "_known", {})
+    assert measured == list(engine.PASSES)
+    monkeypatch.setattr(autotune, "_tables", {})
     other = nn.Convolution(2, 3, 3)
     run(other, x)
     assert len(measured) == 3
@@ -67,7 +70,7 @@ def test_auto_measures_anew_under_another_limit(measured, rng):
     x = rng.standard_normal((4, 2, 9, 9), dtype=np.float32)
     run(layer, x)
     run(layer, x)
-    assert measured == list(convolution.PASSES)
+    assert measured == list(engine.PASSES)
     with limited(layer.device, layer.plan(x.shape).arena_bytes):
         run(layer, x)
     assert len(measured) == 6
@@ -75,10 +78,10 @@ def test_auto_measures_anew_under_another_limit(measured, rng):
 
 def test_the_direct_method_is_not_timed_where_it_has_no_chance(measured, monkeypatch, rng):
     shape, kernel_size = SHAPES["fft"]
-    monkeypatch.setattr(choices, "seconds", lambda *_: pytest.fail("timed"))
+    monkeypatch.setattr(autotune, "benchmark", lambda *_: pytest.fail("timed"))
     layer = nn.Convolution(shape[1], 4, kernel_size)
     plan = layer.plan(shape)
-    monkeypatch.setattr(convolution, "HOPELESS", plan.direct_operations / plan.pass_operations * 0.999)
+    monkeypatch.setattr(method_tuner, "DIRECT_MAX_OPS_RATIO", plan.direct_operations / plan.pass_operations * 0.999)
     run(layer, rng.standard_normal(shape, dtype=np.float32))
     assert set(layer.algorithms.values()) == {"fft"}
 
@@ -95,16 +98,16 @@ def test_the_direct_method_is_not_taken_where_it_has_no_room(deterministic, meas
 
 @pytest.fixture
 def clock(monkeypatch, measured):
-    """Seconds of each way, to be set; what has been timed, and with which plans."""
+    """Seconds of each candidate, to be set; the candidates that were measured."""
     clock = SimpleNamespace(seconds={}, timed=[])
 
-    def seconds(ways, device):
-        clock.timed.append(list(ways))
-        for call in ways.values():
+    def benchmark(candidates, device):
+        clock.timed.append(list(candidates))
+        for call in candidates.values():
             call()
-        return {way: clock.seconds.get(way, 9.0) for way in ways}
+        return {name: clock.seconds.get(name, 9.0) for name in candidates}
 
-    monkeypatch.setattr(choices, "seconds", seconds)
+    monkeypatch.setattr(autotune, "benchmark", benchmark)
     return clock
 
 
@@ -123,14 +126,14 @@ def test_the_fastest_plan_is_taken_by_all_passes(clock, rng):
 
 def test_a_plan_that_was_chosen_elsewhere_is_taken_without_a_clock(clock, rng):
     layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
-    layer.choices = [(name, WIDE, None, "fft 2") for name in convolution.PASSES]
+    layer.choices = [(name, WIDE, None, "fft 2") for name in engine.PASSES]
     run(layer, x)
     assert clock.timed == []
     assert layer.plan(WIDE) is layer.plans(WIDE)[1]
 
 
 def test_after_a_direct_pass_the_next_one_may_take_any_plan(clock, monkeypatch, rng):
-    monkeypatch.setattr(convolution, "HOPELESS", np.inf)
+    monkeypatch.setattr(method_tuner, "DIRECT_MAX_OPS_RATIO", np.inf)
     layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
     clock.seconds = {"direct": 1.0}
     y = layer.forward(x)
@@ -156,58 +159,31 @@ def test_a_plan_that_does_not_fit_is_not_taken(clock, rng):
     assert layer.plan(WIDE) is layer.plans(WIDE)[0]
 
 
-@pytest.mark.parametrize("least", ["keep", "recompute"])
-def test_memory_is_chosen_by_the_time_of_forward_and_backward(clock, least, rng):
-    layer, x = nn.Convolution(3, 4, 9, algorithm="fft", memory="auto"), rng.standard_normal(WIDE, dtype=np.float32)
-    plain = nn.Convolution(3, 4, 9, algorithm="fft")
-    plain.parameters()[0][0][...], plain.parameters()[0][1][...] = layer.weight, layer.bias
-    clock.seconds = {least: 1.0}
-    for step in range(3):
-        y, gy = layer.forward(x), rng.standard_normal((2, 4, 56, 56), dtype=np.float32)
-        assert np.allclose(y, plain.forward(x), atol=1e-5)
-        gx = layer.backward(x, gy)
-        assert np.allclose(gx, plain.backward(x, gy), atol=1e-4)
-        assert (layer.kept_bytes > 0) == (least == "keep"), step
-    for ours, theirs in zip(layer.parameters()[1], plain.parameters()[1], strict=True):
-        assert np.allclose(ours, theirs, rtol=1e-3, atol=1e-3)
-    assert clock.timed == [["recompute", "keep"]]
-    assert layer.choices == [("memory", list(WIDE), None, least)]
-
-
-def test_behind_the_clock_a_relu_finds_its_output(clock, rng):
-    clock.seconds = {"keep": 1.0}
-    chain = nn.Sequential(nn.Convolution(3, 4, 9, algorithm="fft", memory="auto"), nn.ReLU())
-    x = rng.standard_normal(WIDE, dtype=np.float32)
-    y = chain.forward(x).copy()
-    chain.backward(x, np.ones_like(y))
-    assert np.array_equal(chain[1].output, y)
-    assert np.array_equal(chain[1].gradInput, (y > 0).astype(np.float32))
-
-
-@pytest.mark.parametrize("why", ["deterministic", "limit", "free memory"])
-def test_memory_is_not_kept_without_a_clock_or_room(clock, monkeypatch, why, rng):
-    layer = nn.Convolution(3, 4, 9, algorithm="fft", memory="auto", deterministic=why == "deterministic")
+@pytest.mark.parametrize(("missing", "kept"), [(0, True), (1, False)])
+def test_memory_auto_keeps_spectra_that_fit_half_of_the_free_memory(monkeypatch, missing, kept, rng):
+    layer = nn.FFTConvolution(3, 4, 9, memory="auto")
     x, plan = rng.standard_normal(WIDE, dtype=np.float32), layer.plan(WIDE)
-    if why == "free memory":
-        bytes_kept = plan.spectrum_bytes("x") + plan.spectrum_bytes("w")
-        monkeypatch.setattr(type(layer.device), "free_bytes", property(lambda self: 2 * bytes_kept - 1))
-    with limited(layer.device, least_bytes(plan) if why == "limit" else plan.arena_bytes):
+    free = [2 * (plan.spectrum_bytes("x") + plan.spectrum_bytes("w")) - missing]
+    monkeypatch.setattr(type(layer.device), "free_bytes", property(lambda self: free[0]))
+    for _ in range(2):  # the answer stays, though what is kept is no longer free
         run(layer, x)
-        assert layer.choices[0][-1] == "recompute"
-    assert clock.timed == []
-    assert layer.kept_bytes == 0
+        assert (layer.kept_bytes > 0) == kept
+        free[0] = 0
+    with limited(layer.device, least_bytes(plan)):
+        layer.forward(x)
+        assert layer.kept_bytes == 0
 
 
 @pytest.mark.parametrize("memory", ["keep", "auto"])
 def test_a_direct_forward_leaves_no_spectra_of_an_earlier_one(clock, monkeypatch, memory, rng):
     """The input's array is filled anew and no optimizer has stepped: what was kept of it is of no use."""
-    monkeypatch.setattr(convolution, "HOPELESS", np.inf)
+    monkeypatch.setattr(method_tuner, "DIRECT_MAX_OPS_RATIO", np.inf)
     layer, x = nn.Convolution(3, 4, 9, memory=memory), rng.standard_normal(WIDE, dtype=np.float32)
     gy = rng.standard_normal((2, 4, 56, 56), dtype=np.float32)
     for _ in range(2):
         clock.seconds = {"direct": 1.0}
         layer.forward(x)
-        clock.seconds = {"fft": 1.0, "keep": 1.0}
+        clock.seconds = {"fft": 1.0}
         layer.zeroGradParameters()
         layer.backward(x, gy)
         assert [choice for *_, choice in layer.choices][:3] == ["direct", "fft", "fft"]
@@ -251,34 +227,11 @@ def test_another_limit_or_shape_may_take_another_plan(clock, rng):
         assert len(clock.timed[0]) == ways
 
 
-def test_memory_is_timed_as_it_will_be(clock, monkeypatch, rng):
-    """Once with spectra made again, once with spectra kept; on a picture that is no square."""
-    layer = nn.Convolution(3, 4, 9, algorithm="fft", memory="auto")
-    x, kept, backward = rng.standard_normal((2, 3, 40, 64), dtype=np.float32), [], nn.FFTConvolution.backward
-    monkeypatch.setattr(
-        nn.FFTConvolution, "backward", lambda of, *rest: kept.append(of.kept_bytes > 0) or backward(of, *rest)
-    )
-    clock.seconds = {"keep": 1.0}
-    run(layer, x)
-    run(layer, x)
-    assert kept == [False, True, True, True]
-
-
-def test_memory_is_not_chosen_in_evaluation(clock, rng):
-    layer = nn.Convolution(3, 4, 9, algorithm="fft", memory="auto")
-    layer.evaluate()
-    run(layer, rng.standard_normal(WIDE, dtype=np.float32))
-    assert clock.timed == []
-    assert layer.choices == []
-
-
 def test_a_direct_forward_drops_what_a_fourier_one_has_kept(rng):
     layer, x = nn.Convolution(3, 4, 9, memory="keep"), rng.standard_normal(WIDE, dtype=np.float32)
     for forward in ("fft", "direct"):
         x[...] = rng.standard_normal(WIDE)
-        layer.choices = [
-            (name, WIDE, None, forward if name == "updateOutput" else "fft") for name in convolution.PASSES
-        ]
+        layer.choices = [(name, WIDE, None, forward if name == "updateOutput" else "fft") for name in engine.PASSES]
         gy = np.ones_like(layer.forward(x))
     layer.backward(x, gy)
     assert error(layer.gradWeight, gradients(x, layer.weight, gy)[1]) <= FP32_BOUND
@@ -286,9 +239,9 @@ def test_a_direct_forward_drops_what_a_fourier_one_has_kept(rng):
 
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_products_are_told_whether_a_clock_may_choose(monkeypatch, deterministic, rng):
-    told, product = [], fft_convolution.product
+    told, product = [], engine.product.product
     monkeypatch.setattr(
-        fft_convolution, "product", lambda *a, deterministic, **k: told.append(deterministic) or product(*a, **k)
+        engine.product, "product", lambda *a, deterministic, **k: told.append(deterministic) or product(*a, **k)
     )
     layer = nn.Convolution(2, 3, 3, algorithm="fft", deterministic=deterministic)
     run(layer, rng.standard_normal((1, 2, 5, 5), dtype=np.float32))

@@ -62,6 +62,22 @@ def test_identity(device, rng, p, train):
     assert tinyfft.backend.generator().bit_generator.state == state
 
 
+def test_a_captured_forward_draws_its_mask_before_each_replay(device):
+    layer, x = nn.Dropout(0.5), device.array(np.ones((8, 16)))
+    tinyfft.manual_seed(3)
+    expected = [to_host(layer.forward(x)).copy() for _ in range(2)]
+    tinyfft.manual_seed(3)
+    state = tinyfft.backend.generator().bit_generator.state
+    with tinyfft.backend.capturing() as before_replay:
+        layer.forward(x)
+    assert tinyfft.backend.generator().bit_generator.state == state
+    for mask in expected:  # the forward after the draw stands for the replay
+        for draw in before_replay:
+            draw()
+        with tinyfft.backend.capturing():
+            assert np.array_equal(to_host(layer.forward(x)), mask)
+
+
 def test_evaluation_does_not_hand_out_its_input(device):
     layer, x = nn.Dropout(0.5), device.array(np.ones((4, 6)))
     layer.evaluate()

@@ -89,9 +89,7 @@ class Arena:
         except MemoryError as error:
             fits = self.device.free_bytes
             advice = f", arena.limit_bytes = {fits} would fit" if fits else ""
-            raise MemoryError(
-                f"{nbytes} bytes of frequency memory are not to be had from {self.device}{advice}"
-            ) from error
+            raise MemoryError(f"cannot allocate {nbytes} bytes of frequency memory on {self.device}{advice}") from error
 
     def take(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An uninitialised array of the open frame. Raises MemoryError if the block is too small for it."""

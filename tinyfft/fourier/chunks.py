@@ -1,18 +1,17 @@
-"""Chunks: a pass that needs more memory than it may have is cut along the minibatch, the frequencies and the maps.
+"""Chunks: a pass that needs more memory than it may have is cut along samples, frequencies and maps.
 
-    updateOutput        y[samples, maps]   = what x[samples] and w[maps] give, maps of the output
-    updateGradInput     gx[samples, maps]  = what gy[samples] and w[:, maps] give, maps of the input
-    accGradParameters   gw[:, maps]        = what gy[samples] and x[samples, maps] give, summed over the samples
+    updateOutput        y[samples, maps]   from x[samples] and w[maps], maps of the output
+    updateGradInput     gx[samples, maps]  from gy[samples] and w[:, maps], maps of the input
+    accGradParameters   gw[:, maps]        from gy[samples] and x[samples, maps], summed over the samples
 
-each of them, where the frequencies are cut, summed over these too. A chunk is some samples at some frequencies: the
-spectrum of x, or of gy for both backward passes, is made once and held, while its parts, of some maps each, follow one
-another. So maps are cut without doing anything twice, but narrow matrices are multiplied at less than full speed. With
-n chunks of samples planes of w are transformed n times. The cheapest cut is known beforehand, and the order is fixed:
-the same bits each time. Each part is a convolution with a plan of its own, of the same transform lengths and tiles.
+A chunk is some samples at some frequencies. Its left spectrum (x_hat, or gy_hat in both backward passes) is computed
+once and held while blocks of maps follow one another. So cutting maps repeats no work, but narrow products run
+below full speed. Cutting the samples into n chunks transforms the weights n times. Where frequencies are cut, results
+are summed over their ranges too. The cheapest cut is known beforehand and the order is fixed, so results are the same
+bits each time. Each block is a convolution with a plan of its own, of the same lengths and tiles.
 
-Frequencies are cut on the CPU alone, by kx (matrix_dft.py): no operation is done twice then, but planes are read and
-sums written once for each chunk. There a pass is cut without a limit too, so that the spectra of a network take ENOUGH
-bytes and no more, but not where spectra are to be kept from one pass to another.
+Only the CPU cuts frequencies, by kx (matrix_dft.py). That repeats no operation, but planes are read, and sums written,
+once a chunk. The CPU also cuts a pass without a limit, at CHUNK_BYTES, unless its spectra are to be kept.
 """
 
 from collections.abc import Callable
@@ -24,56 +23,58 @@ from typing import Literal, NamedTuple
 
 from tinyfft.backend import Array
 from tinyfft.fourier.arena import LimitError
-from tinyfft.fourier.plan import MOVING, Plan
+from tinyfft.fourier.plan import OPS_PER_NUMBER_MOVED, Plan
 from tinyfft.parallel import split
 
-ENOUGH = {"cpu": 1 << 27, "cuda": inf}
-"""Bytes of the arena that a pass of a device takes without need."""
+CHUNK_BYTES = {"cpu": 1 << 27, "cuda": inf}
+"""A pass uses at most this much of the arena even when more is allowed, by kind of device."""
 
-NARROW = 24
-"""A product of so few rows or columns takes twice as long as its operations say, others 1 + (NARROW / rows)^2 +
-(NARROW / columns)^2 times."""
+NARROW_GEMM_PENALTY = 24
+"""A product of this many rows or columns takes twice the time that its operations say; in general the factor is
+1 + (NARROW_GEMM_PENALTY / rows)^2 + (NARROW_GEMM_PENALTY / columns)^2."""
 
 
-class Part(NamedTuple):
-    """Some maps of a chunk, of the output (plan.F of them) or of the input (plan.C), and the plan for these alone."""
+class Region(NamedTuple):
+    """Some samples, maps and frequencies of a pass."""
 
-    maps: slice
-    plan: Plan
+    index: dict[str, slice]  # of the axes "S", "C" and "F" that are cut
+    plan: Plan  # of this region alone
+    whole: bool  # whether the region is all of the pass
+    first: bool  # whether it has the first frequencies of its samples and maps, the zero frequency among them
+    last: bool  # whether it has their last ones
+
+    def cut(self, array: Array | None, axes: str) -> Array | None:
+        """Return the region of an array whose first axes are `axes`; None for None."""
+        if self.whole or array is None:
+            return array
+        return array[tuple(self.index.get(axis, slice(None)) for axis in axes)]
 
 
 class Chunk(NamedTuple):
-    """Some samples at some frequencies, whose parts share a spectrum: that of all maps of x, or of y."""
+    """Some samples at some frequencies: the region of the spectrum that is held, and the blocks of maps."""
 
-    samples: slice
-    parts: tuple[Part, ...]
-    whole: bool  # whether it is all of the pass, in one part
-    first: bool  # of the frequencies for these samples
-    last: bool
+    held: Region
+    blocks: tuple[Region, ...]
 
     @property
     def plan(self) -> Plan:
-        """The largest part's, which says what all of them have in common too."""
-        return self.parts[-1].plan
-
-    def cut(self, array: Array | None, *index: slice) -> Array | None:
-        """array[index], or the array itself if the chunk is all of the pass."""
-        return array if self.whole or array is None else array[index]
+        """The plan of the largest block, which needs the most memory."""
+        return self.held.plan
 
 
 @lru_cache(maxsize=1024)
-def chunks(plan: Plan, maps: Literal["C", "F"], limit: float = inf, keeps: bool = False) -> tuple[Chunk, ...]:
-    """The chunks of a pass, none of which asks the arena for more than `limit` bytes.
+def chunks(plan: Plan, maps: Literal["C", "F"], limit: float = inf, in_one: bool = False) -> tuple[Chunk, ...]:
+    """Return the chunks of a pass, none of which asks the arena for more than `limit` bytes.
 
-    maps   which are cut: "F", the output's, in updateOutput; "C", the input's, in the backward passes
-    keeps  whether the spectra of a whole pass are kept
-    One chunk of one part, with the plan itself, if that fits. Sizes along an axis differ by one at most, so that there
-    are few plans, the same ones at every call. Raises LimitError if one sample and one map do not fit.
+    maps    the axis that is cut into blocks: "F", the output's maps, or "C", the input's
+    in_one  whether a pass that fits the limit stays one chunk even beyond CHUNK_BYTES
+    A pass that fits is one chunk of one block, with the plan itself. Sizes along an axis differ by at most one, so
+    there are few plans, the same ones at every call. Raises LimitError if one sample and one map do not fit.
     """
     columns = range(1, (plan.x.N // 2 + 1 if plan.kind == "cpu" else 1) + 1)
     sizes = (_counts(plan.S), _counts(getattr(plan, maps)), columns)
     counts = sorted(pairs(*sizes), key=_cost(plan, maps))
-    for allowed in (limit,) if keeps else (min(limit, ENOUGH[plan.kind]), limit):
+    for allowed in (limit,) if in_one else (min(limit, CHUNK_BYTES[plan.kind]), limit):
         for cut in counts:
             if _largest(plan, maps, *cut).arena_bytes <= allowed:
                 return _chunks(plan, maps, *cut)
@@ -81,55 +82,62 @@ def chunks(plan: Plan, maps: Literal["C", "F"], limit: float = inf, keeps: bool 
     raise LimitError(f"one sample and one map need {needed} bytes of the arena, arena.limit_bytes allows {limit}")
 
 
+def fits(plan: Plan, limit: float) -> bool:
+    """Whether all three passes can go in chunks of at most `limit` bytes."""
+    try:
+        return all(chunks(plan, maps, limit) for maps in ("F", "C"))
+    except LimitError:
+        return False
+
+
 def _chunks(plan: Plan, maps: str, n: int, m: int, ranges: int) -> tuple[Chunk, ...]:
-    columns = _columns(plan, ranges)
-    return tuple(
-        Chunk(
-            samples,
-            tuple(Part(of, _part(plan, _size(samples), maps, _size(of), kx)) for of in split(getattr(plan, maps), m)),
-            n * m * ranges == 1,
-            kx is columns[0],
-            kx is columns[-1],
+    columns, whole = _columns(plan, ranges), n * m * ranges == 1
+    found = []
+    for samples, kx in pairs(split(plan.S, n), columns):
+        ends = (whole, kx is columns[0], kx is columns[-1])
+        blocks = tuple(
+            Region({"S": samples, maps: block}, _block_plan(plan, _size(samples), maps, _size(block), kx), *ends)
+            for block in split(getattr(plan, maps), m)
         )
-        for samples, kx in pairs(split(plan.S, n), columns)
-    )
+        found.append(Chunk(Region({"S": samples}, blocks[-1].plan, *ends), blocks))  # the last block is the largest
+    return tuple(found)
 
 
 def _cost(plan: Plan, maps: str) -> Callable[[tuple[int, int, int]], tuple[float, int]]:
-    """What a cut (n, m, ranges) costs, in operations; of equals the fewest parts."""
-    moving, size = MOVING[plan.kind], getattr(plan, maps)
+    """Return what a cut (n, m, ranges) costs: operations, then the number of blocks to decide between equals."""
+    moving, size = OPS_PER_NUMBER_MOVED[plan.kind], getattr(plan, maps)
     of_w = plan.transform_operations("w") + moving * prod(plan.spectrum_shape("w"))
     of_products, of_planes = plan.product_operations, moving / 2 * plan.points
 
     def cost(cut: tuple[int, int, int]) -> tuple[float, int]:
         n, m, ranges = cut
-        narrow = 1 + (NARROW * n / plan.S) ** 2 + (NARROW * m / size) ** 2
+        narrow = 1 + (NARROW_GEMM_PENALTY * n / plan.S) ** 2 + (NARROW_GEMM_PENALTY * m / size) ** 2
         return n * of_w + narrow * of_products + ranges * of_planes, n * m * ranges
 
     return cost
 
 
 def _largest(plan: Plan, maps: str, n: int, m: int, ranges: int) -> Plan:
-    """The plan of the largest of n x m x ranges parts."""
-    kx = max(_columns(plan, ranges), key=lambda kx: _part(plan, 1, maps, 1, kx).Q)
-    return _part(plan, ceil(plan.S / n), maps, ceil(getattr(plan, maps) / m), kx)
+    """Return the plan of the largest of n x m x ranges blocks."""
+    kx = max(_columns(plan, ranges), key=lambda kx: _block_plan(plan, 1, maps, 1, kx).Q)
+    return _block_plan(plan, ceil(plan.S / n), maps, ceil(getattr(plan, maps) / m), kx)
 
 
 def _columns(plan: Plan, ranges: int) -> list[range | None]:
-    """All kx in so many ranges; None stands for all of them in one."""
+    """Return all kx cut into ranges; None stands for all of them in one."""
     if ranges == 1:
         return [None]
     return [range(part.start, part.stop) for part in split(plan.x.N // 2 + 1, ranges)]
 
 
 @lru_cache(maxsize=4096)
-def _part(plan: Plan, S: int, maps: str, count: int, kx: range | None) -> Plan:
+def _block_plan(plan: Plan, S: int, maps: str, count: int, kx: range | None) -> Plan:
     whole = (S, count, kx) == (plan.S, getattr(plan, maps), None)
     return plan if whole else replace(plan, S=S, kx=kx, **{maps: count})
 
 
 def _counts(n: int) -> list[int]:
-    """Into how many parts n things can be cut: of the counts with one size of the largest part, the lowest."""
+    """Return the numbers of parts to cut n into: for each size of the largest part the fewest."""
     return sorted({ceil(n / size) for size in range(1, n + 1)})
 
 

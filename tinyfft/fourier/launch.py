@@ -1,9 +1,9 @@
 """Launches spectrum.cu and signal.cu on a GPU; what does not depend on the arrays is prepared once for each size."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
-from tinyfft import compiling, gpu
+from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.kernel import Layout, Specialisation, grid, launches, specialise
 from tinyfft.fourier.plan import Plan
@@ -55,6 +55,12 @@ def _prepared(
     return [launcher(kernel, layout, device) for layout in layouts]
 
 
+def compiler(stem: str, plan: Plan, name: str, device: Device, **options: bool) -> Callable[[], object]:
+    """Return a function that compiles the kernel `run` launches for aligned planes."""
+    kernel = specialise(stem, plan, name, plan.plane_shape(name), shared_limit(device), **options)
+    return partial(_compiled, kernel, device)
+
+
 def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:
     """What launches the kernel with one layout, given its other arguments; it is compiled for the first time."""
     by_value, function = gpu.by_value(layout), None
@@ -62,8 +68,6 @@ def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable
 
     def launch(arguments: tuple) -> None:
         nonlocal function
-        if compiling.noted(kernel, lambda: _compiled(kernel, device)):
-            return
         if function is None:
             function = _compiled(kernel, device)
         function(blocks, threads, (*arguments, by_value), shared_mem=shared)

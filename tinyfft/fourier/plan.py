@@ -36,8 +36,8 @@ numbers take twice the room: shared memory is 99 KiB on many GPUs."""
 RUN = 32
 """Numbers of bf16 that lie together, their real parts, then their imaginary ones (kernels/runs.cuh)."""
 
-MOVING = {"cpu": 200, "cuda": 0}
-"""Operations of a matrix product that take as long as to write and read a number of a spectrum."""
+OPS_PER_NUMBER_MOVED = {"cpu": 200, "cuda": 0}
+"""Cost of writing and reading one number of a spectrum, in operations of a matrix product."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +82,19 @@ class Plan:
         """Those that are computed, as the CPU's transforms take them."""
         return Frequencies(*self.lengths, range(self.x.N // 2 + 1) if self.kx is None else self.kx)
 
+    def plane_shape(self, name: str) -> tuple[int, int]:
+        """Rows and columns of the planes of "x", "w" or "y"."""
+        y, x = self.y.axis, self.x.axis
+        return {"x": (y.size, x.size), "w": (y.kernel, x.kernel), "y": (y.out, x.out)}[name]
+
+    @cached_property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        """(S, F, oH, oW)."""
+        return self.S, self.F, self.y.axis.out, self.x.axis.out
+
     @cached_property
     def covers(self) -> bool:
+        """Whether each pixel of the input is read exactly once; else gradInput has zeros, or sums of tiles."""
         return self.y.covers and self.x.covers
 
     def windows(self, name: str) -> tuple[Window, Window]:
@@ -210,7 +221,9 @@ class Plan:
     def cost(self) -> float:
         """What plans are compared by: operations of a pass, and those that would take as long as what else it does."""
         numbers = sum(prod(self.spectrum_shape(name)) for name in "xwy")
-        return (self.pass_operations + MOVING[self.kind] * numbers) * (1 if self.tiles == 1 else TILING_OVERHEAD)
+        return (self.pass_operations + OPS_PER_NUMBER_MOVED[self.kind] * numbers) * (
+            1 if self.tiles == 1 else TILING_OVERHEAD
+        )
 
     @property
     def direct_operations(self) -> int:

@@ -3,8 +3,8 @@
 Computes  planes[a, b] = (inverse DFT of hat[:, (a, tile), (phase, b)])[wanted rows, wanted columns] + bias[b]
           with `scale`, planes += scale * that instead: gradients add up, and so do overlapping tiles
           with `relu`, planes = max(that, 0): ReLU's output on the way
-Input     hat     complex  (Q, A T, P B), frequency first; `conjugate` if it holds the conjugate spectra; after bf16
-          products as spectrum writes them; on the CPU (3 Q, A T, P B), as product.py does, where the bias is added to
+Input     hat     complex  (Q, A T, P B), frequency first; of "x" the conjugate spectra; after bf16 products as spectrum
+          writes them; on the CPU (3 Q, A T, P B), as product.py does, where the bias is added to
           hat's own zero frequency
 Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left alone
 Tiles are added in one fixed order, so that the same input gives the same bits.
@@ -12,15 +12,20 @@ On the CPU a cacheful of planes is transformed at a time, as matrix products; on
 Kernel    kernels/signal.cu, launched by tinyfft/fourier/launch.py
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from tinyfft.backend import Array
+from tinyfft.backend import Array, Device
 from tinyfft.fourier import cachefuls, launch, matrix_dft
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.axis import Window
 from tinyfft.fourier.matrix_dft import Room
 from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.spectrum import check_arrays
+
+CONJUGATED = ("x",)
+"""The product that yields gradInput's spectrum yields its conjugate (tinyfft/fourier)."""
 
 
 def signal(
@@ -32,17 +37,27 @@ def signal(
     *,
     bias: Array | None = None,
     scale: float | None = None,
-    conjugate: bool = False,
     relu: bool = False,
 ) -> None:
     """Write (`scale` None) or add the planes whose half spectra are `hat`, the plan's "x", "w" or "y"."""
     check_arrays(planes, plan, name, hat)
     if arena.device.kind == "cuda":
         arguments = (hat, planes, bias, planes.dtype.type(1 if scale is None else scale))
-        options = {"conjugate": conjugate, "accumulate": scale is not None, "relu": relu}
+        options = _kernel_options(name, scale is not None, relu)
         launch.run("signal", plan, name, planes, arena.device, arguments, **options)
     else:
-        _by_matrices(hat, plan, name, planes, arena, bias, scale, conjugate, relu)
+        _by_matrices(hat, plan, name, planes, arena, bias, scale, relu)
+
+
+def compiler(
+    plan: Plan, name: str, device: Device, accumulate: bool = False, relu: bool = False
+) -> Callable[[], object]:
+    """Return a function that compiles the GPU's kernel; `accumulate` if planes are added to, `relu` if rectified."""
+    return launch.compiler("signal", plan, name, device, **_kernel_options(name, accumulate, relu))
+
+
+def _kernel_options(name: str, accumulate: bool, relu: bool) -> dict[str, bool]:
+    return {"conjugate": name in CONJUGATED, "accumulate": accumulate, "relu": relu}
 
 
 def _by_matrices(
@@ -53,7 +68,6 @@ def _by_matrices(
     arena: Arena,
     bias: Array | None,
     scale: float | None,
-    conjugate: bool,
     relu: bool,
 ) -> None:
     rows, columns = windows = plan.windows(name)
@@ -63,7 +77,7 @@ def _by_matrices(
     (planes,) = cachefuls.in_lines(plan, name, planes)
     A, B = planes.shape[:2]
     hat = hat.reshape(-1, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
-    cells = cachefuls.cells(windows)
+    cells, conjugate = cachefuls.cells(windows), name in CONJUGATED
 
     def transform(samples: slice, room: Room) -> None:
         for cell in cells:

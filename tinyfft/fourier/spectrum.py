@@ -1,7 +1,7 @@
 """spectrum: real planes -> half spectra, zeros added on the way in.
 
-Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b), at frequency q; conjugated on request
-          with `rectified`, ReLU's output, of masked = planes where rectified > 0, else 0: ReLU's gradInput on the way;
+Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b) at frequency q; its conjugate for "w", "y"
+          with `rectified`, ReLU's output: first masked = planes where rectified > 0, else 0, which is ReLU's gradInput;
           `masked` may be the planes
 Input     planes  real     (A, B, h, w); rectified alike
 Output    out     complex  (Q, A T, P B), frequency first; masked as the planes
@@ -12,13 +12,18 @@ On the CPU a cacheful of planes is transformed at a time, as matrix products; on
 Kernel    kernels/spectrum.cu, launched by tinyfft/fourier/launch.py
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from tinyfft.backend import Array
+from tinyfft.backend import Array, Device
 from tinyfft.fourier import cachefuls, launch, matrix_dft
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.matrix_dft import Room
 from tinyfft.fourier.plan import Plan
+
+CONJUGATED = ("w", "y")
+"""The spectra that are stored conjugated, in the backward passes: y is gradOutput there (tinyfft/fourier)."""
 
 
 def spectrum(
@@ -28,18 +33,25 @@ def spectrum(
     out: Array,
     arena: Arena,
     *,
-    conjugate: bool = False,
     rectified: Array | None = None,
     masked: Array | None = None,
 ) -> None:
     """Write the half spectra of `planes`, the plan's "x", "w" or "y", into `out`."""
     check_arrays(planes, plan, name, out)
     if arena.device.kind == "cuda":
-        arguments = (planes, out, rectified, masked)
-        options = {"conjugate": conjugate, "relu": rectified is not None}
+        arguments, options = (planes, out, rectified, masked), _kernel_options(name, rectified is not None)
         launch.run("spectrum", plan, name, planes, arena.device, arguments, **options)
     else:
-        _by_matrices(planes, plan, name, out, arena, conjugate, rectified, masked)
+        _by_matrices(planes, plan, name, out, arena, rectified, masked)
+
+
+def compiler(plan: Plan, name: str, device: Device, relu: bool = False) -> Callable[[], object]:
+    """Return a function that compiles the GPU's kernel; `relu` if planes are masked by a ReLU's output."""
+    return launch.compiler("spectrum", plan, name, device, **_kernel_options(name, relu))
+
+
+def _kernel_options(name: str, relu: bool) -> dict[str, bool]:
+    return {"conjugate": name in CONJUGATED, "relu": relu}
 
 
 def _by_matrices(
@@ -48,7 +60,6 @@ def _by_matrices(
     name: str,
     out: Array,
     arena: Arena,
-    conjugate: bool,
     rectified: Array | None,
     masked: Array | None,
 ) -> None:
@@ -56,7 +67,7 @@ def _by_matrices(
     planes, rectified, masked = cachefuls.in_lines(plan, name, planes, rectified, masked)
     A, B = planes.shape[:2]
     out = out.reshape(-1, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
-    cells = cachefuls.cells(windows)
+    cells, conjugate = cachefuls.cells(windows), name in CONJUGATED
 
     def transform(samples: slice, room: Room) -> None:
         for cell in cells:

@@ -30,6 +30,11 @@ class ReLU(Module):
         self.device.blockwise(self._pass_back, self.output, gradOutput, gradInput)
         return gradInput
 
+    def gradInput_buffer(self, gradOutput: Array) -> Array:
+        """Return the checked buffer for gradInput, for a layer that computes it as part of its own backward pass."""
+        self._check_gradOutput(gradOutput)
+        return self._buffer("gradInput", gradOutput.shape, gradOutput.dtype)
+
     def _pass_back(self, y: Array, dy: Array, dx: Array) -> None:
         self.xp.multiply(dy, self.xp.greater(y, 0), out=dx)  # a product: NumPy copies under a mask seven times slower
 

@@ -17,8 +17,9 @@ Source  Chellapilla, Puri, Simard: High Performance Convolutional Neural Network
 from collections.abc import Callable
 
 from tinyfft.backend import Array
-from tinyfft.fourier.arena import LimitError, current_arena
+from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.plan import Plan
+from tinyfft.nn.activation import ReLU
 from tinyfft.nn.convolution_layer import ConvolutionLayer
 from tinyfft.spatial import direct
 
@@ -26,15 +27,18 @@ from tinyfft.spatial import direct
 class DirectConvolution(ConvolutionLayer):
     records = True
 
-    def updateOutput(self, input: Array) -> Array:
-        """y (S, F, oH, oW)."""
+    def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
+        """Return y (S, F, oH, oW), or the output of the fused `relu`, which overwrites y."""
         plan = self._check_input(input)
-        output = self._buffer("output", (plan.S, plan.F, plan.y.axis.out, plan.x.axis.out), self.dtype)
+        output = self._buffer("output", plan.output_shape, self.dtype)
         self._directly("updateOutput", direct.convolve, input, self.weight, self.bias, output, plan)
+        if relu is not None:
+            relu.output = output
+            relu.updateOutput(output)
         return output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
-        """gx, of the input's shape."""
+        """Return gx, of the input's shape."""
         plan = self._check_backward(input, gradOutput)
         gradInput = self._buffer("gradInput", input.shape, self.dtype)
         self._directly("updateGradInput", direct.input_gradient, gradOutput, self.weight, gradInput, plan)
@@ -46,13 +50,15 @@ class DirectConvolution(ConvolutionLayer):
         gradients = (self.gradWeight, self.gradBias)
         self._directly("accGradParameters", direct.parameter_gradients, input, gradOutput, *gradients, scale, plan)
 
-    def _directly(self, name: str, compute: Callable[..., None], *arguments) -> None:
-        self.algorithms[name] = "direct"
-        try:
-            compute(*arguments, current_arena(self.device), self.precision)
-        except LimitError as error:
-            raise LimitError(f"{self!r}: {error}: raise it") from error
+    def backward(self, input: Array, gradOutput: Array, scale: float = 1, relu: ReLU | None = None) -> Array | None:
+        """Run both backward passes; with a fused `relu` its own before them."""
+        if relu is not None:
+            gradOutput = relu.updateGradInput(self.output, gradOutput)
+        return super().backward(input, gradOutput, scale)
 
-    def _has_room(self, plan: Plan) -> bool:
-        """Whether the arena may grow to what is needed at least, and the method can count the pixels."""
+    def _directly(self, name: str, compute: Callable[..., None], *arguments) -> None:
+        self._compute("direct", [name], compute, *arguments, current_arena(self.device), self.precision)
+
+    def fits_arena(self, plan: Plan) -> bool:
+        """Whether the arena's limit allows the least memory the method needs, and its integers hold all positions."""
         return direct.countable(plan) and direct.scratch_bytes(plan) <= current_arena(self.device).limit

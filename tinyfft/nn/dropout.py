@@ -4,8 +4,7 @@
     updateGradInput   dx = dy m, with the mask m of the last forward
 
 The expected output is the input, so evaluation needs no scaling. Every forward draws a key from the generator of the
-host, and the key says the mask (dense/dropout.py): so every device drops the same numbers. A recorded forward
-(recorded.py) has the key drawn before each launch.
+host, and the key decides the mask (dense/dropout.py), so every device drops the same numbers.
 Shapes  any; output and input have one shape.
 Dtypes  float32, float64. Raises ValueError unless 0 <= p < 1, or when the input has another dtype.
 Source  torch/nn, Dropout.lua
@@ -15,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinyfft import backend, compiling
+from tinyfft import backend
 from tinyfft.backend import Array, generator
 from tinyfft.dense import dropout
 from tinyfft.nn.module import Module
@@ -32,15 +31,11 @@ class Dropout(Module):
         self._key = self.device.empty((2,), "uint64")
         self._drops = False  # whether the last forward was not the identity
 
-    def draw(self) -> None:
-        if self.train and self.p > 0:
-            self._key[...] = self.device.array(generator().integers(1 << 64, size=2, dtype=np.uint64))
-
     def updateOutput(self, input: Array) -> Array:
         self._check(input)
         self._drops = self.train and self.p > 0
-        if not (backend.is_recording() or compiling.only_notes()):
-            self.draw()
+        if self._drops:
+            backend.call_each_time(self._draw_key)
         return self._masked(dropout.forward, input, self._buffer("output", input.shape, input.dtype))
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
@@ -54,6 +49,9 @@ class Dropout(Module):
         self._check_array(input)
         if gradOutput is not None:
             self._check_gradOutput(gradOutput)
+
+    def _draw_key(self) -> None:
+        self._key[...] = self.device.array(generator().integers(1 << 64, size=2, dtype=np.uint64))
 
     def _masked(self, work: Callable[..., None], source: Array, target: Array) -> Array:
         if self._drops:

@@ -117,21 +117,19 @@ class Module:
         }
 
     def weights_changed(self) -> None:
-        """Say that weights were written by hand, so that what was derived from them is made anew."""
-
-    def draw(self) -> None:
-        """Choose what is random in the next forward pass. A pass that is being recorded leaves that to the one who
-        launches it, who calls this before each launch."""
+        """Declare that weights were written by hand: whatever a layer derived from them is computed again."""
 
     # Modes and memory
 
     def training(self) -> None:
         """Behave as in training (dropout drops, normalisation uses the minibatch's statistics)."""
         self.train = True
+        self.weights_changed()
 
     def evaluate(self) -> None:
         """Behave as in use."""
         self.train = False
+        self.weights_changed()
 
     def apply(self, callback: Callable[["Module"], Any]) -> Self:
         """Call `callback(module)` for this module and all inside it."""

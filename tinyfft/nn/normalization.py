@@ -143,8 +143,7 @@ class BatchNormalization(Module):
         x, dy = self._by_map(input), self._by_map(gradOutput)
         of_relu = {}
         if relu is not None:
-            relu._check_gradOutput(gradOutput)
-            masked = relu._buffer("gradInput", gradOutput.shape, self.dtype)
+            masked = relu.gradInput_buffer(gradOutput)
             of_relu = {"rectified": self._by_map(relu.output), "masked": self._by_map(masked)}
         sums = tuple(self._buffer(name, (self.num_features,), self.dtype) for name in ("_total", "_projection"))
         maps.gradient_sums(x, dy, *self._statistics(), *sums, self.device, self._buffer, **of_relu)

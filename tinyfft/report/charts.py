@@ -11,8 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from tinyfft.fourier.convolution import PASSES
 from tinyfft.report.run import ReportError
-from tinyfft.timing import PASSES
 
 # Okabe and Ito's, which people of every colour vision can tell apart; after the last one they begin again, dashed
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from tinyfft.fourier.convolution import PASSES
 from tinyfft.report import charts, pictures
 from tinyfft.report.findings import Example, Findings
 from tinyfft.report.html import Cell, Html, figure, image, join, page, section, table, tag
 from tinyfft.report.run import CHOSEN_ON, Run
-from tinyfft.timing import PASSES
 
 PARTS = ("train", "test", "validation")  # their numbers are their styles
 MOST_CLASSES = 25  # whose confusion is shown as a whole

@@ -1,1 +1,1 @@
-"""What the engine does in space, beside the transforms: windows that slide over planes, and minibatches of pictures."""
+"""What the engine does in space, beside the transforms: windows that slide over planes."""

@@ -1,4 +1,4 @@
-"""datasets/pictures.py: pictures of every size and kind of file in their place, and every bad one listed."""
+"""datasets/decoder.py: images of every size and file format in their place, and every bad image listed."""
 
 import io
 
@@ -7,13 +7,13 @@ import pytest
 from data_files import encoded, random_pixels
 from PIL import Image
 
-from datasets import pictures
+from datasets import decoder as module
 from datasets.dataset import DataError
-from datasets.pictures import BadPicturesError, Decoder
+from datasets.decoder import BadImagesError, Decoder
 
 
 def decoder(files, **options):
-    """Of {name: bytes, pixels or a picture}."""
+    """Return a Decoder of {name: bytes, pixels or a Pillow image}."""
     contents = {name: value if isinstance(value, bytes) else as_file(value) for name, value in files.items()}
 
     def read(name):
@@ -24,23 +24,23 @@ def decoder(files, **options):
     return Decoder([*files], read, progress=False, **options)
 
 
-def as_file(value, kind="PNG", **options):
-    picture = Image.fromarray(value) if isinstance(value, np.ndarray) else value
+def as_file(value, format="PNG", **options):
+    image = Image.fromarray(value) if isinstance(value, np.ndarray) else value
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, format, **options)
     return buffer.getvalue()
 
 
 def decoded(value, **options):
-    """(H, W, 3): one picture."""
+    """Return one decoded image, (H, W, 3)."""
     return decoder({"it": value}, **options).all()[0].transpose(1, 2, 0)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "GIF", "TIFF", "WEBP"])
-def test_every_kind_of_file_that_loses_nothing(rng, kind):
+@pytest.mark.parametrize("format", ["PNG", "BMP", "GIF", "TIFF", "WEBP"])
+def test_every_lossless_format(rng, format):
     grey = np.repeat(random_pixels(rng)[:, :, :1], 3, axis=2)  # as many colours as a GIF can have
-    options = {"lossless": True} if kind == "WEBP" else {}
-    np.testing.assert_array_equal(decoded(as_file(grey, kind, **options)), grey)
+    options = {"lossless": True} if format == "WEBP" else {}
+    np.testing.assert_array_equal(decoded(as_file(grey, format, **options)), grey)
 
 
 def test_jpeg_as_pillow_decodes_it(rng):
@@ -48,23 +48,23 @@ def test_jpeg_as_pillow_decodes_it(rng):
     np.testing.assert_array_equal(decoded(file), np.asarray(Image.open(io.BytesIO(file))))
 
 
-@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
-def test_of_several_pictures_in_a_file_the_first(kind):
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_of_an_animation_the_first_frame(format):
     first, second = (Image.new("RGB", (4, 5), colour) for colour in ("red", "blue"))
-    options = {"lossless": True} if kind == "WEBP" else {}
-    file = as_file(first, kind, save_all=True, append_images=[second], **options)
-    with Image.open(io.BytesIO(file)) as picture:
-        assert picture.n_frames == 2
+    options = {"lossless": True} if format == "WEBP" else {}
+    file = as_file(first, format, save_all=True, append_images=[second], **options)
+    with Image.open(io.BytesIO(file)) as image:
+        assert image.n_frames == 2
     assert (decoded(file) == (255, 0, 0)).all()
 
 
-@pytest.mark.parametrize("kind", ["PPM", "ICO", "PCX", "EPS"])
-def test_other_kinds_stay_shut(kind):
-    with pytest.raises(DataError, match="it cannot be read: it is no picture of the kinds JPEG, PNG, WEBP, BMP, GIF"):
-        decoder({"it": as_file(Image.new("RGB", (16, 16)), kind)})
+@pytest.mark.parametrize("format", ["PPM", "ICO", "PCX", "EPS"])
+def test_other_formats_are_refused(format):
+    with pytest.raises(DataError, match="it cannot be read: its format is not one of JPEG, PNG, WEBP, BMP, GIF, TIFF"):
+        decoder({"it": as_file(Image.new("RGB", (16, 16)), format)})
 
 
-# How the stored rows and columns are made from the picture as it should be seen, by the definition of the EXIF tag.
+# The stored pixels of the upright image `seen`, by the definition of the EXIF tag.
 STORED = {
     1: lambda seen: seen,
     2: lambda seen: seen[:, ::-1],
@@ -77,20 +77,20 @@ STORED = {
 }
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", STORED)
-def test_turned_as_exif_says(rng, orientation, kind):
+def test_exif_orientation(rng, orientation, format):
     seen = random_pixels(rng, height=5, width=4)
     exif = Image.Exif()
     exif[274] = orientation
-    options = {"lossless": True} if kind == "WEBP" else {}
-    file = as_file(np.ascontiguousarray(STORED[orientation](seen)), kind, exif=exif, **options)
+    options = {"lossless": True} if format == "WEBP" else {}
+    file = as_file(np.ascontiguousarray(STORED[orientation](seen)), format, exif=exif, **options)
     np.testing.assert_array_equal(decoded(file), seen)
 
 
 @pytest.mark.parametrize("orientation", STORED)
-def test_turned_and_cut_out(orientation):
-    """Of a JPEG of 96 x 32 as it is seen, grey, with a white left and a black right third, the middle is grey."""
+def test_exif_orientation_and_size(orientation):
+    """The upright image is 96 x 32 with a white left, a grey middle and a black right third: "crop" keeps the grey."""
     seen = np.full((32, 96, 3), 128, np.uint8)
     seen[:, :32], seen[:, 64:] = 255, 0
     exif = Image.Exif()
@@ -102,7 +102,7 @@ def test_turned_and_cut_out(orientation):
 
 
 @pytest.mark.parametrize("value", [0, 9, 12345])
-def test_an_orientation_that_means_nothing(rng, value):
+def test_an_invalid_orientation_is_ignored(rng, value):
     seen = random_pixels(rng)
     exif = Image.Exif()
     exif[274] = value
@@ -111,17 +111,17 @@ def test_an_orientation_that_means_nothing(rng, value):
 
 def quarters(height, width):
     """The upper left quarter red, the upper right green, the lower left blue, the lower right white."""
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[: height // 2, : width // 2, 0] = 255
-    picture[: height // 2, width // 2 :, 1] = 255
-    picture[height // 2 :, : width // 2, 2] = 255
-    picture[height // 2 :, width // 2 :] = 255
-    return picture
+    image = np.zeros((height, width, 3), np.uint8)
+    image[: height // 2, : width // 2, 0] = 255
+    image[: height // 2, width // 2 :, 1] = 255
+    image[height // 2 :, : width // 2, 2] = 255
+    image[height // 2 :, width // 2 :] = 255
+    return image
 
 
 @pytest.mark.parametrize("fit", ["crop", "stretch"])
 @pytest.mark.parametrize("size", [(16, 16), (32, 32), (40, 90), (500, 64), (8, 8), (3, 200)])
-def test_every_picture_becomes_a_square(size, fit):
+def test_every_image_becomes_a_square(size, fit):
     found = decoded(quarters(*size), size=16, fit=fit)
     assert found.shape == (16, 16, 3)
     if fit == "stretch" or min(size) >= 8:  # the corners, far from the borders that the filter smooths
@@ -129,28 +129,28 @@ def test_every_picture_becomes_a_square(size, fit):
         assert np.abs(corners - [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]).max() <= 40
 
 
-def test_of_the_right_size_nothing_changes(rng):
-    picture = random_pixels(rng, 16, 16)
-    np.testing.assert_array_equal(decoded(picture, size=16), picture)
+def test_an_image_of_the_right_size_does_not_change(rng):
+    image = random_pixels(rng, 16, 16)
+    np.testing.assert_array_equal(decoded(image, size=16), image)
 
 
-def test_cropping_keeps_the_shape_of_things_and_the_middle():
-    picture = np.zeros((32, 96, 3), np.uint8)
-    picture[:, 32:64] = 200
-    assert (decoded(picture, size=16) >= 180).all()
-    bars = decoded(picture, size=24, fit="stretch")[:, :, 0]
+def test_cropping_keeps_the_aspect_ratio_and_the_middle():
+    image = np.zeros((32, 96, 3), np.uint8)
+    image[:, 32:64] = 200
+    assert (decoded(image, size=16) >= 180).all()
+    bars = decoded(image, size=24, fit="stretch")[:, :, 0]
     assert (bars[:, :7].max() < 20, bars[:, 9:15].min() > 180, bars[:, 17:].max() < 20) == (True, True, True)
 
 
 def test_shrinking_averages():
-    """Stripes of one pixel become grey: a filter that takes single pixels would keep or lose them."""
-    picture = np.zeros((64, 64, 3), np.uint8)
-    picture[:, ::2] = 255
-    assert np.abs(decoded(picture, size=16).astype(int) - 127).max() <= 12
-    assert np.abs(decoded(as_file(picture, "JPEG", quality=95), size=4).astype(int) - 127).max() <= 8
+    """Stripes of one pixel become grey; sampling single pixels would keep or lose them."""
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[:, ::2] = 255
+    assert np.abs(decoded(image, size=16).astype(int) - 127).max() <= 12
+    assert np.abs(decoded(as_file(image, "JPEG", quality=95), size=4).astype(int) - 127).max() <= 8
 
 
-def test_pictures_of_many_kinds_and_sizes_together(rng):
+def test_images_of_many_formats_and_sizes_together(rng):
     files = {
         "a": as_file(Image.new("L", (30, 20), 9)),
         "b": as_file(Image.new("RGBA", (9, 40), (10, 20, 30, 0))),
@@ -163,9 +163,9 @@ def test_pictures_of_many_kinds_and_sizes_together(rng):
         assert np.unique(image.reshape(3, -1), axis=1).T.tolist() == [colour]
 
 
-def test_batches_are_the_pictures_in_order(rng, monkeypatch):
-    monkeypatch.setattr(pictures, "_SHEET", 60)  # three pictures of 5x4 a task
-    monkeypatch.setattr(pictures, "_THREADS_FROM", 1)
+def test_batches_are_the_images_in_order(rng, monkeypatch):
+    monkeypatch.setattr(module, "_PIXELS_PER_TASK", 60)  # three images of 5x4
+    monkeypatch.setattr(module, "_MIN_PIXELS_FOR_THREADS", 1)
     written = [random_pixels(rng) for _ in range(10)]
     made = decoder({str(i): pixels for i, pixels in enumerate(written)})
     for _ in range(2):
@@ -175,32 +175,32 @@ def test_batches_are_the_pictures_in_order(rng, monkeypatch):
     np.testing.assert_array_equal(made.all(), np.concatenate(batches))
 
 
-BAD = {"cut": encoded(random_pixels(np.random.default_rng(0)))[:70], "text": b"no picture", "nothing": b""}
+BAD = {"cut": encoded(random_pixels(np.random.default_rng(0)))[:70], "text": b"no image", "nothing": b""}
 
 
-def test_bad_pictures_are_counted_and_listed_with_their_causes(rng):
+def test_bad_images_are_counted_and_listed_with_their_causes(rng):
     files = {"good": random_pixels(rng), **BAD, "float": as_file(Image.new("F", (4, 5)), "TIFF")}
-    with pytest.raises(BadPicturesError) as caught:
+    with pytest.raises(BadImagesError) as caught:
         decoder(files).all()
     text = str(caught.value)
-    assert text.startswith("4 of 5 pictures are bad: cut cannot be read: ")
-    assert "text cannot be read: it is no picture of the kinds JPEG, " in text
+    assert text.startswith("4 of 5 images are bad: cut cannot be read: ")
+    assert "text cannot be read: its format is not one of JPEG, " in text
     assert text.endswith("; float cannot be read: pixels of mode F, expected 8 bits a channel or greyscale of 16 bits")
     assert "\n" not in text
 
 
-def test_of_many_bad_pictures_the_first_are_listed(rng):
+def test_of_many_bad_images_the_first_are_listed(rng):
     files = {"good": random_pixels(rng)} | {f"bad{i}": b"" for i in range(7)}
-    with pytest.raises(BadPicturesError, match=r"^7 of 8 pictures are bad: bad0 .*; bad4 .*; and 2 more$"):
+    with pytest.raises(BadImagesError, match=r"^7 of 8 images are bad: bad0 .*; bad4 .*; and 2 more$"):
         decoder(files).all()
 
 
-def test_one_bad_picture_is_named(rng):
-    with pytest.raises(BadPicturesError, match=r"^text cannot be read: it is no picture"):
-        decoder({"good": random_pixels(rng), "text": b"no picture"}).all()
+def test_one_bad_image_is_named(rng):
+    with pytest.raises(BadImagesError, match=r"^text cannot be read: its format is not one of JPEG, "):
+        decoder({"good": random_pixels(rng), "text": b"no image"}).all()
 
 
-def test_bad_pictures_are_skipped_where_that_is_wanted(rng):
+def test_bad_images_are_skipped_if_requested(rng):
     good = [random_pixels(rng) for _ in range(3)]
     files = {"nothing": b"", "a": good[0], "text": b"x", "b": good[1], "c": good[2]}
     made = decoder(files, skip=True)
@@ -212,15 +212,15 @@ def test_bad_pictures_are_skipped_where_that_is_wanted(rng):
 
 
 @pytest.mark.parametrize("skip", [False, True])
-def test_bad_pictures_alone(skip):
-    with pytest.raises(BadPicturesError, match="3 of 3 pictures are bad"):
+def test_bad_images_alone(skip):
+    with pytest.raises(BadImagesError, match="3 of 3 images are bad"):
         decoder(BAD, skip=skip)
 
 
 @pytest.mark.parametrize("skip", [False, True])
 def test_the_first_of_another_size_is_named(rng, skip):
     files = {"bad": b"", "a": random_pixels(rng), "b": random_pixels(rng, 4, 5), "c": random_pixels(rng, 9, 9)}
-    with pytest.raises(DataError, match=r"^b is 5x4, expected 4x5 as a is; data.size = N makes all pictures N x N$"):
+    with pytest.raises(DataError, match=r"^b is 5x4, expected 4x5 as a is; data.size = N makes all images N x N$"):
         decoder(files, skip=skip).all()
 
 
@@ -231,23 +231,23 @@ def test_a_shape_that_all_must_have(rng):
         decoded(pixels, shape=(3, 4, 4))
 
 
-def test_more_pictures_than_memory(rng):
+def test_more_images_than_memory(rng):
     class Many(list):
         def __len__(self):
             return 1 << 50
 
     made = Decoder(Many(["it"]), lambda name: encoded(random_pixels(rng)), progress=False)
-    with pytest.raises(DataError, match=r"1125899906842624 pictures of 4x5: Unable to allocate"):
+    with pytest.raises(DataError, match=r"1125899906842624 images of 4x5: Unable to allocate"):
         made.all()
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"])
 @pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")
-def test_a_damaged_file_is_read_or_named(rng, kind):
-    """Wherever a byte is wrong, or the file ends, nothing but DataError comes of it, and it names the picture."""
+def test_a_damaged_file_is_read_or_named(rng, format):
+    """With any wrong byte, or cut anywhere, the file is decoded or raises a DataError that names it."""
     exif = Image.Exif()
     exif[274] = 6
-    whole = as_file(random_pixels(rng), kind, **({} if kind in ("BMP", "GIF") else {"exif": exif}))
+    whole = as_file(random_pixels(rng), format, **({} if format in ("BMP", "GIF") else {"exif": exif}))
     changed = [whole[:p] + bytes([whole[p] ^ 0x55]) + whole[p + 1 :] for p in range(0, len(whole), 3)]
     cut = [whole[:length] for length in range(0, len(whole), 3)]
     found = [outcome(contents) for contents in changed + cut]
@@ -257,7 +257,7 @@ def test_a_damaged_file_is_read_or_named(rng, kind):
 
 
 def outcome(contents):
-    """The shape of the picture, or the error's text."""
+    """Return the shape of the image, or the error's text."""
     try:
         return decoded(contents, size=4).shape
     except DataError as error:

@@ -1,0 +1,98 @@
+"""The three passes of a convolution as data, and the one loop that runs any of them.
+
+    updateOutput        y_hat = x_hat @ w_hat^T      summed over the input maps C
+    updateGradInput     x_hat = y_hat @ w_hat        summed over the output maps F
+    accGradParameters   w_hat = y_hat^T @ x_hat      summed over the samples S
+
+Each pass multiplies two of the three spectra and yields the third. "x", "w" and "y" name the input, the weights and the
+output, in the backward passes also their gradients; tinyfft/fourier says which spectra are stored conjugated.
+Memory  A pass goes in chunks that fit the limit of the arena (chunks.py). A chunk computes its left spectrum once and
+        holds it, while the right spectrum and the result are computed for one block of maps after another.
+Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from tinyfft.backend import Array, Device
+from tinyfft.fourier import product, signal, spectrum
+from tinyfft.fourier.arena import Arena, current_arena
+from tinyfft.fourier.chunks import Region, chunks
+from tinyfft.fourier.plan import Plan
+
+AXES = {"x": "SC", "w": "FC", "y": "SF"}
+"""The first two axes of each array: S samples, C input maps, F output maps."""
+
+
+class Pass(NamedTuple):
+    """left @ right = result, either operand transposed on request; `maps` names the axis that is cut into blocks."""
+
+    left: str
+    right: str
+    result: str
+    maps: str
+    transpose_a: bool = False
+    transpose_b: bool = False
+
+
+PASSES = {
+    "updateOutput": Pass("x", "w", "y", "F", transpose_b=True),
+    "updateGradInput": Pass("y", "w", "x", "C"),
+    "accGradParameters": Pass("y", "x", "w", "C", transpose_a=True),
+}
+
+
+def run(
+    names: Sequence[str],
+    plan: Plan,
+    device: Device,
+    read: Callable[[str, Region, Arena], Array],
+    write: Callable[[str, Array, Region, Arena], None],
+    *,
+    in_one_chunk: bool = False,
+    deterministic: bool = False,
+) -> int:
+    """Run one pass, or both backward passes with a single transform of gradOutput; return the number of blocks.
+
+    names          keys of PASSES; all of them have the same left spectrum
+    read           read(name, region, arena) returns the spectrum of a region of "x", "w" or "y"
+    write          write(name, spectrum, region, arena) transforms the spectrum back and writes or adds the planes
+    in_one_chunk   whether not to cut a pass that fits the arena's limit, because its spectra are to be kept
+    deterministic  whether the products are chosen without timing them
+    Raises LimitError if one sample and one map do not fit the arena's limit.
+    """
+    passes = [PASSES[name] for name in names]
+    arena, count = current_arena(device), 0
+    for chunk in chunks(plan, passes[0].maps, arena.limit, in_one_chunk):
+        with arena.frame(chunk.plan.arena_bytes):
+            left = read(passes[0].left, chunk.held, arena)
+            for each in passes:
+                how = {"transpose_a": each.transpose_a, "transpose_b": each.transpose_b}
+                how |= {"precision": plan.precision, "deterministic": deterministic}
+                for block in chunk.blocks:
+                    with arena.frame(0):
+                        right = read(each.right, block, arena)
+                        result = arena.take(block.plan.spectrum_shape(each.result), block.plan.spectrum_dtype)
+                        product.product(left, right, result, device, **how)
+                        write(each.result, result, block, arena)
+        count += len(chunk.blocks)
+    return count
+
+
+def compilers(plan: Plan, device: Device, relu: bool) -> list[Callable[[], object]]:
+    """Return functions that each compile a GPU kernel which the three passes need, or may choose; none on the CPU.
+
+    relu  whether the passes also run with a fused ReLU
+    """
+    if plan.kind == "cpu":
+        return []
+    found = [spectrum.compiler(plan, name, device) for name in "xwy"]
+    adds = {"y": False, "x": not plan.covers, "w": True}
+    found += [signal.compiler(plan, name, device, adds[name]) for name in adds]
+    if relu:
+        found += [spectrum.compiler(plan, "y", device, relu=True), signal.compiler(plan, "y", device, relu=True)]
+    for each in PASSES.values():
+        shapes = (plan.spectrum_shape(each.left), plan.spectrum_shape(each.right))
+        how = {"transpose_a": each.transpose_a, "transpose_b": each.transpose_b, "precision": plan.precision}
+        found += product.compilers(*shapes, plan.spectrum_dtype, device, **how)
+    return found
