@@ -39,12 +39,8 @@ def measure(layer: Layer, arrays: tuple[Array, Array, Array, Array], device: Dev
             found["forward_ms"] = milliseconds(forward, device, ahead=True)
         found["forward_backward_ms"] = milliseconds(both, device, ahead=True)
     except RuntimeError as error:
-        if not _out_of_memory(error):
+        # on a CPU PyTorch raises a plain RuntimeError
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
         found["failure"] = "out of memory"
     return found
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    # on a CPU PyTorch raises a plain RuntimeError
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

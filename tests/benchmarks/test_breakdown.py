@@ -11,7 +11,7 @@ import tinyfft
 from benchmarks import breakdown
 from benchmarks.clock import occupy
 from benchmarks.watch import GROUPS, Watch
-from tinyfft import cublas, gpu
+from tinyfft import cublas, gpu, nn
 from tinyfft.fourier import launch, product
 from tinyfft.gpu import Source
 from tinyfft.kernel_source import kernel_directory, kernel_source
@@ -83,6 +83,13 @@ def test_a_launch_inside_a_product_is_not_counted_again(device, monkeypatch, inn
         gpu.launch(Source("cross_entropy", ""), "mean", (1, 1), 8, (out,), device)
     assert len(device.done) == 2
     assert watch.milliseconds() == {"products": 1.0, "loss": 1.0}
+
+
+def test_the_engine_calls_the_product_that_is_watched(monkeypatch):
+    calls = []
+    monkeypatch.setattr(product, "product", lambda *arguments, **options: calls.append(options))
+    nn.FFTConvolution(2, 3, 3).forward(tinyfft.current_device().array(floats(1, 2, 8, 8)))
+    assert len(calls) == 1
 
 
 def test_watching_ends_with_the_original_functions(device):
