@@ -7,7 +7,7 @@ import pytest
 from benchmarks.shapes import Layer
 from tinyfft import autotune
 from tinyfft.backend import current_device
-from tinyfft.nn import convolution
+from tinyfft.nn.convolution_layer import PASSES
 
 pytestmark = pytest.mark.torch
 
@@ -22,8 +22,8 @@ def test_each_method_is_timed_beside_the_peer(monkeypatch, tmp_path):
         return 1.0 if len(called) > 4 * methods.ROUNDS * 2 else 2.0
 
     monkeypatch.setattr(layer_timing, "milliseconds", milliseconds)
-    monkeypatch.setattr(peers, "passes", lambda *_: dict.fromkeys(convolution.PASSES))
-    monkeypatch.setattr(peers, "time_passes", lambda calls, device: (dict.fromkeys(convolution.PASSES, 1.0), {}))
+    monkeypatch.setattr(peers, "passes", lambda *_: dict.fromkeys(PASSES))
+    monkeypatch.setattr(peers, "time_passes", lambda calls, device: (dict.fromkeys(PASSES, 1.0), {}))
     monkeypatch.setattr(autotune, "_tables", {})
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
     monkeypatch.setattr(
@@ -32,7 +32,7 @@ def test_each_method_is_timed_beside_the_peer(monkeypatch, tmp_path):
     row = methods.measure(Layer(2, 2, 3, 12, 3, "same"), "fp32", current_device())
     assert len(called) == 3 * 4 * methods.ROUNDS  # methods, and three passes with their sum
     assert set(row["chosen"].values()) == {"fft"}
-    assert row["peer"] == {**dict.fromkeys(convolution.PASSES, 1.0), "sum": 3.0}
+    assert row["peer"] == {**dict.fromkeys(PASSES, 1.0), "sum": 3.0}
     assert row["direct_share"] == row["direct"]["sum"] / 3
 
 
@@ -48,11 +48,11 @@ def test_the_convolutions_of_configs_are_measured_once_each():
 def test_resume_measures_no_row_again(monkeypatch, tmp_path):
     from benchmarks import methods, peers
 
-    times, measured = dict.fromkeys((*convolution.PASSES, "sum"), 1.0), []
+    times, measured = dict.fromkeys((*PASSES, "sum"), 1.0), []
 
     def measure(layer, precision, device):
         measured.append(layer.k)
-        chosen = dict.fromkeys(convolution.PASSES, "fft")
+        chosen = dict.fromkeys(PASSES, "fft")
         sides = dict.fromkeys(("peer", *methods.METHODS), times)
         shares = {"direct_share": 1.0, "auto_share": 1.0}
         return {"shape": layer._asdict(), "precision": precision, "chosen": chosen, **sides, **shares}
@@ -70,12 +70,12 @@ def test_resume_measures_no_row_again(monkeypatch, tmp_path):
 def test_the_page_has_a_row_for_each_layer():
     from benchmarks import methods
 
-    times = dict.fromkeys((*convolution.PASSES, "sum"), 1.5)
+    times = dict.fromkeys((*PASSES, "sum"), 1.5)
     row = {
         "layer": "net-L1",
         "precision": "fp32",
         "shape": {"S": 16},
-        "chosen": dict.fromkeys(convolution.PASSES, "fft"),
+        "chosen": dict.fromkeys(PASSES, "fft"),
         **dict.fromkeys(("peer", *methods.METHODS), times),
         "direct_share": 1.0,
         "auto_share": 1.25,
