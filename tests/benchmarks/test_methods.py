@@ -65,22 +65,3 @@ def test_resume_measures_no_row_again(monkeypatch, tmp_path):
         methods.main()
         assert measured == [7, 5]
     assert [row["layer"] for row in json.loads((tmp_path / "a.json").read_text())["rows"]] == ["net-L2", "net-L3"]
-
-
-def test_the_page_has_a_row_for_each_layer():
-    from benchmarks import methods
-
-    times = dict.fromkeys((*PASSES, "sum"), 1.5)
-    row = {
-        "layer": "net-L1",
-        "precision": "fp32",
-        "shape": {"S": 16},
-        "chosen": dict.fromkeys(PASSES, "fft"),
-        **dict.fromkeys(("peer", *methods.METHODS), times),
-        "direct_share": 1.0,
-        "auto_share": 1.25,
-    }
-    page = methods.markdown({"machine": {"hardware": "a CPU"}, "command": "python -m it", "rows": [row]})
-    three = "1.50 / 1.50 / 1.50"
-    cells = ["net-L1", "fp32", "16", three, three, three, f"{three} / 1.50", "**1.00**", "fft / fft / fft", "**1.25**"]
-    assert page.splitlines()[-1] == f"| {' | '.join(cells)} |"
