@@ -15,7 +15,7 @@ from bfloat16 import from_runs, to_runs
 
 from tinyfft import autotune, backend, cublas, gpu
 from tinyfft.dense import matmul
-from tinyfft.fourier import arena, product, tensor_product
+from tinyfft.fourier import arena, gpu_product, tensor_product
 from tinyfft.fourier.kernel import grid
 from tinyfft.tensor_map import TensorMap
 
@@ -39,7 +39,7 @@ def stands_in(monkeypatch):
     monkeypatch.setattr(autotune, "fastest", lambda device, problem, candidates, kernels=tuple: next(iter(candidates)))
     monkeypatch.setattr(gpu, "compile_all", lambda kernels, device: None)
     monkeypatch.setattr(matmul, "current_arena", arena.Arena)
-    product._kernels.cache_clear()
+    monkeypatch.setattr(gpu_product, "_chosen", {})
     monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
     monkeypatch.setattr(backend.Device, "free_bytes", property(lambda self: 1 << 36))
     monkeypatch.setattr(backend, "_current", device)

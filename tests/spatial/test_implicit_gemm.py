@@ -106,8 +106,8 @@ def test_more_positions_than_an_int_can_count(gpu, S):
     """Are an error, and not taken by "auto"."""
     layer = nn.Convolution(1, 1, 3, padding=1, algorithm="direct")
     plan = layer.plan((S, 1, 128, 128))
-    assert layer._has_room(plan) == (S < 2**17)
-    if not layer._has_room(plan):
+    assert layer.fits_directly(plan) == (S < 2**17)
+    if not layer.fits_directly(plan):
         x = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (S, 1, 128, 128), (0, 0, 0, 0))
         layer._buffer = lambda *_: x
         with pytest.raises(ValueError, match="are more than it can count"):

@@ -6,6 +6,7 @@ Dtypes  out float32 or float64; matrix the same, or its complex kind, of which t
 On a GPU one kernel, kernels/column_sums.cu; its sums are in double precision
 """
 
+from functools import cache
 from math import ceil
 
 import numpy as np
@@ -31,13 +32,15 @@ def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1)
         rows, pitch = matrix.shape
         matrix = device.xp.ascontiguousarray(matrix)
         arguments = (matrix, out, out.dtype.type(scale), *map(np.int32, (rows, len(out), pitch)))
-        kernel, blocks = source(matrix.dtype.name, out.dtype.name), (ceil(len(out) / COLUMNS), 1)
+        kernel, blocks = source(matrix.dtype, out.dtype), (ceil(len(out) / COLUMNS), 1)
         gpu.launch(kernel, "column_sums", blocks, COLUMNS * ROWS, arguments, device, COLUMNS * ROWS * 8)
         return
     sums = matrix[:, : len(out)].real.sum(axis=0)
     out += sums if scale == 1 else scale * sums
 
 
-def source(number: str, real: str) -> Source:
-    """For matrices and sums of these dtypes."""
-    return gpu.source("column_sums", {"number": _NUMBERS[number], "real": _NUMBERS[real]}, COLUMNS=COLUMNS, ROWS=ROWS)
+@cache
+def source(number: np.dtype, real: np.dtype) -> Source:
+    """Return the kernel for matrices and sums of these dtypes."""
+    types = {"number": _NUMBERS[np.dtype(number).name], "real": _NUMBERS[np.dtype(real).name]}
+    return gpu.source("column_sums", types, COLUMNS=COLUMNS, ROWS=ROWS)

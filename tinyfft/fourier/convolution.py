@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import product, signal, spectrum
+from tinyfft.fourier import gpu_product, product, signal, spectrum
 from tinyfft.fourier.arena import Arena, current_arena
 from tinyfft.fourier.chunks import Region, chunks
 from tinyfft.fourier.plan import Plan
@@ -94,5 +94,5 @@ def compilers(plan: Plan, device: Device, relu: bool) -> list[Callable[[], objec
     for each in PASSES.values():
         shapes = (plan.spectrum_shape(each.left), plan.spectrum_shape(each.right))
         how = {"transpose_a": each.transpose_a, "transpose_b": each.transpose_b, "precision": plan.precision}
-        found += product.compilers(*shapes, plan.spectrum_dtype, device, **how)
+        found += gpu_product.compilers(*shapes, plan.spectrum_dtype, device, **how)
     return found

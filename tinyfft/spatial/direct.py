@@ -5,11 +5,11 @@ Scratch  from the arena; raises LimitError if its limit is below what one sample
 row_products.py takes a block of the minibatch at a time, implicit_gemm.py all of it
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tinyfft import parallel
-from tinyfft.backend import Array
+from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.plan import Plan
 from tinyfft.spatial import implicit_gemm, row_products
@@ -71,6 +71,11 @@ def parameter_gradients(
                 gradBias[part] += scale * gradOutput[:, part].sum(axis=(0, 2, 3))
 
         parallel.run(F, add)
+
+
+def compilers(plan: Plan, precision: str, device: Device) -> list[Callable[[], object]]:
+    """Return functions that each compile a GPU kernel which the three passes need; none on the CPU."""
+    return implicit_gemm.compilers(plan, precision, device) if plan.kind == "cuda" else []
 
 
 def scratch_bytes(plan: Plan) -> int:

@@ -7,7 +7,8 @@ Scratch  from the arena: sums of parts of the minibatch, for the gradients of pa
 """
 
 import ctypes
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from math import ceil, prod
 
 import numpy as np
@@ -92,6 +93,19 @@ def scratch_bytes(plan: Plan, parts: int = 1) -> int:
     return aligned(parts * plan.F * (_ones(plan) + 1) * plan.itemsize)
 
 
+def compilers(plan: Plan, precision: str, device: Device) -> list[Callable[[], object]]:
+    """Return functions that each compile a kernel that the three passes of a plan need."""
+    passes = ((plan.F, {}), (plan.C, {"backwards": True}), (plan.F, {"taps_are_rows": True}))
+    kernels = [_kernel(plan, columns <= FEW, precision, device, **flags) for columns, flags in passes]
+    return [partial(gpu.compile_source, kernel, device) for kernel in (*kernels, sum_source(plan.itemsize))]
+
+
+def _kernel(plan: Plan, few: bool, precision: str, device: Device, **flags: bool) -> Source:
+    if plan.itemsize == 8 or gpu.architecture(device) < gpu.TENSOR_CORES:
+        return plain_source(plan.itemsize, few, **flags)
+    return source(precision, few, **flags)
+
+
 @cache
 def plain_source(itemsize: int, few: bool = False, backwards: bool = False, taps_are_rows: bool = False) -> Source:
     """The kernel for any numbers."""
@@ -130,11 +144,10 @@ def _launch(
     arrays = (*(array if array is None else device.xp.ascontiguousarray(array) for array in read), out)
     few = sizes.columns <= FEW
     rows = _ones(plan) + 1 if "taps_are_rows" in flags else sizes.samples * sizes.out_height * sizes.out_width
-    if plan.itemsize == 8 or gpu.architecture(device) < gpu.TENSOR_CORES:
-        kernel = plain_source(plan.itemsize, few, **flags)
+    kernel, of_tile = _kernel(plan, few, precision, device, **flags), TILES[few]
+    if kernel.stem == "plain_gemm":
         blocks, threads, shared = ceil(rows * sizes.columns / PLAIN_THREADS), PLAIN_THREADS, 0
     else:
-        kernel, of_tile = source(precision, few, **flags), TILES[few]
         blocks = ceil(rows / of_tile[0]) * ceil(sizes.columns / of_tile[1])
         threads, shared = THREADS, _shared_bytes(*of_tile, PARTS[precision], "taps_are_rows" in flags)
     gpu.launch(kernel, kernel.stem, (blocks, parts), threads, (*arrays, sizes), device, shared)
