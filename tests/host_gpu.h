@@ -192,5 +192,5 @@ inline const unsigned* exchanged(unsigned value) {
 }
 inline unsigned from_neighbour(unsigned value) { return exchanged(value)[threadIdx.x ^ 1]; }
 
-#include "host_tensor.h"
-#include "host_warpgroup.h"
+#include "host_mma.h"
+#include "host_wgmma.h"

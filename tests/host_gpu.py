@@ -20,7 +20,7 @@ from tinyfft.fourier.kernel import grid
 from tinyfft.tensor_map import TensorMap
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
-HEADER, *MORE = (Path(__file__).with_name(f"host_{name}.h") for name in ("gpu", "tensor", "warpgroup"))
+HEADER, *MORE = (Path(__file__).with_name(f"host_{name}.h") for name in ("gpu", "mma", "wgmma"))
 OPTIONS = ("-std=c++17", "-Og", "-ffp-contract=off", "-fPIC", "-w")
 
 

@@ -13,12 +13,17 @@ from tinyfft.spatial import implicit_gemm, minibatch, normalization_kernels
 from tinyfft.spatial.max_pool import Specialisation
 
 ONLY_FOR = {"warpgroup_product": ("sm_90a",)}
-STEMS = sorted(path.stem for path in kernel_directory().glob("*.cu"))
+STEMS = sorted(path.stem for path in kernel_directory().rglob("*.cu"))
 
 
 def test_sources_are_found_beside_the_package():
     assert "probe" in STEMS
     assert "__global__" in kernel_source("probe")
+
+
+def test_every_source_and_header_has_a_name_of_its_own():
+    names = [path.name for path in kernel_directory().rglob("*.cu*")]
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("stem", STEMS)

@@ -15,7 +15,7 @@ KERNEL = """
 #define REAL 0
 typedef float2 number;
 constexpr int PARTS = 1, DEPTH = 16;
-#include "parts.cuh"
+#include "split_terms.cuh"
 
 extern "C" __global__ void scales(const float* largest, float* now, float* inverse, float* moved, int slabs) {
     Scale scale = {1, 1, 1};

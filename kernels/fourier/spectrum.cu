@@ -9,7 +9,7 @@
    Grid      x: groups of PLANES planes, y: tile and phase     Block  THREADS, each a line at a time in registers
    Shared    HALF * ROW_PITCH * sizeof(Columns): the half spectrum's rows, planes innermost
    Requires  the macros of fourier.cuh, and PAIRED: two columns can be read as one real2; with RELU no two windows meet */
-#include "fourier.cuh"
+#include "transform.cuh"
 
 #if RELU
 #define ALONE /* planes and masked may be one */

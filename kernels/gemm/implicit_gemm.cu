@@ -13,8 +13,8 @@
    Source    Chetlur et al.: cuDNN: Efficient primitives for deep learning, 2014, section 3 (unrolled on the way) */
 constexpr int ALONG = COLUMNS / WARP, THREADS = 32 * (ROWS / WARP) * ALONG;
 
-#include "slab.cuh"
-#include "unrolled.cuh"
+#include "warp_tile.cuh"
+#include "im2col.cuh"
 
 typedef Slab<ROWS, TAPS_ARE_ROWS> SlabA; /* a line for each tap, positions in a line */
 typedef Slab<COLUMNS, true> SlabB;

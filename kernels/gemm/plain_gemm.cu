@@ -4,7 +4,7 @@
    Grid      (ceil(rows columns / THREADS), parts)     Block  THREADS, one for each number of out
    Shared    none     Requires  the constant THREADS, and what unrolled.cuh asks for */
 #include "device.cuh"
-#include "unrolled.cuh"
+#include "im2col.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 plain_gemm(const number* __restrict__ image, const number* __restrict__ matrix, const number* __restrict__ bias,

@@ -9,8 +9,8 @@
    Source  Ootomo, Yokota: Recovering single precision accuracy from Tensor Cores while surpassing the FP32 theoretical
            peak performance, 2022 */
 #pragma once
-#include "runs.cuh"
-#include "tensor.cuh"
+#include "bf16_blocks.cuh"
+#include "mma.cuh"
 
 constexpr int GROUP = BF16 ? RUN : 16 / sizeof(number);
 

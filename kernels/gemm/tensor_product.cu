@@ -11,12 +11,12 @@
    Operands go slab by slab, DEPTH of the contraction at a time: copied to shared memory while the slab before is
    multiplied, then split there (parts.cuh). Each slab's sums begin anew, with the small terms, and are then added as
    floats: tensor cores cut off where floats round. */
-#include "complex.cuh"
+#include "epilogue.cuh"
 
 constexpr int ALONG = COLUMNS / WARP, THREADS = 32 * (ROWS / WARP) * ALONG;
 constexpr int BLOCK = 16; /* rows and columns that a warp reads at a time */
 
-#include "slab.cuh"
+#include "warp_tile.cuh"
 
 /* Begin to copy a slab of a matrix: from row or column `outer` of `outers`, and `depth` of `depths`. */
 template <bool GROUPED, int OUTER, bool DEPTH_INSIDE>

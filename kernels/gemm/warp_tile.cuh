@@ -1,7 +1,7 @@
 /* A slab of an operand in shared memory, for products by warps: as it was copied, and in parts (parts.cuh).
    Macros of every kernel here: THREADS, and those of parts.cuh. */
 #pragma once
-#include "parts.cuh"
+#include "split_terms.cuh"
 
 /* OUTER rows of an operand's matrix, or columns of the other one's, by DEPTH of the contraction. DEPTH_INSIDE: numbers
    along the contraction lie side by side. */

@@ -7,7 +7,7 @@
    Shared    HALF * ROW_PITCH * sizeof(Columns): the half spectrum's rows, planes innermost
    Requires  the macros of fourier.cuh, SHIFT_Y, SHIFT_X, ACCUMULATE, and PAIRED: two columns can be written as one
              real2; with ACCUMULATE no two windows of one launch may meet in a pixel */
-#include "fourier.cuh"
+#include "transform.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
 signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __restrict__ bias, const real scale,

@@ -12,14 +12,14 @@
 
    Filling warps hand slab after slab over, the multiplying ones hand back the memory. How floats are filled in and
    multiplied says split_slabs.cuh, bf16 copied_slabs.cuh. */
-#include "complex.cuh"
-#include "warpgroup.cuh"
-#include "warpgroup_turns.cuh"
+#include "epilogue.cuh"
+#include "wgmma.cuh"
+#include "pipeline.cuh"
 #if BF16
-#include "copied_slabs.cuh"
+#include "tma_tiles.cuh"
 #define OPERAND const __grid_constant__ TensorMap
 #else
-#include "split_slabs.cuh"
+#include "split_tiles.cuh"
 #define OPERAND const number* __restrict__
 #endif
 

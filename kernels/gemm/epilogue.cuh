@@ -1,6 +1,6 @@
 /* Complex numbers: a product's sums on their way to memory, and what a difference of products needs. */
 #pragma once
-#include "parts.cuh"
+#include "split_terms.cuh"
 
 __device__ __forceinline__ Halves negative(Halves x) {
     for (unsigned& both : x.of) both ^= 0x80008000;

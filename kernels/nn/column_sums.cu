@@ -6,7 +6,7 @@
    Shared    COLUMNS * ROWS doubles             Requires  types number and real, constants COLUMNS and ROWS
 
    The order of the sums follows from the sizes alone, so that the same values give the same bits. */
-#include "runs.cuh"
+#include "bf16_blocks.cuh"
 
 __device__ __forceinline__ double real_part(const float* x, long long i) { return x[i]; }
 __device__ __forceinline__ double real_part(const double* x, long long i) { return x[i]; }
