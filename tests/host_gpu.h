@@ -55,8 +55,8 @@ inline unsigned to_bf16(float x) { /* to the nearest, ties to even; NaN stays Na
     const unsigned bits = __float_as_uint(x);
     return x != x ? 0x7FFF : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
 }
-inline unsigned to_bf16s(float first, float second) { return to_bf16(first) | to_bf16(second) << 16; }
-inline float2 from_bf16s(unsigned both) { return {__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000)}; }
+inline unsigned to_bf16x2(float first, float second) { return to_bf16(first) | to_bf16(second) << 16; }
+inline float2 from_bf16x2(unsigned both) { return {__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000)}; }
 inline float multiply_then_add(float x, float factor, float offset) { return x * factor + offset; }
 inline double multiply_then_add(double x, double factor, double offset) { return x * factor + offset; }
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
@@ -174,7 +174,7 @@ inline void __syncwarp() {
 
 template <typename Real>
 inline Real relu(Real x) { return x < 0 ? 0 : x; }
-inline unsigned bytes_of(unsigned first, unsigned second, unsigned chosen) {
+inline unsigned byte_perm(unsigned first, unsigned second, unsigned chosen) {
     const unsigned long long both = first | (unsigned long long)second << 32;
     unsigned bytes = 0;
     for (int i = 0; i < 4; ++i) bytes |= (both >> 8 * (chosen >> 4 * i & 7) & 0xFF) << 8 * i;
@@ -190,7 +190,7 @@ inline const unsigned* exchanged(unsigned value) {
     __syncwarp();
     return given;
 }
-inline unsigned from_neighbour(unsigned value) { return exchanged(value)[threadIdx.x ^ 1]; }
+inline unsigned shfl_xor_1(unsigned value) { return exchanged(value)[threadIdx.x ^ 1]; }
 
 #include "host_mma.h"
 #include "host_wgmma.h"

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from bfloat16 import from_runs, to_runs
+from bfloat16 import from_bf16_blocks, to_bf16_blocks
 
 from tinyfft import backend, choices, cublas, gpu
 from tinyfft.dense import matmul
@@ -55,9 +55,9 @@ def gemm(a, b, out, device, *, transpose_a=False, transpose_b=False, scale=1, ad
 def multiply(a, b, out, device, *, transpose_a, transpose_b, precision):
     """tensor_product.multiply by NumPy, which does not emulate warps; the kernel has tests of its own."""
     bf16 = precision == "bf16"
-    a, b = (from_runs(m) if bf16 else m for m in (a, b))
+    a, b = (from_bf16_blocks(m) if bf16 else m for m in (a, b))
     a, b = (m.swapaxes(-1, -2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
-    out[...] = to_runs(np.matmul(a, b)) if bf16 else np.matmul(a, b)
+    out[...] = to_bf16_blocks(np.matmul(a, b)) if bf16 else np.matmul(a, b)
 
 
 def boxes(array, sizes, strides, box):

@@ -46,7 +46,7 @@ static char turns[1024];
 
 template <bool OF_BF16>
 inline float from_16_bits(unsigned both, int second) {
-    const float2 values = OF_BF16 ? from_bf16s(both) : from_halves(both);
+    const float2 values = OF_BF16 ? from_bf16x2(both) : from_halves(both);
     return second ? values.y : values.x;
 }
 

@@ -1,22 +1,25 @@
-/* Complex numbers of two bf16, a RUN of a line together: their real parts, 64 bytes, then their imaginary ones, which is
-   how tensor cores take them. Each number still has its four bytes, in arrays of unsigned; lines are whole runs.
+/* Split-complex bf16. A line of complex numbers is stored in blocks of BF16_BLOCK numbers: first the 64 bytes of
+   their real parts, then the 64 bytes of their imaginary parts, as tensor cores read them. The C type is unsigned,
+   four bytes a number. Lines are whole blocks.
 
-   A lane has a number, its neighbour the next one or the one before. To store them they turn them into two words: the even
-   lane's are the real parts of both, the odd lane's the imaginary ones. To do it again turns them back. */
+   In registers a lane holds one number, real part in the lower half, and its neighbour holds the next number or the one
+   before. `exchange` makes the two words that memory holds: the real parts of both numbers on the even lane, the
+   imaginary parts on the odd lane. A second `exchange` undoes the first. */
 #pragma once
 #include "device.cuh"
 
-constexpr int RUN = 32;
+constexpr int BF16_BLOCK = 32;
 
-/* Two numbers of each lane, or their words, at once: one exchange is enough for both. */
-__device__ __forceinline__ void turn(unsigned& first, unsigned& second) {
+/* Exchange two numbers of each lane, or two words, with one shuffle. */
+__device__ __forceinline__ void exchange(unsigned& first, unsigned& second) {
     const bool odd = threadIdx.x % 2;
-    const unsigned other = from_neighbour(bytes_of(first, second, odd ? 0x5410 : 0x7632));
-    first = bytes_of(first, other, odd ? 0x3254 : 0x5410);
-    second = bytes_of(second, other, odd ? 0x3276 : 0x7610);
+    const unsigned other = shfl_xor_1(byte_perm(first, second, odd ? 0x5410 : 0x7632));
+    first = byte_perm(first, other, odd ? 0x3254 : 0x5410);
+    second = byte_perm(second, other, odd ? 0x3276 : 0x7610);
 }
 
-/* Where the word of number i lies: of a run's even numbers in the first half, of its odd ones in the second. */
-__device__ __forceinline__ unsigned long long place_of_word(unsigned long long i) {
-    return i / RUN * RUN + i % 2 * (RUN / 2) + i % RUN / 2;
+/* The offset in a line of the word that the lane of number i holds: even lanes fill a block's first half, odd lanes the
+   second. */
+__device__ __forceinline__ unsigned long long word_offset(unsigned long long i) {
+    return i / BF16_BLOCK * BF16_BLOCK + i % 2 * (BF16_BLOCK / 2) + i % BF16_BLOCK / 2;
 }

@@ -12,8 +12,8 @@ __device__ __forceinline__ Halves negative(Halves x) {
 __device__ __forceinline__ void write_pair(number* out, int row, int column, int rows, int columns, float2 first,
                                            float2 second) {
     if (row >= rows || column >= columns) return;
-    number* to = out + static_cast<long long>(row) * columns + place_of_word(column);
-    to[0] = to_bf16s(first.x, second.x), to[RUN / 2] = to_bf16s(first.y, second.y);
+    number* to = out + static_cast<long long>(row) * columns + word_offset(column);
+    to[0] = to_bf16x2(first.x, second.x), to[BF16_BLOCK / 2] = to_bf16x2(first.y, second.y);
 }
 #else
 struct alignas(2 * sizeof(number)) Pair {

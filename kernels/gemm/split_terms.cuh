@@ -12,7 +12,7 @@
 #include "bf16_blocks.cuh"
 #include "mma.cuh"
 
-constexpr int GROUP = BF16 ? RUN : 16 / sizeof(number);
+constexpr int GROUP = BF16 ? BF16_BLOCK : 16 / sizeof(number);
 
 /* One plane of a group: its numbers, or their real or imaginary parts. */
 struct alignas(GROUP < 8 ? 2 * GROUP : 16) Halves {

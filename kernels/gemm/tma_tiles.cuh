@@ -10,13 +10,13 @@ constexpr int FEW = 40, MANY = 208; /* registers of threads that fill and that m
    of it. */
 template <int OUTER, bool DEPTH_INSIDE>
 struct Slab {
-    static constexpr int ROW = 8 * 2 * RUN, PLANE = OUTER * DEPTH * 2, BYTES = 2 * PLANE;
+    static constexpr int ROW = 8 * 2 * BF16_BLOCK, PLANE = OUTER * DEPTH * 2, BYTES = 2 * PLANE;
     static constexpr int APART = DEPTH_INSIDE ? ROW : DEPTH / 8 * ROW, ALONG = DEPTH_INSIDE ? OUTER / 8 * ROW : ROW;
 
     /* Line and place in it: the place along the contraction with DEPTH_INSIDE, else across it. */
     static __device__ __forceinline__ int place(int plane, int line, int at) {
-        const int row = DEPTH_INSIDE ? at / RUN * ALONG + line / 8 * APART : at / RUN * APART + line / 8 * ALONG;
-        return plane * PLANE + row + line % 8 * 2 * RUN + (at % RUN / 8 ^ line % 8 / 2) * 16 + at % 8 * 2;
+        const int row = DEPTH_INSIDE ? at / BF16_BLOCK * ALONG + line / 8 * APART : at / BF16_BLOCK * APART + line / 8 * ALONG;
+        return plane * PLANE + row + line % 8 * 2 * BF16_BLOCK + (at % BF16_BLOCK / 8 ^ line % 8 / 2) * 16 + at % 8 * 2;
     }
 
     static __device__ __forceinline__ unsigned long long descriptor(unsigned slab, int plane, int outer, int depth) {
@@ -28,7 +28,7 @@ struct Slab {
     static __device__ __forceinline__ void copy_in(char* slab, const TensorMap& operand, int outer, int depth, int q,
                                                    unsigned long long* barrier) {
         const int line = DEPTH_INSIDE ? outer : depth, at = DEPTH_INSIDE ? depth : outer;
-        warpgroup::copy_in(slab, operand, 0, line, at / RUN, 0, q, barrier);
+        warpgroup::copy_in(slab, operand, 0, line, at / BF16_BLOCK, 0, q, barrier);
     }
 };
 
@@ -103,8 +103,8 @@ __device__ __forceinline__ void write_tile(Shared& shared, number* out, const fl
 #pragma unroll
         for (int k = 0; k < 4; k += 2) {
             const int re = 4 * j + k, im = 4 * OCTETS + re;
-            number* to = &tile[row + 4 * k][8 * j / RUN * RUN + 8 * j % RUN / 2 + lane % 4];
-            to[0] = to_bf16s(sums[re], sums[re + 1]), to[RUN / 2] = to_bf16s(sums[im], sums[im + 1]);
+            number* to = &tile[row + 4 * k][8 * j / BF16_BLOCK * BF16_BLOCK + 8 * j % BF16_BLOCK / 2 + lane % 4];
+            to[0] = to_bf16x2(sums[re], sums[re + 1]), to[BF16_BLOCK / 2] = to_bf16x2(sums[im], sums[im + 1]);
         }
     warpgroup::publish();
     __syncwarp();

@@ -13,7 +13,7 @@ __device__ __forceinline__ double real_part(const double* x, long long i) { retu
 __device__ __forceinline__ double real_part(const float2* x, long long i) { return x[i].x; }
 __device__ __forceinline__ double real_part(const double2* x, long long i) { return x[i].x; }
 __device__ __forceinline__ double real_part(const unsigned* x, long long i) {
-    const float2 both = from_bf16s(x[place_of_word(i / 2 * 2)]);
+    const float2 both = from_bf16x2(x[word_offset(i / 2 * 2)]);
     return i % 2 ? both.y : both.x;
 }
 

@@ -56,9 +56,9 @@ def test_sums_of_the_first_columns(gpu, where, rng):
 
 
 def test_column_sums_of_bfloat16(gpu, rng):
-    words, out = bfloat16.to_runs(rng.standard_normal((9, 41)) + 3j), np.zeros(41, np.float32)
+    words, out = bfloat16.to_bf16_blocks(rng.standard_normal((9, 41)) + 3j), np.zeros(41, np.float32)
     add_column_sums(words, out, gpu)
-    sums = bfloat16.from_runs(words).real.sum(axis=0, dtype=np.float64)
+    sums = bfloat16.from_bf16_blocks(words).real.sum(axis=0, dtype=np.float64)
     assert error(out, sums[:41], 9) <= FP32_BOUND
 
 

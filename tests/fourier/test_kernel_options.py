@@ -5,12 +5,12 @@ from dataclasses import replace
 import host_gpu
 import numpy as np
 import pytest
-from bfloat16 import RUN, from_runs, to_runs
+from bfloat16 import BF16_BLOCK, from_bf16_blocks, to_bf16_blocks
 from measure import FP32_BOUND, error
 from spectra import SHARED, from_stored, planned, poisoned, stored
 
 from tinyfft.fourier.axis import Axis, AxisPlan
-from tinyfft.fourier.kernel import MOST_THREADS, launches, specialise
+from tinyfft.fourier.kernel import MAX_BLOCK_THREADS, launches, specialise
 from tinyfft.fourier.plan import Plan
 
 STEMS = ("spectrum", "signal")
@@ -24,13 +24,13 @@ def test_bf16_spectra_take_two_bytes_a_part(lengths, S, C, rng):
     plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")
     x = rng.standard_normal((S, C, *lengths)).astype(np.float32)
     out = np.full(plan.spectrum_shape("x"), 0xFFFFFFFF, np.uint32)
-    room = -(-C // RUN) * RUN  # maps, in whole runs
+    room = -(-C // BF16_BLOCK) * BF16_BLOCK  # maps, in whole runs
     assert plan.room("x") == (S, room)
     assert out.nbytes == 4 * plan.Q * S * room == plan.spectrum_bytes("x")
     special = specialise("spectrum", plan, "x", lengths, SHARED, conjugate=True)
     for layout in launches(x.shape, plan.windows("x"), apart=False, room=plan.room("x")):
         host_gpu.run(special, layout, x, out, None, None)
-    hat, found = np.conj(stored(np.fft.fft2(x.astype(np.float64)), lengths)), from_runs(out)
+    hat, found = np.conj(stored(np.fft.fft2(x.astype(np.float64)), lengths)), from_bf16_blocks(out)
     assert np.all(found[..., C:] == 0)
     found = found[..., :C]
     scale = np.max(np.abs(x).sum(axis=(2, 3)))
@@ -45,8 +45,8 @@ def test_bf16_spectra_take_two_bytes_a_part(lengths, S, C, rng):
 @pytest.mark.parametrize("lengths", [(6, 7), (18, 16), (36, 35)], ids=str)
 def test_signal_of_bf16_spectra(lengths, S, C, conjugate, rng):
     plan = replace(planned(lengths, lengths, (1, 1), S, C), precision="bf16")
-    words = to_runs(rng.standard_normal((plan.Q, S, C)) + 1j * rng.standard_normal((plan.Q, S, C)))
-    hat = from_runs(words)[..., :C].astype(np.complex128)
+    words = to_bf16_blocks(rng.standard_normal((plan.Q, S, C)) + 1j * rng.standard_normal((plan.Q, S, C)))
+    hat = from_bf16_blocks(words)[..., :C].astype(np.complex128)
     expected = from_stored(np.conj(hat) if conjugate else hat, lengths)
     y = poisoned((S, C, *lengths), np.float32)
     special = specialise("signal", plan, "x", lengths, SHARED, conjugate=conjugate)
@@ -78,7 +78,7 @@ def test_few_threads_for_many_narrow_windows(N, kernel, precision, rng):
         assert (forward.threads < forward.planes * (N // 2 + 1)) == (of is many)
         host_gpu.run(forward, layout, w, hat, None, None)
         host_gpu.run(inverse, layout, hat, back, None, 1.0)
-    numbers = hats if precision == "fp32" else [from_runs(hat) for hat in hats]  # in which -0 is 0
+    numbers = hats if precision == "fp32" else [from_bf16_blocks(hat) for hat in hats]  # in which -0 is 0
     assert np.array_equal(*numbers)
     assert np.array_equal(*planes)
     assert error(planes[0], w) <= (FP32_BOUND if precision == "fp32" else 2.0**-7)
@@ -93,7 +93,7 @@ def test_two_blocks_of_bf16_whose_threads_take_turns(N, turns, rng):
     assert all((of.blocks, of.planes) == (2, 16) and of.threads < 16 * (N // 2 + 1) / turns + 32 for of in kernels)
     found = []
     (layout,) = launches(x.shape, plan.windows("x"), apart=False, room=plan.room("x"))
-    for forward, inverse in (kernels, [replace(of, most_threads=MOST_THREADS) for of in kernels]):
+    for forward, inverse in (kernels, [replace(of, max_threads=MAX_BLOCK_THREADS) for of in kernels]):
         hat, back = np.full(plan.spectrum_shape("x"), 0xFFFFFFFF, np.uint32), poisoned(x.shape, np.float32)
         host_gpu.run(forward, layout, x, hat, None, None)
         host_gpu.run(inverse, layout, hat, back, None, 1.0)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import host_gpu
 import numpy as np
 import pytest
-from bfloat16 import RUN
+from bfloat16 import BF16_BLOCK
 from limits import least_bytes, limited
 from measure import FP32_BOUND, error
 from reference import convolution, gradients
@@ -67,7 +67,7 @@ def test_bf16_spectra_take_two_bytes_a_part(gpu, rng):
     x = on_device(rng, (2, 2, 7, 6))
     layer.forward(x)
     plan = layer.plan(x.shape)
-    S, C, F = 2 * plan.tiles, RUN, RUN  # maps in whole runs
+    S, C, F = 2 * plan.tiles, BF16_BLOCK, BF16_BLOCK  # maps in whole runs
     assert layer.kept_bytes == 4 * plan.Q * (S * C + F * C)
     assert plan.spectra_bytes == 4 * plan.Q * (S * C + F * C + S * F)
     assert layer.weight.dtype == layer.output.dtype == np.float32
@@ -78,9 +78,11 @@ def test_bf16_spectra_take_two_bytes_a_part(gpu, rng):
 @pytest.mark.parametrize("cut", [{}, {"stride": 2}, {"tile": 4}, {"tile": 3, "stride": 2}], ids=str)
 def test_bf16_of_more_maps_than_a_run(gpu, cut, in_chunks, rng):
     """Also in chunks of some of them, which do not follow each other in memory from one sample to the next."""
-    layer = FFTConvolution(RUN + 1, RUN + 3, 3, padding=1, precision="bf16", **cut)
+    layer = FFTConvolution(BF16_BLOCK + 1, BF16_BLOCK + 3, 3, padding=1, precision="bf16", **cut)
     stride = cut.get("stride", 1)
-    x, gy = (on_device(rng, (2, maps, -(-7 // n), -(-6 // n))) for maps, n in ((RUN + 1, 1), (RUN + 3, stride)))
+    x, gy = (
+        on_device(rng, (2, maps, -(-7 // n), -(-6 // n))) for maps, n in ((BF16_BLOCK + 1, 1), (BF16_BLOCK + 3, stride))
+    )
     plan = layer.plan(x.shape)
     with limited(layer.device, least_bytes(plan) if in_chunks else plan.arena_bytes):
         y = layer.forward(x)

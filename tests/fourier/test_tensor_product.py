@@ -3,7 +3,7 @@
 import host_gpu
 import numpy as np
 import pytest
-from bfloat16 import RUN, from_runs, to_runs
+from bfloat16 import BF16_BLOCK, from_bf16_blocks, to_bf16_blocks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from measure import FP32_BOUND, error
@@ -51,13 +51,13 @@ def multiply(request, where, monkeypatch):
             a, b = whole_runs(a, b, transpose_a, transpose_b)
         a, b = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
         shape = (len(a), a.shape[2 if transpose_a else 1], b.shape[1 if transpose_b else 2])
-        stored = to_runs if precision == "bf16" else np.complex64
+        stored = to_bf16_blocks if precision == "bf16" else np.complex64
         a, b, out = (np.ascontiguousarray(m) for m in (stored(a), stored(b), stored(np.full(shape, np.nan))))
         if not on_host:
             a, b, out = (device.array(m) for m in (a, b, out))
         how = {"transpose_a": transpose_a, "transpose_b": transpose_b, "precision": precision}
         kernel.multiply(a, b, out, device, **how)
-        return (from_runs(to_host(out)) if precision == "bf16" else to_host(out))[:, :rows, :columns]
+        return (from_bf16_blocks(to_host(out)) if precision == "bf16" else to_host(out))[:, :rows, :columns]
 
     return run
 
@@ -66,7 +66,9 @@ def whole_runs(a, b, transpose_a, transpose_b):
     """The operands with zeros, so that lines in memory are whole runs, those of the product too."""
     sizes = (*a.shape[1:], b.shape[2])
     whole = (transpose_a, not transpose_a or transpose_b, True)
-    rows, depth, columns = (-(-n // RUN) * RUN if flag else n for n, flag in zip(sizes, whole, strict=True))
+    rows, depth, columns = (
+        -(-n // BF16_BLOCK) * BF16_BLOCK if flag else n for n, flag in zip(sizes, whole, strict=True)
+    )
     return padded(a, rows, depth), padded(b, depth, columns)
 
 
@@ -213,11 +215,11 @@ def test_long_sums(depth, rng):
 def test_a_product_by_any_way(precision, rng):
     """What is chosen by time, and what is without, are both right."""
     device = tinyfft.use_device("cuda")
-    a, b = normal(rng, 3, 65, 2 * RUN), normal(rng, 3, 2 * RUN, RUN)
-    stored = to_runs if precision == "bf16" else np.complex64
+    a, b = normal(rng, 3, 65, 2 * BF16_BLOCK), normal(rng, 3, 2 * BF16_BLOCK, BF16_BLOCK)
+    stored = to_bf16_blocks if precision == "bf16" else np.complex64
     operands = [device.array(np.ascontiguousarray(stored(m))) for m in (a, b)]
     for deterministic in (False, True):
-        out = device.empty((3, 65, RUN), operands[0].dtype)
+        out = device.empty((3, 65, BF16_BLOCK), operands[0].dtype)
         products.product(*operands, out, device, precision=precision, deterministic=deterministic)
-        found = from_runs(to_host(out)) if precision == "bf16" else to_host(out)
+        found = from_bf16_blocks(to_host(out)) if precision == "bf16" else to_host(out)
         check(found, a, b, BOUNDS[precision])

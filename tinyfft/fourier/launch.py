@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from tinyfft import compiling, gpu
 from tinyfft.backend import Array, Device
-from tinyfft.fourier.kernel import Layout, Specialisation, grid, launches, specialise
+from tinyfft.fourier.kernel import FourierKernel, Layout, grid, launches, specialise
 from tinyfft.fourier.plan import Plan
 
 
@@ -55,7 +55,7 @@ def _prepared(
     return [launcher(kernel, layout, device) for layout in layouts]
 
 
-def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:
+def launcher(kernel: FourierKernel, layout: Layout, device: Device) -> Callable[[tuple], None]:
     """What launches the kernel with one layout, given its other arguments; it is compiled for the first time."""
     by_value, function = gpu.by_value(layout), None
     blocks, threads, shared = grid(kernel, layout), (kernel.threads,), kernel.shared_bytes
@@ -78,7 +78,7 @@ def shared_limit(device: Device) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(kernel: Specialisation, device: Device):
+def _compiled(kernel: FourierKernel, device: Device):
     module = device.xp.RawModule(code=kernel.source(), options=("-std=c++17",))
     function = module.get_function(kernel.stem)
     function.max_dynamic_shared_size_bytes = kernel.shared_bytes

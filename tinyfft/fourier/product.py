@@ -4,8 +4,8 @@ Computes  out[q] = op(a[q]) @ op(b[q]) for all q, op the identity or the transpo
 Input     a, b  complex  (Q, rows, columns), contiguous
 Output    out   complex  (Q, rows of op(a), columns of op(b)), contiguous
 Precision "fp32" as the arrays are, on tensor cores 22 bits of each number: fewer of one that is below 2^-16 of the
-          largest nearby in its matrix (kernels/parts.cuh). There "tf32" rounds what is multiplied to 10 bits of
-          fraction on its way in, and with "bf16" numbers are two bfloat16, of 7 bits, in runs (kernels/runs.cuh),
+          largest nearby in its matrix (split_terms.cuh). There "tf32" rounds what is multiplied to 10 bits of
+          fraction on its way in, and with "bf16" numbers are two bfloat16, of 7 bits, in blocks (bf16_blocks.cuh),
           which are held as uint32; all sum in float32. float64 arrays are always multiplied in float64
 CPU       real numbers, three products in place of a complex one: a and b are (3 Q, rows, columns), re, im and re + im,
           each thread takes some of them, and NumPy's matmul hands one after the other to BLAS, transposes included
@@ -23,7 +23,7 @@ import numpy as np
 from tinyfft import choices, cublas, gpu, parallel
 from tinyfft.backend import Array, Device
 from tinyfft.fourier import tensor_product, warpgroup_product
-from tinyfft.fourier.plan import RUN
+from tinyfft.fourier.plan import BF16_BLOCK
 
 PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32", "bf16")}
 """What each kind of device can compute."""
@@ -54,7 +54,8 @@ def product(
     outer = (a.shape[-1 if transpose_a else -2], b.shape[-2 if transpose_b else -1])
     assert out.shape == (*a.shape[:-2], *outer), (out.shape, a.shape, b.shape)
     assert a.dtype == b.dtype == out.dtype, (a.dtype, b.dtype, out.dtype)
-    assert out.dtype != np.uint32 or all(m.shape[-1] % RUN == 0 for m in (a, b, out)), (a.shape, b.shape, out.shape)
+    shapes = a.shape, b.shape, out.shape
+    assert out.dtype != np.uint32 or all(shape[-1] % BF16_BLOCK == 0 for shape in shapes), shapes
     if device.kind == "cpu":
         a, b = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
         parallel.run(len(out), lambda part: np.matmul(a[part], b[part], out=out[part]))

@@ -9,7 +9,7 @@ Input     hat     complex  (Q, A T, P B), frequency first; `conjugate` if it hol
 Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left alone
 Tiles are added in one fixed order, so that the same input gives the same bits.
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
-Kernel    kernels/signal.cu, launched by tinyfft/fourier/launch.py
+Kernel    kernels/fourier/signal.cu, launched by tinyfft/fourier/launch.py
 """
 
 import numpy as np

@@ -5,11 +5,11 @@ Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b), at 
           `masked` may be the planes
 Input     planes  real     (A, B, h, w); rectified alike
 Output    out     complex  (Q, A T, P B), frequency first; masked as the planes
-          for bf16 products runs of two bfloat16 each (kernels/runs.cuh); maps that fill up the last run are zero
+          for bf16 products blocks of two bfloat16 each (bf16_blocks.cuh); maps that fill up the last block are zero
           on the CPU (3 Q, A T, P B): the real parts, the imaginary ones and their sums, in the order of matrix_dft.py
 Windows   axis.Window says which rows and columns are a line's points; all others are zero
 On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
-Kernel    kernels/spectrum.cu, launched by tinyfft/fourier/launch.py
+Kernel    kernels/fourier/spectrum.cu, launched by tinyfft/fourier/launch.py
 """
 
 import numpy as np

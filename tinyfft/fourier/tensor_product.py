@@ -1,7 +1,7 @@
-"""tensor_product.cu's launcher: complex products on tensor cores, float32 by its parts (kernels/parts.cuh).
+"""tensor_product.cu's launcher: complex products on tensor cores, float32 by its parts (split_terms.cuh).
 
 Computes  out[q] = op(a[q]) @ op(b[q]), as product.py says, in one of its PARTS
-Dtypes    complex64; for "bf16" uint32, two bfloat16 each in runs (kernels/runs.cuh), whole ones in each row in memory
+Dtypes    complex64; for "bf16" uint32, two bfloat16 each in runs (bf16_blocks.cuh), whole ones in each row in memory
 """
 
 from functools import cache

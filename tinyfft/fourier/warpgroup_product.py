@@ -7,7 +7,7 @@ import numpy as np
 
 from tinyfft import gpu, tensor_map
 from tinyfft.backend import Array, Device
-from tinyfft.fourier.plan import RUN
+from tinyfft.fourier.plan import BF16_BLOCK
 from tinyfft.fourier.tensor_product import PARTS, grouped, head
 from tinyfft.gpu import Source
 from tinyfft.tensor_map import TensorMap
@@ -39,9 +39,9 @@ def _slabs(operand: Array, outer: int, depth_inside: bool) -> TensorMap:
     """Those of copied_slabs.cuh: of so many lines and runs, first the real parts, then the imaginary ones."""
     Q, lines, length = operand.shape
     down, across = (outer, BF16["DEPTH"]) if depth_inside else (BF16["DEPTH"], outer)
-    sizes = (RUN, lines, length // RUN, 2, Q)
-    strides = (4 * length, 4 * RUN, 2 * RUN, 4 * lines * length)
-    return tensor_map.boxes(operand, sizes, strides, (RUN, down, across // RUN, 2, 1))
+    sizes = (BF16_BLOCK, lines, length // BF16_BLOCK, 2, Q)
+    strides = (4 * length, 4 * BF16_BLOCK, 2 * BF16_BLOCK, 4 * lines * length)
+    return tensor_map.boxes(operand, sizes, strides, (BF16_BLOCK, down, across // BF16_BLOCK, 2, 1))
 
 
 @cache
