@@ -80,9 +80,8 @@ def test_bf16_of_more_maps_than_a_run(gpu, cut, in_chunks, rng):
     """Also in chunks of some of them, which do not follow each other in memory from one sample to the next."""
     layer = FFTConvolution(BF16_BLOCK + 1, BF16_BLOCK + 3, 3, padding=1, precision="bf16", **cut)
     stride = cut.get("stride", 1)
-    x, gy = (
-        on_device(rng, (2, maps, -(-7 // n), -(-6 // n))) for maps, n in ((BF16_BLOCK + 1, 1), (BF16_BLOCK + 3, stride))
-    )
+    shapes = ((2, BF16_BLOCK + 1, 7, 6), (2, BF16_BLOCK + 3, -(-7 // stride), -(-6 // stride)))
+    x, gy = (on_device(rng, shape) for shape in shapes)
     plan = layer.plan(x.shape)
     with limited(layer.device, least_bytes(plan) if in_chunks else plan.arena_bytes):
         y = layer.forward(x)

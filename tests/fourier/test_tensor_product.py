@@ -48,7 +48,7 @@ def multiply(request, where, monkeypatch):
     def run(a, b, precision="fp32", transpose_a=False, transpose_b=False):
         rows, columns = a.shape[1], b.shape[2]
         if precision == "bf16":
-            a, b = whole_runs(a, b, transpose_a, transpose_b)
+            a, b = whole_blocks(a, b, transpose_a, transpose_b)
         a, b = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
         shape = (len(a), a.shape[2 if transpose_a else 1], b.shape[1 if transpose_b else 2])
         stored = to_bf16_blocks if precision == "bf16" else np.complex64
@@ -62,14 +62,12 @@ def multiply(request, where, monkeypatch):
     return run
 
 
-def whole_runs(a, b, transpose_a, transpose_b):
-    """The operands with zeros, so that lines in memory are whole runs, those of the product too."""
+def whole_blocks(a, b, transpose_a, transpose_b):
+    """Pad the operands with zeros, so that their lines and the product's lines in memory are whole bf16 blocks."""
     sizes = (*a.shape[1:], b.shape[2])
-    whole = (transpose_a, not transpose_a or transpose_b, True)
-    rows, depth, columns = (
-        -(-n // BF16_BLOCK) * BF16_BLOCK if flag else n for n, flag in zip(sizes, whole, strict=True)
-    )
-    return padded(a, rows, depth), padded(b, depth, columns)
+    contiguous = (transpose_a, not transpose_a or transpose_b, True)
+    M, K, N = (n + -n % BF16_BLOCK if flag else n for n, flag in zip(sizes, contiguous, strict=True))
+    return padded(a, M, K), padded(b, K, N)
 
 
 def padded(matrices, rows, columns):

@@ -4,7 +4,7 @@
 `known`; the others are zeros. The generator omits operations with zero and products with 1, -1, i and -i. The inverse
 transform is the same function with real and imaginary parts swapped before and after, which only renames registers.
 
-A length is split into coprime factors while it has some (36 = 4 x 9: the prime-factor algorithm, without twiddles), then
+A length is split into coprime factors while it has some (36 = 4 x 9: prime-factor algorithm, without twiddles), then
 into primes (9 = 3 x 3: Cooley-Tukey, with twiddles). An odd prime p takes (p - 1)^2 / 4 products of pairs, so primes
 beyond 7 work too.
 Source  Good 1958 and Thomas 1963 (coprime factors), Cooley, Tukey 1965 (twiddles)

@@ -99,7 +99,7 @@ class FourierKernel:
 
     @property
     def shared_bytes(self) -> int:
-        """Bytes of a block's shared memory: the rows of the half spectrum, two complex numbers for each pair of columns."""
+        """Bytes of a block's shared memory: the half spectrum's rows, two complex numbers for each pair of columns."""
         return (self.lengths[0] // 2 + 1) * self.gaps["ROW_PITCH"] * 4 * self.itemsize
 
     @property
@@ -120,7 +120,7 @@ class FourierKernel:
         return {"ROW_PITCH": pitch, "PAIRS_PER_GAP": pairs_per_gap, "GAP": gap}
 
     def fits(self, shared_limit: int) -> bool:
-        """Whether `blocks` blocks fit on a multiprocessor, with one line of the transform in each thread's registers."""
+        """Whether `blocks` blocks fit on a multiprocessor, each thread with a line of the transform in registers."""
         registers = 2 * max(self.lengths) + 24 if self.itemsize == 4 else 4 * max(self.lengths) + 32
         quarter_warps = ceil(self.blocks * self.threads / WARP_THREADS / SM_QUARTERS)
         quarter_registers = quarter_warps * WARP_THREADS * min(registers, MAX_THREAD_REGISTERS)
