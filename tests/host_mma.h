@@ -1,7 +1,7 @@
-/* Tensor cores on a machine without any: kernels/tensor.cuh's functions, which it leaves to this header.
+/* The functions of mma.cuh on the host.
 
-   A warp's lanes give each other their blocks at a barrier: so all warps of a block have to multiply equally often. */
-#define HOST_TENSOR
+   The lanes of a warp exchange their fragments at a block barrier: all warps of a block must multiply equally often. */
+#define HOST_MMA
 
 inline unsigned short to_half(float x) { /* to the nearest, ties to even */
     const unsigned bits = __float_as_uint(x), sign = bits >> 16 & 0x8000, size = bits & 0x7FFFFFFF;
@@ -16,23 +16,23 @@ inline float from_half(unsigned short x) {
     if (size < 0x400) return (sign ? -1 : 1) * (size / 16777216.0f);
     return __uint_as_float(sign | (size << 13) + 0x38000000);
 }
-inline unsigned to_halves(float first, float second) { return to_half(first) | to_half(second) << 16; }
-inline float2 from_halves(unsigned both) { return {from_half(both), from_half(both >> 16)}; }
+inline unsigned to_f16x2(float first, float second) { return to_half(first) | to_half(second) << 16; }
+inline float2 from_f16x2(unsigned both) { return {from_half(both), from_half(both >> 16)}; }
 
-inline unsigned most_of_warp(unsigned value) {
-    const unsigned* of_lanes = exchanged(value) + threadIdx.x / 32 * 32;
-    for (int lane = 0; lane < 32; ++lane) value = of_lanes[lane] > value ? of_lanes[lane] : value;
+inline unsigned warp_max(unsigned value) {
+    const unsigned* lanes = exchanged(value) + threadIdx.x / 32 * 32;
+    for (int lane = 0; lane < 32; ++lane) value = lanes[lane] > value ? lanes[lane] : value;
     return value;
 }
-inline void keep_most_of_warp(unsigned* target, unsigned value) { *target = value > *target ? value : *target; }
+inline void atomic_warp_max(unsigned* target, unsigned value) { *target = value > *target ? value : *target; }
 
-template <bool TURNED>
-inline void load_block(unsigned (&block)[4], const unsigned short* corner, int pitch) {
+template <bool TRANSPOSED>
+inline void ldmatrix_x4(unsigned (&fragment)[4], const unsigned short* corner, int pitch) {
     const int lane = threadIdx.x % 32;
-    for (int square = 0; square < 4; ++square) {
-        const int row = lane / 4 + square % 2 * 8, column = 2 * (lane % 4) + square / 2 * 8;
-        const unsigned short* first = corner + (TURNED ? column * pitch + row : row * pitch + column);
-        block[square] = first[0] | first[TURNED ? pitch : 1] << 16;
+    for (int matrix = 0; matrix < 4; ++matrix) {
+        const int row = lane / 4 + matrix % 2 * 8, column = 2 * (lane % 4) + matrix / 2 * 8;
+        const unsigned short* first = corner + (TRANSPOSED ? column * pitch + row : row * pitch + column);
+        fragment[matrix] = first[0] | first[TRANSPOSED ? pitch : 1] << 16;
     }
 }
 
@@ -40,50 +40,51 @@ namespace host {
 struct Operands {
     unsigned a[4], b[2];
 };
-static Operands given[2][1024]; /* of each thread, by turns: who reads may be one product behind who writes */
-static char turns[1024];
+static Operands given[2][1024]; /* two buffers: a reader may be one product behind a writer */
+static char buffers[1024];
 }  // namespace host
 
-template <bool OF_BF16>
+template <bool BF16_OPERANDS>
 inline float from_16_bits(unsigned both, int second) {
-    const float2 values = OF_BF16 ? from_bf16x2(both) : from_halves(both);
+    const float2 values = BF16_OPERANDS ? from_bf16x2(both) : from_f16x2(both);
     return second ? values.y : values.x;
 }
 
-template <bool OF_BF16>
-inline void multiply_add(float (&sums)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+template <bool BF16_OPERANDS>
+inline void mma_m16n8k16(float (&acc)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
     const unsigned me = threadIdx.x, first = me / 32 * 32, lane = me % 32;
-    host::Operands* given = host::given[host::turns[me] ^= 1];
+    host::Operands* given = host::given[host::buffers[me] ^= 1];
     given[me] = {{a[0], a[1], a[2], a[3]}, {b0, b1}};
     __syncthreads();
     for (int i = 0; i < 4; ++i) {
         const int row = lane / 4, column = 2 * (lane % 4) + i % 2;
-        double sum = sums[i];
+        double sum = acc[i];
         for (int k = 0; k < 16; ++k) {
-            const host::Operands &of_row = given[first + 4 * row + k % 8 / 2], &of_column = given[first + 4 * column + k % 8 / 2];
-            sum += (double)from_16_bits<OF_BF16>(of_row.a[i / 2 + k / 8 * 2], k % 2) * from_16_bits<OF_BF16>(of_column.b[k / 8], k % 2);
+            const unsigned a_k = given[first + 4 * row + k % 8 / 2].a[i / 2 + k / 8 * 2];
+            const unsigned b_k = given[first + 4 * column + k % 8 / 2].b[k / 8];
+            sum += (double)from_16_bits<BF16_OPERANDS>(a_k, k % 2) * from_16_bits<BF16_OPERANDS>(b_k, k % 2);
         }
-        sums[i] = sum;
+        acc[i] = sum;
     }
 }
 
 namespace host {
-/* What each thread has begun, and not waited for, in groups: it is done as late as it may be. */
-template <typename Work>
-struct Later {
-    std::vector<std::pair<unsigned, Work>> begun[1024];
+/* The asynchronous operations that each thread has started, in groups. Each runs as late as the kernel allows. */
+template <typename Operation>
+struct Deferred {
+    std::vector<std::pair<unsigned, Operation>> started[1024];
     unsigned groups[1024];
 
-    void begin(Work work) { begun[threadIdx.x].push_back({groups[threadIdx.x], work}); }
-    void end_group() { ++groups[threadIdx.x]; }
-    void finish(unsigned later) { /* all groups but the last ones */
-        std::vector<std::pair<unsigned, Work>>& own = begun[threadIdx.x];
+    void start(Operation operation) { started[threadIdx.x].push_back({groups[threadIdx.x], operation}); }
+    void commit() { ++groups[threadIdx.x]; }
+    void wait(unsigned pending) {
+        std::vector<std::pair<unsigned, Operation>>& own = started[threadIdx.x];
         size_t i = 0;
-        for (; i < own.size() && own[i].first + later < groups[threadIdx.x]; ++i) own[i].second.run();
+        for (; i < own.size() && own[i].first + pending < groups[threadIdx.x]; ++i) own[i].second.run();
         own.erase(own.begin(), own.begin() + i);
     }
     void forget() {
-        for (auto& own : begun) own.clear();
+        for (auto& own : started) own.clear();
     }
 };
 struct Copy {
@@ -96,16 +97,16 @@ struct Copy {
         if (!from) memset(to, 0, bytes);
     }
 };
-static Later<Copy> copies_ahead;
+static Deferred<Copy> async_copies;
 }  // namespace host
 
 template <int BYTES>
-inline void copy_ahead(void* to, const void* from, bool wanted) {
-    host::check_alignment(BYTES, to, wanted ? from : to, BYTES);
-    host::copies_ahead.begin({to, wanted ? from : nullptr, BYTES});
+inline void cp_async(void* to, const void* from, bool valid) {
+    host::check_alignment(BYTES, to, valid ? from : to, BYTES);
+    host::async_copies.start({to, valid ? from : nullptr, BYTES});
 }
-inline void end_group() { host::copies_ahead.end_group(); }
-template <int LATER>
-inline void wait_for_groups() {
-    host::copies_ahead.finish(LATER);
+inline void cp_async_commit() { host::async_copies.commit(); }
+template <int PENDING>
+inline void cp_async_wait() {
+    host::async_copies.wait(PENDING);
 }

@@ -1,16 +1,16 @@
-/* What sm_90a alone has, on a machine without it: kernels/warpgroup.cuh's functions, which it leaves to this header.
+/* The functions of wgmma.cuh on the host.
 
-   Products are done, and copies out, when they are waited for, after the others have had their turns: who fills their
-   memory anew before that spoils them. Copies in are done when their barrier is waited for, but spoil at once what was
-   there. Fences do nothing here, nor do registers. */
-#define HOST_WARPGROUP
+   Products, and copies to global memory, run when the kernel waits for them, after the other threads have run: a thread
+   that overwrites their memory too early spoils them. Copies to shared memory run when a thread waits for their
+   barrier, but overwrite their target with NaN at once. Fences and register counts have no effect. */
+#define HOST_WGMMA
 
 struct TensorMap;
 
 inline size_t __cvta_generic_to_shared(const void* pointer) { return static_cast<const char*>(pointer) - host::shared; }
 
 namespace host {
-/* A barrier in the 64 bits that the kernel has for it. */
+/* An mbarrier, in its 64 bits. */
 struct Barrier {
     short count, missing;
     unsigned phase : 1, bytes : 31;
@@ -20,8 +20,8 @@ struct Barrier {
     }
 };
 
-/* A box on its way: what a tensor map holds here (host_gpu.boxes), and its places. */
-struct CopyIn {
+/* A tensor copy in flight: what a tensor map holds on the host (host_gpu.boxes), and the coordinates of the box. */
+struct TensorCopy {
     char* to;
     unsigned long long map[16];
     int first[5];
@@ -44,64 +44,66 @@ struct CopyIn {
                 inside &= 0 <= at && at < static_cast<long long>(sizes[axis]);
                 from += at * (axis ? strides[axis - 1] : 2);
             }
-            stuck |= inside && from >= reinterpret_cast<const char*>(map[0]) + sizes[4] * strides[3]; /* beyond the array */
-            unsigned place = to - shared + 2 * i;
-            place ^= place >> 3 & 0x30;
-            *reinterpret_cast<unsigned short*>(shared + place) = inside ? *reinterpret_cast<const unsigned short*>(from) : 0;
+            const char* end = reinterpret_cast<const char*>(map[0]) + sizes[4] * strides[3];
+            stuck |= inside && from >= end;
+            unsigned offset = to - shared + 2 * i;
+            offset ^= offset >> 3 & 0x30;
+            unsigned short* target = reinterpret_cast<unsigned short*>(shared + offset);
+            *target = inside ? *reinterpret_cast<const unsigned short*>(from) : 0;
         }
-        stuck |= barrier->bytes < bytes(); /* which the barrier does not wait for */
+        stuck |= barrier->bytes < bytes(); /* the barrier does not expect them */
         barrier->bytes -= bytes();
         barrier->settle();
     }
 };
 
-static std::vector<CopyIn> copies_in;
+static std::vector<TensorCopy> tensor_copies;
 
-static void copy_for(Barrier* barrier) {
-    std::vector<CopyIn> later;
-    for (const CopyIn& copy : copies_in)
+static void run_copies_of(Barrier* barrier) {
+    std::vector<TensorCopy> others;
+    for (const TensorCopy& copy : tensor_copies)
         if (copy.barrier == barrier) copy.run();
-        else later.push_back(copy);
-    copies_in = later;
+        else others.push_back(copy);
+    tensor_copies = others;
 }
 
-/* A thread's part of a product by four warps: two rows, and of each eight columns two. */
+/* A thread's share of a product by a warpgroup: two rows, and two of each eight columns. */
 struct Product {
-    float* sums;
+    float* acc;
     int columns; /* of the whole product */
     unsigned long long a, b;
-    bool turned_a, turned_b, of_bf16, more;
+    bool mn_major_a, mn_major_b, bf16, accumulate;
     float sign;
 
-    /* A number of an operand, as warpgroup.cuh says where it lies. */
-    float number(unsigned long long descriptor, bool turned, int outer, int depth) const {
-        const unsigned first = (descriptor & 0x3FFF) << 4, low = (descriptor >> 16 & 0x3FFF) << 4;
-        const unsigned high = (descriptor >> 32 & 0x3FFF) << 4, swizzle = descriptor >> 62;
-        unsigned place;
+    /* Number (mn, k) of an operand, in the layout that wgmma.cuh describes. */
+    float number(unsigned long long descriptor, bool mn_major, int mn, int k) const {
+        const unsigned first = (descriptor & 0x3FFF) << 4, leading = (descriptor >> 16 & 0x3FFF) << 4;
+        const unsigned stride = (descriptor >> 32 & 0x3FFF) << 4, swizzle = descriptor >> 62;
+        unsigned offset;
         if (swizzle == 2) {
-            place = turned ? outer / 32 * low + depth / 8 * high + depth % 8 * 64 + outer % 32 * 2
-                           : outer / 8 * high + outer % 8 * 64 + depth * 2;
-            place += first, place ^= place >> 3 & 0x30;
+            offset = mn_major ? mn / 32 * leading + k / 8 * stride + k % 8 * 64 + mn % 32 * 2
+                              : mn / 8 * stride + mn % 8 * 64 + k * 2;
+            offset += first, offset ^= offset >> 3 & 0x30;
         } else {
-            const int inside = turned ? depth % 8 * 16 + outer % 8 * 2 : outer % 8 * 16 + depth % 8 * 2;
-            place = first + depth / 8 * low + outer / 8 * high + inside;
+            const int in_core = mn_major ? k % 8 * 16 + mn % 8 * 2 : mn % 8 * 16 + k % 8 * 2;
+            offset = first + k / 8 * leading + mn / 8 * stride + in_core;
         }
-        const unsigned short bits = *reinterpret_cast<const unsigned short*>(shared + place);
-        return of_bf16 ? __uint_as_float(static_cast<unsigned>(bits) << 16) : from_half(bits);
+        const unsigned short bits = *reinterpret_cast<const unsigned short*>(shared + offset);
+        return bf16 ? __uint_as_float(static_cast<unsigned>(bits) << 16) : from_half(bits);
     }
 
     void run() const {
         const int lane = threadIdx.x % 32, row = threadIdx.x / 32 % 4 * 16 + lane / 4;
         float rows[2][16];
         for (int i = 0; i < 2; ++i)
-            for (int k = 0; k < 16; ++k) rows[i][k] = sign * number(a, turned_a, row + 8 * i, k);
+            for (int k = 0; k < 16; ++k) rows[i][k] = sign * number(a, mn_major_a, row + 8 * i, k);
         for (int j = 0; j < columns / 4; ++j) {
             const int column = j / 2 * 8 + lane % 4 * 2 + j % 2;
-            float& upper = sums[j / 2 * 4 + j % 2];
-            float& lower = sums[j / 2 * 4 + j % 2 + 2];
-            double first = more ? upper : 0, second = more ? lower : 0;
+            float& upper = acc[j / 2 * 4 + j % 2];
+            float& lower = acc[j / 2 * 4 + j % 2 + 2];
+            double first = accumulate ? upper : 0, second = accumulate ? lower : 0;
             for (int k = 0; k < 16; ++k) {
-                const double right = number(b, turned_b, column, k);
+                const double right = number(b, mn_major_b, column, k);
                 first += rows[0][k] * right, second += rows[1][k] * right;
             }
             upper = first, lower = second;
@@ -109,66 +111,66 @@ struct Product {
     }
 };
 
-static Later<Product> products;
-static Later<Copy> copies_out;
+static Deferred<Product> products;
+static Deferred<Copy> bulk_copies;
 
 static void forget() {
-    stuck |= !copies_in.empty(); /* they would still write when the next block has the memory */
-    copies_ahead.forget(), products.forget(), copies_out.forget(), copies_in.clear();
+    stuck |= !tensor_copies.empty(); /* they would write to the memory of the next block */
+    async_copies.forget(), products.forget(), bulk_copies.forget(), tensor_copies.clear();
 }
 }  // namespace host
 
-namespace warpgroup {
-inline void begin_barrier(unsigned long long* barrier, int count) {
+inline void mbarrier_init(unsigned long long* barrier, int count) {
     *reinterpret_cast<host::Barrier*>(barrier) = {static_cast<short>(count), static_cast<short>(count), 0, 0};
 }
-inline void arrive_expecting(unsigned long long* barrier, int bytes) {
+inline void mbarrier_arrive_expect_tx(unsigned long long* barrier, int bytes) {
     host::Barrier& of = *reinterpret_cast<host::Barrier*>(barrier);
     of.bytes += bytes, --of.missing;
     of.settle();
 }
-inline void arrive(unsigned long long* barrier) { arrive_expecting(barrier, 0); }
-inline void copy_in(void* to, const TensorMap& from, int i, int j, int k, int l, int m, unsigned long long* barrier) {
-    host::CopyIn copy = {static_cast<char*>(to), {}, {i, j, k, l, m}, reinterpret_cast<host::Barrier*>(barrier)};
+inline void mbarrier_arrive(unsigned long long* barrier) { mbarrier_arrive_expect_tx(barrier, 0); }
+inline void cp_async_bulk_tensor(void* to, const TensorMap& from, int i, int j, int k, int l, int m,
+                                 unsigned long long* barrier) {
+    host::TensorCopy copy = {static_cast<char*>(to), {}, {i, j, k, l, m}, reinterpret_cast<host::Barrier*>(barrier)};
     host::stuck |= (copy.to - host::shared) % 128 != 0;
     memcpy(copy.map, &from, sizeof(copy.map));
-    memset(to, 0xFF, copy.bytes()); /* whoever has not read what was there is too late */
-    host::copies_in.push_back(copy);
+    memset(to, 0xFF, copy.bytes()); /* a read that comes now is too late */
+    host::tensor_copies.push_back(copy);
 }
-inline void wait(unsigned long long* barrier, int phase) {
+inline void mbarrier_wait(unsigned long long* barrier, int phase) {
     host::Barrier* of = reinterpret_cast<host::Barrier*>(barrier);
     host::wait_until([&] {
-        host::copy_for(of);
+        host::run_copies_of(of);
         return of->phase != phase;
     });
 }
 
-inline void publish() {}
-inline void copy_out(void* to, const void* from, int bytes) {
+inline void fence_proxy_async() {}
+inline void cp_async_bulk(void* to, const void* from, int bytes) {
     host::check_alignment(16, to, from, bytes);
-    host::copies_out.begin({to, from, bytes});
-    host::copies_out.end_group();
+    host::bulk_copies.start({to, from, bytes});
+    host::bulk_copies.commit();
 }
-inline void wait_for_copies_out() {
+inline void cp_async_bulk_wait_read() {
     host::let_others_run();
-    host::copies_out.finish(0);
+    host::bulk_copies.wait(0);
 }
 
 template <int REGISTERS>
-inline void take_registers() {}
+inline void setmaxnreg_inc() {}
 template <int REGISTERS>
-inline void leave_registers() {}
+inline void setmaxnreg_dec() {}
 
-inline void begin() {}
-inline void end_group() { host::products.end_group(); }
-template <int LATER>
-inline void wait_for_groups() {
+inline void wgmma_fence() {}
+inline void wgmma_commit() { host::products.commit(); }
+template <int PENDING>
+inline void wgmma_wait() {
     host::let_others_run();
-    host::products.finish(LATER);
+    host::products.wait(PENDING);
 }
 
-template <bool OF_BF16, bool TURNED_A, bool TURNED_B, bool NEGATIVE = false, int COUNT>
-inline void multiply(float (&sums)[COUNT], unsigned long long a, unsigned long long b, bool more) {
-    host::products.begin({sums, 2 * COUNT, a, b, TURNED_A, TURNED_B, OF_BF16, more, NEGATIVE ? -1.0f : 1.0f});
+template <bool BF16_OPERANDS, bool MN_MAJOR_A, bool MN_MAJOR_B, bool NEGATE_A = false, int COUNT>
+inline void wgmma(float (&acc)[COUNT], unsigned long long a, unsigned long long b, bool accumulate) {
+    const float sign = NEGATE_A ? -1 : 1;
+    host::products.start({acc, 2 * COUNT, a, b, MN_MAJOR_A, MN_MAJOR_B, BF16_OPERANDS, accumulate, sign});
 }
-}  // namespace warpgroup

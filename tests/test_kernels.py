@@ -65,13 +65,13 @@ def sources(stem):
         return
     if stem == "implicit_gemm":
         yield implicit_gemm.source("fp32").text()
-        yield implicit_gemm.source("tf32", few=True, backwards=True).text()
-        yield implicit_gemm.source("fp32", taps_are_rows=True).text()
+        yield implicit_gemm.source("tf32", narrow=True, dgrad=True).text()
+        yield implicit_gemm.source("fp32", wgrad=True).text()
         return
     if stem == "plain_gemm":
         yield implicit_gemm.plain_source(4).text()
-        yield implicit_gemm.plain_source(8, backwards=True).text()
-        yield implicit_gemm.plain_source(8, taps_are_rows=True).text()
+        yield implicit_gemm.plain_source(8, dgrad=True).text()
+        yield implicit_gemm.plain_source(8, wgrad=True).text()
         return
     if stem == "add_parts":
         yield from (implicit_gemm.sum_source(itemsize).text() for itemsize in (4, 8))

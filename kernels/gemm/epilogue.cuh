@@ -1,18 +1,12 @@
-/* Complex numbers: a product's sums on their way to memory, and what a difference of products needs. */
+/* Store a complex product's accumulators. */
 #pragma once
 #include "split_terms.cuh"
 
-__device__ __forceinline__ Halves negative(Halves x) {
-    for (unsigned& both : x.of) both ^= 0x80008000;
-    return x;
-}
-
 #if BF16
-/* Write two neighbours of a row, of whole runs: the real parts of both are a word, and the imaginary ones. */
-__device__ __forceinline__ void write_pair(number* out, int row, int column, int rows, int columns, float2 first,
-                                           float2 second) {
-    if (row >= rows || column >= columns) return;
-    number* to = out + static_cast<long long>(row) * columns + word_offset(column);
+/* Store neighbours (m, n) and (m, n + 1) of an M x N matrix: one word of two real parts, one of two imaginary parts. */
+__device__ __forceinline__ void store_pair(number* out, int m, int n, int M, int N, float2 first, float2 second) {
+    if (m >= M || n >= N) return;
+    number* to = out + static_cast<long long>(m) * N + word_offset(n);
     to[0] = to_bf16x2(first.x, second.x), to[BF16_BLOCK / 2] = to_bf16x2(first.y, second.y);
 }
 #else
@@ -20,16 +14,15 @@ struct alignas(2 * sizeof(number)) Pair {
     number first, second;
 };
 
-/* Write two neighbours of a row, as many of them as there are columns. */
-__device__ __forceinline__ void write_pair(number* out, int row, int column, int rows, int columns, float2 first,
-                                           float2 second) {
-    if (row >= rows || column >= columns) return;
-    number* to = out + static_cast<long long>(row) * columns + column;
-    if (columns % 2 == 0) {
+/* Store neighbours (m, n) and (m, n + 1) of an M x N matrix, the second one if n + 1 < N. */
+__device__ __forceinline__ void store_pair(number* out, int m, int n, int M, int N, float2 first, float2 second) {
+    if (m >= M || n >= N) return;
+    number* to = out + static_cast<long long>(m) * N + n;
+    if (N % 2 == 0) {
         *reinterpret_cast<Pair*>(to) = {first, second};
     } else {
         to[0] = first;
-        if (column + 1 < columns) to[1] = second;
+        if (n + 1 < N) to[1] = second;
     }
 }
 #endif

@@ -1,86 +1,84 @@
-/* A convolution's pass as one matrix product, whose unrolled input is never in memory.
+/* A pass of a convolution as one matrix product (implicit GEMM): the im2col matrix A is never stored.
 
-   out[m, n] = sum_d A[m, d] B[d, n], one of A's axes the positions (s, i, j), the other one the taps (c, u, v):
+   out[m, n] = sum_k A[m, k] B[k, n]. One of A's axes is the positions (s, i, j), the other one the taps (c, u, v):
 
-       A[(s, i, j), (c, u, v)] = image[s, c, y, x], zero outside, with
-           y = stride_y i + u - before_y                  in updateOutput and accGradParameters
-           y = (i + before_y - u) / stride_y, if whole    in updateGradInput (BACKWARDS), and x alike
-       B[d, n] = matrix[n near + d / period far + d % period]
+       A[(s, i, j), (c, u, v)] = image[s, c, y, x], or 0 outside the image, with
+           y = stride_y i + u - pad_y                updateOutput, and accGradParameters (WGRAD)
+           y = (i + pad_y - u) / stride_y, if whole  updateGradInput (DGRAD); x likewise
+       B[k, n] = matrix[n n_stride + k / k_period period_stride + k % k_period]
 
-   image    [samples][maps][height][width]: x, or gradOutput
-   matrix   the weights, or gradOutput
-   out      m are positions, d taps: [samples][columns][out_height][out_width], with the bias
-            TAPS_ARE_ROWS (accGradParameters), m are taps, d positions: [parts][columns][ones + 1], sums of a part of the
-            positions; row `ones`, the first behind the taps that is a multiple of TOGETHER, is one everywhere: its sums
-            are the bias's. So it shares no tile, and no scale, with pixels that may be far smaller
-   Constants of every kernel here: BACKWARDS, TAPS_ARE_ROWS, TOGETHER; the type number */
+   image    [samples][maps][height][width]: x, or with DGRAD gradOutput
+   matrix   the weights, or with WGRAD gradOutput
+   out      m are positions, k are taps: [samples][N][out_height][out_width], with the bias added.
+            WGRAD: m are taps, k are positions: [parts][N][ones_row + 1], sums over parts of the positions. A is 1 in
+            row `ones_row`, whose sums are the bias's gradient. It is the first multiple of TILE_M behind the taps: so
+            it shares no tile, and no scale, with pixels that may be far smaller
+   Constants of every kernel here: DGRAD, WGRAD, TILE_M; the type number */
 #pragma once
 
-struct Sizes {
+struct ConvProblem {
     int samples, maps, height, width; /* of the image */
     int out_height, out_width;        /* of the positions */
-    int kernel_y, kernel_x, stride_y, stride_x, before_y, before_x;
-    int columns, near, period, far;   /* of the matrix */
-    int depth;                        /* of the contraction that a part takes */
+    int kernel_y, kernel_x, stride_y, stride_x, pad_y, pad_x;
+    int N, n_stride, k_period, period_stride; /* of B */
+    int k_per_part;
+
+    __device__ __forceinline__ int positions() const { return samples * out_height * out_width; }
+    __device__ __forceinline__ int taps() const { return maps * kernel_y * kernel_x; }
+    __device__ __forceinline__ int ones_row() const { return (taps() + TILE_M - 1) / TILE_M * TILE_M; }
+    __device__ __forceinline__ int M() const { return WGRAD ? ones_row() + 1 : positions(); }
+    __device__ __forceinline__ int K() const { return WGRAD ? positions() : taps(); }
+
+    /* The offset of B[k, n] in matrix. */
+    __device__ __forceinline__ long long matrix_offset(int k, int n) const {
+        return static_cast<long long>(n) * n_stride + static_cast<long long>(k / k_period) * period_stride +
+               k % k_period;
+    }
+
+    /* The offset of out[m, n], with WGRAD of a part. */
+    __device__ __forceinline__ long long out_offset(int part, int m, int n) const {
+        const int plane = WGRAD ? M() : out_height * out_width;
+        return (static_cast<long long>(m / plane + part) * N + n) * plane + m % plane;
+    }
 };
 
-__device__ __forceinline__ int positions_of(const Sizes& sizes) { return sizes.samples * sizes.out_height * sizes.out_width; }
-
-/* A position, and where its sample begins in the image. */
+/* A position, and the offset of its sample in the image. */
 struct Position {
     int i, j;
     long long sample;
 };
 
-__device__ __forceinline__ Position position_at(const Sizes& sizes, int index) {
-    const int area = sizes.out_height * sizes.out_width;
-    const long long of_sample = static_cast<long long>(sizes.maps) * sizes.height * sizes.width;
-    return {index % area / sizes.out_width, index % sizes.out_width, index / area * of_sample};
+__device__ __forceinline__ Position position_at(const ConvProblem& problem, int index) {
+    const int area = problem.out_height * problem.out_width;
+    const long long sample_size = static_cast<long long>(problem.maps) * problem.height * problem.width;
+    return {index % area / problem.out_width, index % problem.out_width, index / area * sample_size};
 }
 
-__device__ __forceinline__ int taps_of(const Sizes& sizes) { return sizes.maps * sizes.kernel_y * sizes.kernel_x; }
-
-/* A tap, and where its map begins in a sample; a kernel's row so far off that it reads nothing if there is no such tap. */
+/* A tap, and the offset of its map in a sample. */
 struct Tap {
     int map, u, v;
 };
 
-__device__ __forceinline__ Tap tap_at(const Sizes& sizes, int index) {
-    if (index >= taps_of(sizes)) return {0, 1 << 28, 0};
-    const int row = index / sizes.kernel_x, map = row / sizes.kernel_y;
-    return {map * sizes.height * sizes.width, row % sizes.kernel_y, index % sizes.kernel_x};
+/* Beyond the last tap the kernel's row is so large that it lies outside every image. */
+__device__ __forceinline__ Tap tap_at(const ConvProblem& problem, int index) {
+    if (index >= problem.taps()) return {0, 1 << 28, 0};
+    const int row = index / problem.kernel_x, map = row / problem.kernel_y;
+    return {map * problem.height * problem.width, row % problem.kernel_y, index % problem.kernel_x};
 }
 
-/* Where a tap of a kernel's axis reads for place i of the positions; negative where it reads nothing. */
-__device__ __forceinline__ int read_at(int i, int tap, int before, int stride) {
-    if (!BACKWARDS) return stride * i + tap - before;
-    const int at = i + before - tap;
+/* The row or column of the image for position i and a tap along one axis; negative if there is none. */
+__device__ __forceinline__ int image_index(int i, int tap, int pad, int stride) {
+    if (!DGRAD) return stride * i + tap - pad;
+    const int at = i + pad - tap;
     if (stride == 1) return at;
     return at % stride ? -1 : at / stride;
 }
 
-/* What a tap reads at a position, or null. */
-__device__ __forceinline__ const number* pixel_at(const number* image, const Sizes& sizes, const Position& position, const Tap& tap) {
-    const int y = read_at(position.i, tap.u, sizes.before_y, sizes.stride_y);
-    const int x = read_at(position.j, tap.v, sizes.before_x, sizes.stride_x);
-    const bool inside = 0 <= y && y < sizes.height && 0 <= x && x < sizes.width;
-    return inside ? image + position.sample + tap.map + y * sizes.width + x : nullptr;
-}
-
-/* Where B[d, n] lies. */
-__device__ __forceinline__ long long in_matrix(const Sizes& sizes, int d, int n) {
-    return static_cast<long long>(n) * sizes.near + static_cast<long long>(d / sizes.period) * sizes.far + d % sizes.period;
-}
-
-__device__ __forceinline__ int ones_of(const Sizes& sizes) { return (taps_of(sizes) + TOGETHER - 1) / TOGETHER * TOGETHER; }
-
-/* Rows of out, and the contraction's length. */
-__device__ __forceinline__ int rows_of(const Sizes& sizes) { return TAPS_ARE_ROWS ? ones_of(sizes) + 1 : positions_of(sizes); }
-
-__device__ __forceinline__ int depths_of(const Sizes& sizes) { return TAPS_ARE_ROWS ? positions_of(sizes) : taps_of(sizes); }
-
-/* Where out[m, n] lies, of a part. */
-__device__ __forceinline__ long long in_out(const Sizes& sizes, int part, int m, int n) {
-    const int together = TAPS_ARE_ROWS ? rows_of(sizes) : sizes.out_height * sizes.out_width;
-    return (static_cast<long long>(m / together + part) * sizes.columns + n) * together + m % together;
+/* The pixel for a position and a tap, or null. */
+__device__ __forceinline__ const number* pixel_at(const number* image, const ConvProblem& problem,
+                                                  const Position& position, const Tap& tap) {
+    const int y = image_index(position.i, tap.u, problem.pad_y, problem.stride_y);
+    const int x = image_index(position.j, tap.v, problem.pad_x, problem.stride_x);
+    const bool inside = 0 <= y && y < problem.height && 0 <= x && x < problem.width;
+    return inside ? image + position.sample + tap.map + y * problem.width + x : nullptr;
 }

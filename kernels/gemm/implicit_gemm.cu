@@ -1,144 +1,147 @@
-/* implicit_gemm: a pass of a convolution, directly, as one matrix product on tensor cores.
-   Computes  out[m, n] = sum_d A[m, d] B[d, n] (unrolled.cuh)
+/* implicit_gemm: a pass of a direct convolution as one matrix product, on tensor cores.
+   Computes  out[m, n] = sum_k A[m, k] B[k, n] (im2col.cuh)
    Input     image   float  [samples][maps][height][width]
-             matrix  float  as unrolled.cuh says
-             bias    float  [columns], or none
-   Output    out     float  positions or taps as rows, as unrolled.cuh says
-   Grid      (tiles of out, ROWS x COLUMNS each, parts)     Block  a warp for each WARP x WARP of a tile
-   Shared    a slab of each operand, as it is and in parts     Requires  sm_80 or newer, the constants ROWS, COLUMNS, WARP,
-             BLOCKS (that share a multiprocessor), and what parts.cuh and unrolled.cuh ask for
+             matrix  float  as in im2col.cuh
+             bias    float  [N], or null
+   Output    out     float  as in im2col.cuh
+   Grid      (tiles of out, TILE_M x TILE_N each, parts)     Block  a warp for each WARP_TILE x WARP_TILE of a tile
+   Shared    a K-tile of each operand, as copied and as split terms; four numbers, and taps
+   Requires  sm_80 or newer, the constants TILE_N, WARP_TILE, BLOCKS_PER_SM, and those of split_terms.cuh and im2col.cuh
 
-   Operands go slab by slab, as in tensor_product.cu. Threads of a warp take neighbouring positions, whose pixels lie side
-   by side, and each keeps its position for a whole slab.
-   Source    Chetlur et al.: cuDNN: Efficient primitives for deep learning, 2014, section 3 (unrolled on the way) */
-constexpr int ALONG = COLUMNS / WARP, THREADS = 32 * (ROWS / WARP) * ALONG;
+   K-tiles are copied, split and multiplied as in tensor_product.cu. Threads of a warp take neighbouring positions,
+   whose pixels are contiguous, and each keeps its position for a whole K-tile.
+   Source    Chetlur et al.: cuDNN: Efficient primitives for deep learning, 2014, section 3 */
+constexpr int WARPS_N = TILE_N / WARP_TILE, THREADS = 32 * (TILE_M / WARP_TILE) * WARPS_N;
 
 #include "warp_tile.cuh"
 #include "im2col.cuh"
 
-typedef Slab<ROWS, TAPS_ARE_ROWS> SlabA; /* a line for each tap, positions in a line */
-typedef Slab<COLUMNS, true> SlabB;
+typedef WarpTile<TILE_M, WGRAD> TileA; /* a line for each tap, positions in a line */
+typedef WarpTile<TILE_N, true> TileB;
 
-/* What a block computes: a tile, summed over a part of the contraction. */
-struct Tile {
-    int row, column, start, end;
+/* A block's tile of out, and its part of the contraction. */
+struct BlockTile {
+    int m, n, k_start, k_end;
 };
 
-/* The taps of A's slab that begins at this place of the contraction. */
-__device__ __forceinline__ void find_taps(Tap* taps, const Sizes& sizes, const Tile& tile, int depth) {
-    if (threadIdx.x < SlabA::LINES) taps[threadIdx.x] = tap_at(sizes, (TAPS_ARE_ROWS ? tile.row : depth) + threadIdx.x);
+/* Write the taps of A's K-tile at k. */
+__device__ __forceinline__ void write_taps(Tap* taps, const ConvProblem& problem, const BlockTile& block, int k) {
+    if (threadIdx.x < TileA::LINES) taps[threadIdx.x] = tap_at(problem, (WGRAD ? block.m : k) + threadIdx.x);
 }
 
-/* Begin to copy A's slab, given its taps. */
-__device__ __forceinline__ void fetch_image(number* slab, const Tap* taps, const number* image, const Sizes& sizes,
-                                            const Tile& tile, int depth) {
-    constexpr int LENGTH = SlabA::LENGTH, STEP = THREADS / LENGTH;
-    const int index = (TAPS_ARE_ROWS ? depth : tile.row) + threadIdx.x % LENGTH;
-    const int end = TAPS_ARE_ROWS ? tile.end : positions_of(sizes), ones = ones_of(sizes) - tile.row;
-    const Position position = position_at(sizes, index);
-    number* to = slab + threadIdx.x;
+/* Start to copy A's K-tile at k, given its taps. */
+__device__ __forceinline__ void fetch_image(number* tile, const Tap* taps, const number* image,
+                                            const ConvProblem& problem, const BlockTile& block, int k) {
+    constexpr int LENGTH = TileA::LENGTH, STEP = THREADS / LENGTH;
+    const int index = (WGRAD ? k : block.m) + threadIdx.x % LENGTH, end = WGRAD ? block.k_end : problem.positions();
+    const int ones_line = problem.ones_row() - block.m;
+    const Position position = position_at(problem, index);
+    number* to = tile + threadIdx.x;
 #pragma unroll 4
-    for (int line = threadIdx.x / LENGTH; line < SlabA::LINES; line += STEP, to += STEP * LENGTH) {
-        const number* from = index < end ? pixel_at(image, sizes, position, taps[line]) : nullptr;
-        if (TAPS_ARE_ROWS && line == ones)
+    for (int line = threadIdx.x / LENGTH; line < TileA::LINES; line += STEP, to += STEP * LENGTH) {
+        const number* from = index < end ? pixel_at(image, problem, position, taps[line]) : nullptr;
+        if (WGRAD && line == ones_line)
             *to = index < end ? 1 : 0;
         else
-            copy_ahead<sizeof(number)>(to, from ? from : image, from);
+            cp_async<sizeof(number)>(to, from ? from : image, from);
     }
 }
 
-__device__ __forceinline__ void fetch_matrix(number* slab, const number* matrix, const Sizes& sizes, const Tile& tile,
-                                             int depth) {
-    const int d = depth + threadIdx.x % DEPTH;
-    number* to = slab + threadIdx.x;
+/* Start to copy B's K-tile at k. */
+__device__ __forceinline__ void fetch_matrix(number* tile, const number* matrix, const ConvProblem& problem,
+                                             const BlockTile& block, int k) {
+    k += threadIdx.x % TILE_K;
+    number* to = tile + threadIdx.x;
 #pragma unroll 4
-    for (int n = tile.column + threadIdx.x / DEPTH; n < tile.column + COLUMNS; n += THREADS / DEPTH, to += THREADS) {
-        const bool inside = d < tile.end && n < sizes.columns;
-        copy_ahead<sizeof(number)>(to, inside ? matrix + in_matrix(sizes, d, n) : matrix, inside);
+    for (int n = block.n + threadIdx.x / TILE_K; n < block.n + TILE_N; n += THREADS / TILE_K, to += THREADS) {
+        const bool inside = k < block.k_end && n < problem.N;
+        cp_async<sizeof(number)>(to, inside ? matrix + problem.matrix_offset(k, n) : matrix, inside);
     }
 }
 
-/* What a warp sums: pieces of 16 x 8. */
-constexpr int DOWN = WARP / 16, ACROSS = WARP / 8;
+/* A warp's accumulators: FRAGMENTS_M x FRAGMENTS_N pieces of 16 x 8. */
+constexpr int FRAGMENTS_M = WARP_TILE / 16, FRAGMENTS_N = WARP_TILE / 8;
+typedef float Accumulators[FRAGMENTS_M][FRAGMENTS_N][4];
 
-/* Add the product of a slab, whose sums begin anew, small terms first. */
-__device__ __forceinline__ void multiply(float (&sums)[DOWN][ACROSS][4], const SlabA& a, const SlabB& b, int row, int column,
+/* Add the product of two K-tiles, with accumulators of its own, small terms first. */
+__device__ __forceinline__ void multiply(Accumulators& sums, const TileA& a, const TileB& b, int m, int n,
                                          float scale) {
 #pragma unroll
-    for (int i = 0; i < DOWN; ++i) {
-        float of_slab[ACROSS][4] = {};
+    for (int i = 0; i < FRAGMENTS_M; ++i) {
+        float acc[FRAGMENTS_N][4] = {};
 #pragma unroll
-        for (int depth = 0; depth < DEPTH; depth += 16) {
-            unsigned left[PARTS][4], right[PARTS][ACROSS / 2][4];
+        for (int k = 0; k < TILE_K; k += 16) {
+            unsigned left[SPLIT_TERMS][4], right[SPLIT_TERMS][FRAGMENTS_N / 2][4];
 #pragma unroll
-            for (int part = 0; part < PARTS; ++part) {
-                a.load(left[part], part, 0, row + 16 * i, depth);
+            for (int term = 0; term < SPLIT_TERMS; ++term) {
+                a.load(left[term], term, 0, m + 16 * i, k);
 #pragma unroll
-                for (int j = 0; j < ACROSS / 2; ++j) b.load(right[part][j], part, 0, column + 16 * j, depth);
+                for (int j = 0; j < FRAGMENTS_N / 2; ++j) b.load(right[term][j], term, 0, n + 16 * j, k);
             }
 #pragma unroll
-            for (int term = PARTS == 1 ? 2 : 0; term < 3; ++term) { /* low high, high low, high high */
-                const int p = term == 0 ? PARTS - 1 : 0, q = term == 1 ? PARTS - 1 : 0;
+            for (int step = SPLIT_TERMS == 1 ? 2 : 0; step < 3; ++step) { /* low high, high low, high high */
+                const int p = step == 0 ? SPLIT_TERMS - 1 : 0, q = step == 1 ? SPLIT_TERMS - 1 : 0;
 #pragma unroll
-                for (int j = 0; j < ACROSS; ++j)
-                    multiply_add<false>(of_slab[j], left[p], right[q][j / 2][j % 2], right[q][j / 2][2 + j % 2]);
+                for (int j = 0; j < FRAGMENTS_N; ++j)
+                    mma_m16n8k16<false>(acc[j], left[p], right[q][j / 2][j % 2], right[q][j / 2][2 + j % 2]);
             }
         }
 #pragma unroll
-        for (int j = 0; j < ACROSS; ++j)
+        for (int j = 0; j < FRAGMENTS_N; ++j)
 #pragma unroll
-            for (int k = 0; k < 4; ++k) sums[i][j][k] += scale * of_slab[j][k];
+            for (int r = 0; r < 4; ++r) sums[i][j][r] += scale * acc[j][r];
     }
 }
 
-__device__ __forceinline__ void write(number* out, const number* bias, const float (&sums)[DOWN][ACROSS][4],
-                                      const Sizes& sizes, int row, int column) {
-    const int lane = threadIdx.x % 32, rows = rows_of(sizes);
+__device__ __forceinline__ void store(number* out, const number* bias, const Accumulators& sums,
+                                      const ConvProblem& problem, int first_m, int first_n) {
+    const int lane = threadIdx.x % 32, M = problem.M();
 #pragma unroll
-    for (int i = 0; i < DOWN; ++i)
+    for (int i = 0; i < FRAGMENTS_M; ++i)
 #pragma unroll
-        for (int j = 0; j < ACROSS; ++j)
+        for (int j = 0; j < FRAGMENTS_N; ++j)
 #pragma unroll
-            for (int k = 0; k < 4; ++k) {
-                const int m = row + 16 * i + lane / 4 + k / 2 * 8, n = column + 8 * j + lane % 4 * 2 + k % 2;
-                if (m < rows && n < sizes.columns)
-                    out[in_out(sizes, blockIdx.y, m, n)] = sums[i][j][k] + (bias ? bias[n] : 0);
+            for (int r = 0; r < 4; ++r) {
+                const int m = first_m + 16 * i + lane / 4 + r / 2 * 8, n = first_n + 8 * j + lane % 4 * 2 + r % 2;
+                if (m < M && n < problem.N)
+                    out[problem.out_offset(blockIdx.y, m, n)] = sums[i][j][r] + (bias ? bias[n] : 0);
             }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
 implicit_gemm(const number* __restrict__ image, const number* __restrict__ matrix, const number* __restrict__ bias,
-              number* __restrict__ out, const Sizes sizes) {
+              number* __restrict__ out, const ConvProblem problem) {
     SHARED(float4, memory);
     number* shared = reinterpret_cast<number*>(memory);
-    const SlabA slab_a = {shared, reinterpret_cast<unsigned short*>(shared + SlabA::NUMBERS + SlabB::NUMBERS)};
-    const SlabB slab_b = {shared + SlabA::NUMBERS, slab_a.parts + SlabA::HALVES};
-    unsigned* largest = reinterpret_cast<unsigned*>(slab_b.parts + SlabB::HALVES); /* [2][a, b], by turns */
-    Tap* taps = reinterpret_cast<Tap*>(largest + 4);                               /* of the slab that comes next */
+    const TileA tile_a = {shared, reinterpret_cast<unsigned short*>(shared + TileA::NUMBERS + TileB::NUMBERS)};
+    const TileB tile_b = {shared + TileA::NUMBERS, tile_a.terms + TileA::TERMS};
+    unsigned* max_bits = reinterpret_cast<unsigned*>(tile_b.terms + TileB::TERMS); /* [2 buffers][a, b] */
+    Tap* taps = reinterpret_cast<Tap*>(max_bits + 4);                              /* of the next K-tile */
 
-    const int tiles_down = (rows_of(sizes) + ROWS - 1) / ROWS, warp = threadIdx.x / 32;
-    const int warp_row = warp / ALONG * WARP, warp_column = warp % ALONG * WARP, start = blockIdx.y * sizes.depth;
-    const int end = depths_of(sizes) < start + sizes.depth ? depths_of(sizes) : start + sizes.depth;
-    const Tile tile = {static_cast<int>(blockIdx.x) % tiles_down * ROWS, static_cast<int>(blockIdx.x) / tiles_down * COLUMNS,
-                       start, end};
+    const int tiles_m = (problem.M() + TILE_M - 1) / TILE_M, warp = threadIdx.x / 32;
+    const int warp_m = warp / WARPS_N * WARP_TILE, warp_n = warp % WARPS_N * WARP_TILE;
+    const int start = blockIdx.y * problem.k_per_part;
+    const int end = problem.K() < start + problem.k_per_part ? problem.K() : start + problem.k_per_part;
+    const BlockTile block = {static_cast<int>(blockIdx.x) % tiles_m * TILE_M,
+                             static_cast<int>(blockIdx.x) / tiles_m * TILE_N, start, end};
 
-    float sums[DOWN][ACROSS][4] = {};
-    if (threadIdx.x < 4) largest[threadIdx.x] = 0;
-    find_taps(taps, sizes, tile, start);
+    Accumulators sums = {};
+    if (threadIdx.x < 4) max_bits[threadIdx.x] = 0;
+    write_taps(taps, problem, block, start);
     __syncthreads();
-    fetch_image(slab_a.whole, taps, image, sizes, tile, start);
-    fetch_matrix(slab_b.whole, matrix, sizes, tile, start);
-    end_group();
-    for (int depth = start, turn = 0; depth < end; depth += DEPTH, turn ^= 2) {
-        __syncthreads(); /* all have used the taps */
-        find_taps(taps, sizes, tile, depth + DEPTH);
-        const float scale = split_both(slab_a, slab_b, largest + turn, largest + (turn ^ 2));
-        if (depth + DEPTH < end) {
-            fetch_image(slab_a.whole, taps, image, sizes, tile, depth + DEPTH);
-            fetch_matrix(slab_b.whole, matrix, sizes, tile, depth + DEPTH);
-            end_group();
+    fetch_image(tile_a.raw, taps, image, problem, block, start);
+    fetch_matrix(tile_b.raw, matrix, problem, block, start);
+    cp_async_commit();
+    for (int k = start, buffer = 0; k < end; k += TILE_K, buffer ^= 2) {
+        __syncthreads(); /* all threads have used the taps */
+        write_taps(taps, problem, block, k + TILE_K);
+        const float scale = split_both(tile_a, tile_b, max_bits + buffer, max_bits + (buffer ^ 2));
+        if (k + TILE_K < end) {
+            fetch_image(tile_a.raw, taps, image, problem, block, k + TILE_K);
+            fetch_matrix(tile_b.raw, matrix, problem, block, k + TILE_K);
+            cp_async_commit();
         }
-        multiply(sums, slab_a, slab_b, warp_row, warp_column, scale);
+        multiply(sums, tile_a, tile_b, warp_m, warp_n, scale);
     }
-    write(out, bias, sums, sizes, tile.row + warp_row, tile.column + warp_column);
+    store(out, bias, sums, problem, block.m + warp_m, block.n + warp_n);
 }

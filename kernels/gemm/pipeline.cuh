@@ -1,38 +1,44 @@
-/* What both ways to fill shared memory with slabs share: which threads do it, which tiles are a block's, and whose turn it
-   is. Requires  the constants of warpgroup_product.cu */
+/* The producer / consumer pipeline of warpgroup_product.cu, for both kinds of K-tiles: the roles of threads, the tiles
+   of a block, and the state of the stages.
+   Requires  the constants of warpgroup_product.cu */
 #pragma once
 
-constexpr int OF_GROUP = 128, MULTIPLIERS = 2 * OF_GROUP, FILLERS = THREADS - MULTIPLIERS, SHARES = FILLERS / 32;
-constexpr int OCTETS = COLUMNS / 8; /* of columns of a tile */
+constexpr int CONSUMER_THREADS = 256, PRODUCER_THREADS = THREADS - CONSUMER_THREADS;
+constexpr int PRODUCER_WARPS = PRODUCER_THREADS / 32, WARPGROUP_THREADS = 128;
+constexpr int TILE_N_CORES = TILE_N / 8; /* core matrices across a tile */
 
-/* Of a tile's rows the first one that a multiplying thread has sums of; the other one is eight rows below. */
-__device__ __forceinline__ int first_row() { return threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4; }
+/* The rows of a tile that each consumer warpgroup computes, and the first row of a consumer thread; its other row is
+   the eighth below. */
+__device__ __forceinline__ int warpgroup_row() { return threadIdx.x / WARPGROUP_THREADS * (TILE_M / 2); }
+__device__ __forceinline__ int thread_row() { return threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4; }
 
-/* The tiles of this block, one after the other. */
-struct Work {
-    int rows, columns, depths, down, across, tiles, tile;
+/* The current tile of this block. */
+struct TileScheduler {
+    int M, N, K, tiles_m, tiles_n, tiles, tile;
 
-    __device__ __forceinline__ int slabs() const { return (depths + DEPTH - 1) / DEPTH; }
-    __device__ __forceinline__ int left() const { return tile < tiles ? (tiles - tile + gridDim.x - 1) / gridDim.x : 0; }
-    __device__ __forceinline__ int row() const { return tile % down * ROWS; }
-    __device__ __forceinline__ int column() const { return tile / down % across * COLUMNS; }
-    __device__ __forceinline__ long long q() const { return tile / down / across; }
+    __device__ __forceinline__ bool valid() const { return tile < tiles; }
+    __device__ __forceinline__ bool next() { return (tile += gridDim.x) < tiles; }
+    __device__ __forceinline__ int left() const { return valid() ? (tiles - tile + gridDim.x - 1) / gridDim.x : 0; }
+    __device__ __forceinline__ int k_tiles() const { return (K + TILE_K - 1) / TILE_K; }
+    __device__ __forceinline__ int m() const { return tile % tiles_m * TILE_M; }
+    __device__ __forceinline__ int n() const { return tile / tiles_m % tiles_n * TILE_N; }
+    __device__ __forceinline__ long long q() const { return tile / tiles_m / tiles_n; }
 };
 
-/* Which of the stages is next, and which phase of its barriers. */
-struct Turn {
+/* The next stage, and the phase of its barriers. */
+struct PipelineState {
     int stage, phase;
 
     __device__ __forceinline__ void next() {
         if (++stage == STAGES) stage = 0, phase ^= 1;
     }
 
-    __device__ __forceinline__ int before() const { return stage ? stage - 1 : STAGES - 1; }
+    __device__ __forceinline__ int previous() const { return stage ? stage - 1 : STAGES - 1; }
 };
 
-/* Let the next one fill a stage, once all lanes of this warp are done with it. */
+/* Let the producers fill a stage again, after all lanes of this warp have used it. */
 template <typename Shared>
-__device__ __forceinline__ void leave(Shared& shared, int stage) {
+__device__ __forceinline__ void consumer_release(Shared& shared, int stage) {
     __syncwarp();
-    if (threadIdx.x % 32 == 0) warpgroup::arrive(&shared.empty[stage]);
+    if (threadIdx.x % 32 == 0) mbarrier_arrive(&shared.empty[stage]);
 }

@@ -1,26 +1,26 @@
-/* plain_gemm: implicit_gemm.cu's work for numbers that no tensor core takes.
-   Computes  out[m, n] = sum_d A[m, d] B[d, n] (unrolled.cuh)
-   Input     image, matrix, bias (or none) number     Output  out  number
-   Grid      (ceil(rows columns / THREADS), parts)     Block  THREADS, one for each number of out
-   Shared    none     Requires  the constant THREADS, and what unrolled.cuh asks for */
+/* plain_gemm: the same products as implicit_gemm.cu, without tensor cores.
+   Computes  out[m, n] = sum_k A[m, k] B[k, n] (im2col.cuh)
+   Input     image, matrix, bias (or null)  number     Output  out  number
+   Grid      (ceil(M N / THREADS), parts)     Block  THREADS, one for each number of out
+   Shared    0     Requires  the constant THREADS, and those of im2col.cuh */
 #include "device.cuh"
 #include "im2col.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 plain_gemm(const number* __restrict__ image, const number* __restrict__ matrix, const number* __restrict__ bias,
-           number* __restrict__ out, const Sizes sizes) {
-    const int rows = rows_of(sizes), depths = depths_of(sizes), ones = ones_of(sizes), start = blockIdx.y * sizes.depth;
+           number* __restrict__ out, const ConvProblem problem) {
+    const int M = problem.M(), K = problem.K(), ones_row = problem.ones_row(), start = blockIdx.y * problem.k_per_part;
     const long long index = static_cast<long long>(blockIdx.x) * THREADS + threadIdx.x;
-    if (index >= static_cast<long long>(rows) * sizes.columns) return;
-    const int m = index % rows, n = index / rows;
+    if (index >= static_cast<long long>(M) * problem.N) return;
+    const int m = index % M, n = index / M;
     number sum = bias ? bias[n] : 0;
-    for (int d = start; d < depths && d < start + sizes.depth; ++d) {
-        const int tap = TAPS_ARE_ROWS ? m : d;
-        const number* pixel = pixel_at(image, sizes, position_at(sizes, TAPS_ARE_ROWS ? d : m), tap_at(sizes, tap));
-        if (TAPS_ARE_ROWS && tap == ones)
-            sum += matrix[in_matrix(sizes, d, n)];
+    for (int k = start; k < K && k < start + problem.k_per_part; ++k) {
+        const int tap = WGRAD ? m : k;
+        const number* pixel = pixel_at(image, problem, position_at(problem, WGRAD ? k : m), tap_at(problem, tap));
+        if (WGRAD && tap == ones_row)
+            sum += matrix[problem.matrix_offset(k, n)];
         else if (pixel)
-            sum += *pixel * matrix[in_matrix(sizes, d, n)];
+            sum += *pixel * matrix[problem.matrix_offset(k, n)];
     }
-    out[in_out(sizes, blockIdx.y, m, n)] = sum;
+    out[problem.out_offset(blockIdx.y, m, n)] = sum;
 }

@@ -1,277 +1,293 @@
-/* Slabs of floats: split into parts on their way, and multiplied.
+/* K-tiles of floats: producers split them on their way to shared memory.
 
-   A filling warp copies its share of a slab, so many rows of op(a) and columns of op(b), splits it with a scale of its own
-   (parts.cuh), and hands it over; meanwhile the next slabs are on their way. Of b there are three planes, -im, re, im: one
-   instruction multiplies re of a by (re, im), the next one im of a by (-im, re).
+   A producer warp copies its share of a K-tile, some rows of op(a) and some columns of op(b), splits the numbers
+   with a scale of its own (split_terms.cuh), and signals that the share is ready. Meanwhile copies of the next
+   K-tiles are in flight. Operand b has three components, -im, re, im: one instruction multiplies re of a by (re,
+   im), the next one im of a by (-im, re). Each lane copies with cp.async: bulk copies need lines of whole 16 bytes,
+   which 3 maps do not have.
 
-   The copies are each lane's own: boxes in bulk, of a warp's share or of a slab, came later to the warps that split them, and
-   there are none of lines that are no whole 16 bytes, as those of 3 maps.
-
-   With two parts each slab's sums begin anew, with the small terms, and are then added as floats: tensor cores cut off
-   where floats round. With one they stay where they are, and a tile has twice the columns; its scales then move as
-   little as they can, and where one does the sums follow it. */
+   With two terms the accumulators restart at each K-tile, with the small terms, and are then added as floats: tensor
+   cores truncate where float additions round. With one term they run through all K-tiles, and TILE_N is twice as large;
+   the scales then change as rarely as they can, and each change rescales the accumulators. */
 #pragma once
 
-constexpr bool ANEW = PARTS > 1;
-constexpr int SHARE_ROWS = ROWS / SHARES, SHARE_COLUMNS = COLUMNS / SHARES;
-constexpr int FEW = ANEW ? 88 : 120, MANY = ANEW ? 168 : 192; /* registers of threads that fill and that multiply */
+constexpr bool RESTART_PER_TILE = SPLIT_TERMS > 1;
+constexpr int SHARE_M = TILE_M / PRODUCER_WARPS, SHARE_N = TILE_N / PRODUCER_WARPS; /* of a producer warp */
+constexpr int PRODUCER_REGISTERS = RESTART_PER_TILE ? 88 : 120, CONSUMER_REGISTERS = RESTART_PER_TILE ? 168 : 192;
+constexpr int PRODUCER_ARRIVALS = PRODUCER_WARPS;
 
-/* A slab in parts: OUTER rows of op(a), or columns of op(b), PLANES of them for each part, in octets (warpgroup.cuh). */
-template <int OUTER, int PLANES, bool DEPTH_INSIDE>
-struct Slab {
-    /* apart so that what a warp writes at once falls on different banks */
-    static constexpr int SHARE = OUTER / SHARES / 8, ACROSS = DEPTH_INSIDE || SHARE == 1 ? 128 : 128 + 128 / SHARE;
-    static constexpr int PLANE = OUTER / 8 * ACROSS, ALONG = PLANES * PLANE + (DEPTH_INSIDE ? 64 : 0);
-    static constexpr int PART = DEPTH / 8 * ALONG, BYTES = PARTS * PART;
+/* A split K-tile: MN rows of op(a), or columns of op(b), each term with TILE_COMPONENTS components, in core matrices
+   (wgmma.cuh). */
+template <int MN, int TILE_COMPONENTS, bool K_MAJOR>
+struct SplitTile {
+    /* padded so that a warp's simultaneous writes fall on different banks */
+    static constexpr int SHARE_CORES = MN / PRODUCER_WARPS / 8;
+    static constexpr int STRIDE = K_MAJOR || SHARE_CORES == 1 ? 128 : 128 + 128 / SHARE_CORES;
+    static constexpr int COMPONENT = MN / 8 * STRIDE, LEADING = TILE_COMPONENTS * COMPONENT + (K_MAJOR ? 64 : 0);
+    static constexpr int TERM = TILE_K / 8 * LEADING, BYTES = SPLIT_TERMS * TERM;
 
-    static __device__ __forceinline__ int place(int part, int plane, int outer, int depth) {
-        const int inside = DEPTH_INSIDE ? outer % 8 * 16 + depth % 8 * 2 : depth % 8 * 16 + outer % 8 * 2;
-        return part * PART + depth / 8 * ALONG + plane * PLANE + outer / 8 * ACROSS + inside;
+    static __device__ __forceinline__ int offset(int term, int component, int mn, int k) {
+        const int in_core = K_MAJOR ? mn % 8 * 16 + k % 8 * 2 : k % 8 * 16 + mn % 8 * 2;
+        return term * TERM + k / 8 * LEADING + component * COMPONENT + mn / 8 * STRIDE + in_core;
     }
 
-    static __device__ __forceinline__ unsigned long long descriptor(unsigned slab, int part, int plane, int outer) {
-        return warpgroup::descriptor(slab + place(part, plane, outer, 0), ALONG, ACROSS);
+    static __device__ __forceinline__ unsigned long long descriptor(unsigned tile, int term, int component, int mn) {
+        return matrix_descriptor(tile + offset(term, component, mn, 0), LEADING, STRIDE);
     }
 };
 
-typedef Slab<ROWS, 2, !TRANSPOSE_A> SlabA;
-typedef Slab<COLUMNS, 3, TRANSPOSE_B> SlabB;
+typedef SplitTile<TILE_M, 2, !TRANSPOSE_A> TileA;
+typedef SplitTile<TILE_N, 3, TRANSPOSE_B> TileB;
 
-/* What a warp reads of slab after slab of one operand: group i of a lane lies LINES lines behind the one before. */
-template <int OUTER, bool DEPTH_INSIDE, bool GROUPED>
+/* The accesses of a producer lane to successive K-tiles of one operand. Access i is LINES lines behind access i - 1. */
+template <int MN, bool K_MAJOR, bool ALIGNED>
 struct Reader {
-    static constexpr int GROUPS = (DEPTH_INSIDE ? DEPTH : OUTER) / GROUP, LINES = 32 / GROUPS;
-    static constexpr int READS = OUTER * DEPTH / GROUP / 32;
+    static constexpr int LINE_ACCESSES = (K_MAJOR ? TILE_K : MN) / PER_ACCESS, LINES = 32 / LINE_ACCESSES;
+    static constexpr int ACCESSES = MN * TILE_K / PER_ACCESS / 32;
 
-    const number* here; /* the lane's first group */
-    int length;         /* of a line in memory */
-    int across, along;  /* numbers from there to the end of the operand, across the contraction and along it */
+    const number* from;  /* the lane's first access */
+    int length;          /* of a line in memory */
+    int mn_left, k_left; /* numbers from there to the end of the operand */
 
-    static __device__ __forceinline__ int line() { return threadIdx.x % 32 / GROUPS; }
-    static __device__ __forceinline__ int at() { return threadIdx.x % GROUPS * GROUP; }
-    static __device__ __forceinline__ int outer(int i) { return DEPTH_INSIDE ? line() + i * LINES : at(); }
-    static __device__ __forceinline__ int depth(int i) { return DEPTH_INSIDE ? at() : line() + i * LINES; }
+    static __device__ __forceinline__ int line() { return threadIdx.x % 32 / LINE_ACCESSES; }
+    static __device__ __forceinline__ int column() { return threadIdx.x % LINE_ACCESSES * PER_ACCESS; }
+    static __device__ __forceinline__ int mn(int i) { return K_MAJOR ? line() + i * LINES : column(); }
+    static __device__ __forceinline__ int k(int i) { return K_MAJOR ? column() : line() + i * LINES; }
 
-    __device__ __forceinline__ void begin(const number* matrix, int first, int outers, int depths) {
-        length = DEPTH_INSIDE ? depths : outers;
-        const int row = (DEPTH_INSIDE ? first : 0) + line(), column = (DEPTH_INSIDE ? 0 : first) + at();
-        here = matrix + static_cast<long long>(row) * length + column;
-        across = outers - first - outer(0), along = depths - depth(0);
+    __device__ __forceinline__ void begin(const number* matrix, int first, int mn_size, int k_size) {
+        length = K_MAJOR ? k_size : mn_size;
+        const int row = (K_MAJOR ? first : 0) + line(), offset = (K_MAJOR ? 0 : first) + column();
+        from = matrix + static_cast<long long>(row) * length + offset;
+        mn_left = mn_size - first - mn(0), k_left = k_size - k(0);
     }
 
     __device__ __forceinline__ void next() {
-        here += DEPTH_INSIDE ? DEPTH : DEPTH * length;
-        along -= DEPTH;
+        from += K_MAJOR ? TILE_K : TILE_K * length;
+        k_left -= TILE_K;
     }
 
-    /* Begin to copy the lane's groups of a slab. */
-    __device__ __forceinline__ void read(Group (&raw)[READS][32]) const {
-        const int lines = DEPTH_INSIDE ? across : along, numbers = DEPTH_INSIDE ? along : across;
+    /* Start to copy the lane's accesses of a K-tile. */
+    __device__ __forceinline__ void fetch(Access (&raw)[ACCESSES][32]) const {
+        const int lines = K_MAJOR ? mn_left : k_left, numbers = K_MAJOR ? k_left : mn_left;
 #pragma unroll
-        for (int i = 0; i < READS; ++i) {
-            const number* from = here + i * LINES * length;
-            Group& to = raw[i][threadIdx.x % 32];
-            if (GROUPED) {
-                copy_ahead<sizeof(Group)>(&to, from, lines > i * LINES && numbers > 0);
+        for (int i = 0; i < ACCESSES; ++i) {
+            const number* source = from + i * LINES * length;
+            Access& to = raw[i][threadIdx.x % 32];
+            if (ALIGNED) {
+                cp_async<sizeof(Access)>(&to, source, lines > i * LINES && numbers > 0);
             } else {
 #pragma unroll
-                for (int j = 0; j < GROUP; ++j)
-                    copy_ahead<sizeof(number)>(&to.of[j], from + j, lines > i * LINES && numbers > j);
+                for (int j = 0; j < PER_ACCESS; ++j)
+                    cp_async<sizeof(number)>(&to.of[j], source + j, lines > i * LINES && numbers > j);
             }
         }
     }
 
-    /* Take what has been copied into registers; returns the bits of the warp's largest number. */
-    static __device__ __forceinline__ unsigned take(Group (&groups)[READS], const Group (&raw)[READS][32]) {
+    /* Load into registers what has been copied; returns the bits of the warp's largest number. */
+    static __device__ __forceinline__ unsigned load(Access (&accesses)[ACCESSES], const Access (&raw)[ACCESSES][32]) {
         float largest = 0;
 #pragma unroll
-        for (int i = 0; i < READS; ++i) {
-            groups[i] = raw[i][threadIdx.x % 32];
-            largest = fmaxf(largest, most(groups[i]));
+        for (int i = 0; i < ACCESSES; ++i) {
+            accesses[i] = raw[i][threadIdx.x % 32];
+            largest = fmaxf(largest, max_abs(accesses[i]));
         }
-        return most_of_warp(__float_as_uint(largest));
+        return warp_max(__float_as_uint(largest));
     }
 
-    /* Write the groups in parts: re at plane `re`, im at the next one, and -im at the one before if there is one. */
-    template <typename To>
-    static __device__ __forceinline__ void put(char* slab, const Group (&groups)[READS], int re, int first, float scale) {
+    /* Store the split accesses: re as component `re`, im behind it, and before it, if re > 0, -im. */
+    template <typename Tile>
+    static __device__ __forceinline__ void store(char* tile, const Access (&accesses)[ACCESSES], int re, int first,
+                                                 float scale) {
 #pragma unroll
-        for (int i = 0; i < READS; ++i) {
-            const Split found = split(groups[i], scale);
-            char* to = slab + To::place(0, re, first + outer(i), depth(i));
+        for (int i = 0; i < ACCESSES; ++i) {
+            const Split numbers = split(accesses[i], scale);
+            char* to = tile + Tile::offset(0, re, first + mn(i), k(i));
 #pragma unroll
-            for (int part = 0; part < PARTS; ++part, to += To::PART) {
-                *reinterpret_cast<Halves*>(to) = found.of[0][part];
-                *reinterpret_cast<Halves*>(to + To::PLANE) = found.of[1][part];
-                if (re) *reinterpret_cast<Halves*>(to - To::PLANE) = negative(found.of[1][part]);
+            for (int term = 0; term < SPLIT_TERMS; ++term, to += Tile::TERM) {
+                *reinterpret_cast<Packed*>(to) = numbers.of[0][term];
+                *reinterpret_cast<Packed*>(to + Tile::COMPONENT) = numbers.of[1][term];
+                if (re) *reinterpret_cast<Packed*>(to - Tile::COMPONENT) = negate(numbers.of[1][term]);
             }
         }
     }
+
+    static __device__ __forceinline__ Packed negate(Packed x) {
+        for (unsigned& both : x.of) both ^= 0x80008000;
+        return x;
+    }
 };
 
-typedef Reader<SHARE_ROWS, !TRANSPOSE_A, GROUPED_A> ReaderA;
-typedef Reader<SHARE_COLUMNS, TRANSPOSE_B, GROUPED_B> ReaderB;
+typedef Reader<SHARE_M, !TRANSPOSE_A, ALIGNED_A> ReaderA;
+typedef Reader<SHARE_N, TRANSPOSE_B, ALIGNED_B> ReaderB;
 
-constexpr int HANDS = SHARES; /* that fill a stage: each warp */
-
-/* What goes with a slab: the inverse scale of each warp's share, and what it was multiplied by since the slab before. */
+/* The inverse scale of each producer warp's share of a K-tile, and its scale divided by the one of the K-tile
+   before. */
 struct alignas(16) Scales {
-    float a[SHARES], b[SHARES], moved_a[SHARES], moved_b[SHARES];
+    float a[PRODUCER_WARPS], b[PRODUCER_WARPS], change_a[PRODUCER_WARPS], change_b[PRODUCER_WARPS];
 };
 
-/* In shared memory beside the slabs: those that are on their way, each lane's own, and what goes with them. */
-struct Beside {
-    Group raw_a[AHEAD][SHARES][ReaderA::READS][32], raw_b[AHEAD][SHARES][ReaderB::READS][32];
+/* Shared memory for the copies in flight, each lane's own, and for the scales of the stages. */
+struct Staging {
+    Access raw_a[PREFETCH][PRODUCER_WARPS][ReaderA::ACCESSES][32];
+    Access raw_b[PREFETCH][PRODUCER_WARPS][ReaderB::ACCESSES][32];
     Scales scales[STAGES];
 };
 
-/* Both readers, from the first slab of a tile to its last one, then at the next tile. */
+/* The readers of both operands, which go through all K-tiles of all tiles of the block. */
 struct Readers {
     const number *matrices_a, *matrices_b;
-    Work work;
-    int warp, slab, slabs;
+    TileScheduler scheduler;
+    int warp, k_tile, k_tiles;
     ReaderA a;
     ReaderB b;
 
     __device__ __forceinline__ void begin() {
-        const long long before = work.q() * work.depths;
-        a.begin(matrices_a + before * work.rows, work.row() + warp * SHARE_ROWS, work.rows, work.depths);
-        b.begin(matrices_b + before * work.columns, work.column() + warp * SHARE_COLUMNS, work.columns, work.depths);
-        slab = 0;
+        const long long rows = scheduler.q() * scheduler.K;
+        a.begin(matrices_a + rows * scheduler.M, scheduler.m() + warp * SHARE_M, scheduler.M, scheduler.K);
+        b.begin(matrices_b + rows * scheduler.N, scheduler.n() + warp * SHARE_N, scheduler.N, scheduler.K);
+        k_tile = 0;
     }
 
-    /* Begin to copy a slab, if there is one left. */
-    __device__ __forceinline__ void read(Beside& beside, int place) {
-        if (work.tile < work.tiles) {
-            a.read(beside.raw_a[place][warp]);
-            b.read(beside.raw_b[place][warp]);
+    /* Start to copy the next K-tile to a buffer, if there is one. */
+    __device__ __forceinline__ void fetch(Staging& staging, int buffer) {
+        if (scheduler.valid()) {
+            a.fetch(staging.raw_a[buffer][warp]);
+            b.fetch(staging.raw_b[buffer][warp]);
             a.next(), b.next();
-            if (++slab == slabs && (work.tile += gridDim.x) < work.tiles) begin();
+            if (++k_tile == k_tiles && scheduler.next()) begin();
         }
-        end_group();
+        cp_async_commit();
     }
 };
 
 template <typename Shared>
-__device__ __forceinline__ void fill(Shared& shared, const number* __restrict__ a, const number* __restrict__ b, Work work) {
-    const int warp = (threadIdx.x - MULTIPLIERS) / 32, slabs = work.slabs(), count = work.left() * slabs;
-    Beside& beside = shared.beside;
-    Readers readers = {a, b, work, warp, 0, slabs};
+__device__ __forceinline__ void produce(Shared& shared, const number* __restrict__ a, const number* __restrict__ b,
+                                        TileScheduler scheduler) {
+    const int warp = (threadIdx.x - CONSUMER_THREADS) / 32, k_tiles = scheduler.k_tiles();
+    const int count = scheduler.left() * k_tiles;
+    Staging& staging = shared.staging;
+    Readers readers = {a, b, scheduler, warp, 0, k_tiles};
     if (count) readers.begin();
 #pragma unroll
-    for (int ahead = 0; ahead < AHEAD - 1; ++ahead) readers.read(beside, ahead);
-    Scale scale_a = {1, 1, 1}, scale_b = scale_a;
-    Turn turn = {0, 1};
-    for (int done = 0, slab = 0, used = 0, free = AHEAD - 1; done < count; ++done, turn.next()) {
-        readers.read(beside, free);
-        wait_for_groups<AHEAD - 1>();
-        char* parts = shared.slabs[turn.stage];
-        Group of_a[ReaderA::READS], of_b[ReaderB::READS];
-        const float moved_a = scale_a.next(ReaderA::take(of_a, beside.raw_a[used][warp]), ANEW || slab == 0);
-        const float moved_b = scale_b.next(ReaderB::take(of_b, beside.raw_b[used][warp]), ANEW || slab == 0);
-        warpgroup::wait(&shared.empty[turn.stage], turn.phase);
-        ReaderA::template put<SlabA>(parts, of_a, 0, warp * SHARE_ROWS, scale_a.now);
-        ReaderB::template put<SlabB>(parts + SlabA::BYTES, of_b, 1, warp * SHARE_COLUMNS, scale_b.now);
-        free = used, used = used + 1 == AHEAD ? 0 : used + 1;
+    for (int buffer = 0; buffer < PREFETCH - 1; ++buffer) readers.fetch(staging, buffer);
+    RunningScale scale_a = {1, 1, 1}, scale_b = scale_a;
+    PipelineState state = {0, 1};
+    for (int i = 0, k_tile = 0, ready = 0, free = PREFETCH - 1; i < count; ++i, state.next()) {
+        readers.fetch(staging, free);
+        cp_async_wait<PREFETCH - 1>();
+        char* tiles = shared.tiles[state.stage];
+        Access share_a[ReaderA::ACCESSES], share_b[ReaderB::ACCESSES];
+        const bool restart = RESTART_PER_TILE || k_tile == 0;
+        const float change_a = scale_a.next(ReaderA::load(share_a, staging.raw_a[ready][warp]), restart);
+        const float change_b = scale_b.next(ReaderB::load(share_b, staging.raw_b[ready][warp]), restart);
+        mbarrier_wait(&shared.empty[state.stage], state.phase);
+        ReaderA::template store<TileA>(tiles, share_a, 0, warp * SHARE_M, scale_a.value);
+        ReaderB::template store<TileB>(tiles + TileA::BYTES, share_b, 1, warp * SHARE_N, scale_b.value);
+        free = ready, ready = ready + 1 == PREFETCH ? 0 : ready + 1;
         if (threadIdx.x % 32 == 0) {
-            Scales& scales = beside.scales[turn.stage];
+            Scales& scales = staging.scales[state.stage];
             scales.a[warp] = scale_a.inverse, scales.b[warp] = scale_b.inverse;
-            scales.moved_a[warp] = moved_a, scales.moved_b[warp] = moved_b;
+            scales.change_a[warp] = change_a, scales.change_b[warp] = change_b;
         }
-        warpgroup::publish();
+        fence_proxy_async();
         __syncwarp();
-        if (threadIdx.x % 32 == 0) warpgroup::arrive(&shared.full[turn.stage]);
-        if (++slab == slabs) slab = 0;
+        if (threadIdx.x % 32 == 0) mbarrier_arrive(&shared.full[state.stage]);
+        if (++k_tile == k_tiles) k_tile = 0;
     }
 }
 
-/* factors[j] = of_a of_b[j]: what a warp's sums of one of `b`'s shares are to be multiplied by. */
-__device__ __forceinline__ void factors_of(float (&factors)[SHARES], float of_a, const float (&of_b)[SHARES]) {
+/* A factor for the accumulators of each share of op(b)'s columns. */
+struct Factors {
+    float of[PRODUCER_WARPS];
+
+    __device__ __forceinline__ void set(float a, const float (&b)[PRODUCER_WARPS]) {
 #pragma unroll
-    for (int j = 0; j < SHARES; ++j) factors[j] = of_a * of_b[j];
+        for (int j = 0; j < PRODUCER_WARPS; ++j) of[j] = a * b[j];
+    }
+
+    __device__ __forceinline__ float operator[](int i) const {
+        return of[i % (4 * TILE_N_CORES) / 4 * PRODUCER_WARPS / TILE_N_CORES];
+    }
+};
+
+/* Rescale the accumulators if a scale has changed. */
+__device__ __forceinline__ void rescale(float (&acc)[TILE_N], const Scales& scales, int share) {
+    bool changed = false; /* in any share: the whole warpgroup must wait together */
+#pragma unroll
+    for (int j = 0; j < PRODUCER_WARPS; ++j) changed |= scales.change_a[j] != 1 || scales.change_b[j] != 1;
+    if (!changed) return;
+    Factors factors;
+    factors.set(scales.change_a[share], scales.change_b);
+    wgmma_wait<0>();
+#pragma unroll
+    for (int i = 0; i < TILE_N; ++i) acc[i] *= factors[i];
 }
 
-__device__ __forceinline__ float factor_of(const float (&factors)[SHARES], int sum) {
-    return factors[sum % (4 * OCTETS) / 4 * SHARES / OCTETS];
-}
-
-/* Where a scale has moved, bring the sums to the new one. */
-__device__ __forceinline__ void follow(float (&sums)[COLUMNS], const Scales& scales, int share) {
-    bool moved = false; /* one of all shares: a warpgroup has to wait as one */
+/* Queue the products of a K-tile, small terms first. */
+__device__ __forceinline__ void queue(float (&acc)[TILE_N], unsigned tiles, bool accumulate) {
+    wgmma_fence();
 #pragma unroll
-    for (int j = 0; j < SHARES; ++j) moved |= scales.moved_a[j] != 1 || scales.moved_b[j] != 1;
-    if (!moved) return;
-    float factors[SHARES];
-    factors_of(factors, scales.moved_a[share], scales.moved_b);
-    warpgroup::wait_for_groups<0>();
+    for (int step = RESTART_PER_TILE ? 0 : 2; step < 3; ++step) { /* low high, high low, high high */
+        const int p = step == 0 ? SPLIT_TERMS - 1 : 0, q = step == 1 ? SPLIT_TERMS - 1 : 0;
 #pragma unroll
-    for (int i = 0; i < COLUMNS; ++i) sums[i] *= factor_of(factors, i);
-}
-
-/* Queue the products of a slab, small terms first. */
-__device__ __forceinline__ void queue(float (&sums)[COLUMNS], unsigned slab, int row, bool more) {
-    warpgroup::begin();
-#pragma unroll
-    for (int term = ANEW ? 0 : 2; term < 3; ++term) { /* low high, high low, high high */
-        const int p = term == 0 ? PARTS - 1 : 0, q = term == 1 ? PARTS - 1 : 0;
-#pragma unroll
-        for (int imaginary = 0; imaginary < 2; ++imaginary) {
-            warpgroup::multiply<false, TRANSPOSE_A, !TRANSPOSE_B>(
-                sums, SlabA::descriptor(slab, p, imaginary, row),
-                SlabB::descriptor(slab + SlabA::BYTES, q, 1 - imaginary, 0), more);
-            more = true;
+        for (int component = 0; component < 2; ++component) {
+            wgmma<false, TRANSPOSE_A, !TRANSPOSE_B>(acc, TileA::descriptor(tiles, p, component, warpgroup_row()),
+                                                    TileB::descriptor(tiles + TileA::BYTES, q, 1 - component, 0),
+                                                    accumulate);
+            accumulate = true;
         }
     }
-    warpgroup::end_group();
+    wgmma_commit();
 }
 
 template <typename Shared>
-__device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS], Shared& shared, Turn& turn, int slabs) {
-    const int share = threadIdx.x / 32 * 16 / SHARE_ROWS, group_row = threadIdx.x / OF_GROUP * (ROWS / 2);
-    float factors[SHARES];
-    if (ANEW)
+__device__ __forceinline__ void multiply_tile(float (&acc)[TILE_N], Shared& shared, PipelineState& state, int k_tiles) {
+    const int share = threadIdx.x / 32 * 16 / SHARE_M;
+    Factors factors;
+    if (RESTART_PER_TILE)
 #pragma unroll
-        for (float& sum : sums) sum = 0;
-    for (int done = 0; done < slabs; ++done, turn.next()) {
-        const Scales& scales = shared.beside.scales[turn.stage];
-        const unsigned slab = warpgroup::shared_address(shared.slabs[turn.stage]);
-        warpgroup::wait(&shared.full[turn.stage], turn.phase);
-        if constexpr (ANEW) {
-            float of_slab[COLUMNS];
-            queue(of_slab, slab, group_row, false);
-            warpgroup::wait_for_groups<0>();
-            factors_of(factors, scales.a[share], scales.b);
-            leave(shared, turn.stage);
+        for (float& x : acc) x = 0;
+    for (int i = 0; i < k_tiles; ++i, state.next()) {
+        const Scales& scales = shared.staging.scales[state.stage];
+        const unsigned tiles = shared_address(shared.tiles[state.stage]);
+        mbarrier_wait(&shared.full[state.stage], state.phase);
+        if constexpr (RESTART_PER_TILE) {
+            float tile_acc[TILE_N];
+            queue(tile_acc, tiles, false);
+            wgmma_wait<0>();
+            factors.set(scales.a[share], scales.b);
+            consumer_release(shared, state.stage);
 #pragma unroll
-            for (int i = 0; i < COLUMNS; ++i) sums[i] += factor_of(factors, i) * of_slab[i];
+            for (int j = 0; j < TILE_N; ++j) acc[j] += factors[j] * tile_acc[j];
         } else {
-            if (done) follow(sums, scales, share);
-            queue(sums, slab, group_row, done > 0);
-            warpgroup::wait_for_groups<1>();
-            if (done) leave(shared, turn.before());
+            if (i) rescale(acc, scales, share);
+            queue(acc, tiles, i > 0);
+            wgmma_wait<1>();
+            if (i) consumer_release(shared, state.previous());
         }
     }
-    if constexpr (!ANEW) {
-        warpgroup::wait_for_groups<0>();
-        const Scales& scales = shared.beside.scales[turn.before()];
-        factors_of(factors, scales.a[share], scales.b);
-        leave(shared, turn.before());
+    if constexpr (!RESTART_PER_TILE) {
+        wgmma_wait<0>();
+        const Scales& scales = shared.staging.scales[state.previous()];
+        factors.set(scales.a[share], scales.b);
+        consumer_release(shared, state.previous());
 #pragma unroll
-        for (int i = 0; i < COLUMNS; ++i) sums[i] *= factor_of(factors, i);
+        for (int j = 0; j < TILE_N; ++j) acc[j] *= factors[j];
     }
 }
 
 template <typename Shared>
-__device__ __forceinline__ void write_tile(Shared&, number* out, const float (&sums)[COLUMNS], const Work& work) {
-    const int row = work.row() + first_row(), column = work.column() + threadIdx.x % 4 * 2;
+__device__ __forceinline__ void store_tile(Shared&, number* out, const float (&acc)[TILE_N],
+                                           const TileScheduler& scheduler) {
+    const int m = scheduler.m() + thread_row(), n = scheduler.n() + threadIdx.x % 4 * 2;
 #pragma unroll
-    for (int j = 0; j < OCTETS; ++j)
+    for (int j = 0; j < TILE_N_CORES; ++j)
 #pragma unroll
-        for (int k = 0; k < 4; k += 2) {
-            const int re = 4 * j + k, im = 4 * OCTETS + re;
-            write_pair(out, row + 4 * k, column + 8 * j, work.rows, work.columns, {sums[re], sums[im]},
-                       {sums[re + 1], sums[im + 1]});
+        for (int r = 0; r < 4; r += 2) {
+            const int re = 4 * j + r, im = 4 * TILE_N_CORES + re;
+            store_pair(out, m + 4 * r, n + 8 * j, scheduler.M, scheduler.N, {acc[re], acc[im]},
+                       {acc[re + 1], acc[im + 1]});
         }
 }
 
-__device__ __forceinline__ void end_writing() {}
+__device__ __forceinline__ void wait_for_stores() {}

@@ -1,118 +1,116 @@
-/* Slabs of bf16: copied as they lie in memory, one bulk copy each, and multiplied. No thread ever touches a number.
-
-   Of a and b there are two planes, re and im; where a product is to be taken away, the tensor cores turn its sign. */
+/* K-tiles of bf16: one thread copies each with one bulk copy, and tensor cores multiply it as it lies. Both operands
+   have two components, re and im; wgmma negates the products that are subtracted. */
 #pragma once
 
-constexpr int BLOCK = 16; /* of the contraction, that one instruction multiplies */
-constexpr int FEW = 40, MANY = 208; /* registers of threads that fill and that multiply */
+constexpr int WGMMA_K = 16;
+constexpr int PRODUCER_REGISTERS = 40, CONSUMER_REGISTERS = 208, PRODUCER_ARRIVALS = 1;
 
-/* A slab: OUTER rows of op(a), or columns of op(b), in both planes, in rows of octets (warpgroup.cuh): half a run is a line
-   of it. */
-template <int OUTER, bool DEPTH_INSIDE>
-struct Slab {
-    static constexpr int ROW = 8 * 2 * BF16_BLOCK, PLANE = OUTER * DEPTH * 2, BYTES = 2 * PLANE;
-    static constexpr int APART = DEPTH_INSIDE ? ROW : DEPTH / 8 * ROW, ALONG = DEPTH_INSIDE ? OUTER / 8 * ROW : ROW;
+/* MN rows of op(a), or columns of op(b), by TILE_K, both components, in atoms (wgmma.cuh). A line of an atom is one
+   component of a bf16 block. */
+template <int MN, bool K_MAJOR>
+struct TmaTile {
+    static constexpr int COMPONENT = MN * TILE_K * 2, BYTES = 2 * COMPONENT;
+    static constexpr int ATOM = 8 * 2 * BF16_BLOCK, ATOM_COLUMN = (K_MAJOR ? MN : TILE_K) / 8 * ATOM;
 
-    /* Line and place in it: the place along the contraction with DEPTH_INSIDE, else across it. */
-    static __device__ __forceinline__ int place(int plane, int line, int at) {
-        const int row = DEPTH_INSIDE ? at / BF16_BLOCK * ALONG + line / 8 * APART : at / BF16_BLOCK * APART + line / 8 * ALONG;
-        return plane * PLANE + row + line % 8 * 2 * BF16_BLOCK + (at % BF16_BLOCK / 8 ^ line % 8 / 2) * 16 + at % 8 * 2;
+    static __device__ __forceinline__ int offset(int component, int line, int column) {
+        return component * COMPONENT + column / BF16_BLOCK * ATOM_COLUMN + line / 8 * ATOM + line % 8 * 2 * BF16_BLOCK +
+               (column % BF16_BLOCK / 8 ^ line % 8 / 2) * 16 + column % 8 * 2;
     }
 
-    static __device__ __forceinline__ unsigned long long descriptor(unsigned slab, int plane, int outer, int depth) {
-        const int first = DEPTH_INSIDE ? place(plane, outer, depth) : place(plane, depth, outer);
-        return warpgroup::descriptor_of_rows(slab + first, DEPTH_INSIDE, APART, ALONG);
+    static __device__ __forceinline__ unsigned long long descriptor(unsigned tile, int component, int mn, int k) {
+        const int first = K_MAJOR ? offset(component, mn, k) : offset(component, k, mn);
+        return swizzled_descriptor(tile + first, K_MAJOR ? 16 : ATOM_COLUMN, ATOM);
     }
 
-    /* Begin to copy the slab at (outer, depth) of matrix q; beyond the matrix there are zeros. */
-    static __device__ __forceinline__ void copy_in(char* slab, const TensorMap& operand, int outer, int depth, int q,
-                                                   unsigned long long* barrier) {
-        const int line = DEPTH_INSIDE ? outer : depth, at = DEPTH_INSIDE ? depth : outer;
-        warpgroup::copy_in(slab, operand, 0, line, at / BF16_BLOCK, 0, q, barrier);
+    /* Start to copy the K-tile at (mn, k) of matrix q. */
+    static __device__ __forceinline__ void copy(char* tile, const TensorMap& operand, int mn, int k, int q,
+                                                unsigned long long* barrier) {
+        const int line = K_MAJOR ? mn : k, column = K_MAJOR ? k : mn;
+        cp_async_bulk_tensor(tile, operand, 0, line, column / BF16_BLOCK, 0, q, barrier);
     }
 };
 
-typedef Slab<ROWS, !TRANSPOSE_A> SlabA;
-typedef Slab<COLUMNS, TRANSPOSE_B> SlabB;
+typedef TmaTile<TILE_M, !TRANSPOSE_A> TileA;
+typedef TmaTile<TILE_N, TRANSPOSE_B> TileB;
 
-constexpr int HANDS = 1; /* that fill a stage: one thread */
-
-/* In shared memory beside the slabs: a tile on its way out. A row is four banks further on than the one before. */
-struct Beside {
-    alignas(16) number tile[ROWS][COLUMNS + 4];
+/* Staging of a tile of out in shared memory. Each row begins four banks behind the one before. */
+struct Staging {
+    alignas(16) number out[TILE_M][TILE_N + 4];
 };
 
 template <typename Shared>
-__device__ __forceinline__ void fill(Shared& shared, const TensorMap& a, const TensorMap& b, Work work) {
-    if (threadIdx.x != MULTIPLIERS) return;
-    const int depths = work.slabs() * DEPTH;
-    for (Turn turn = {0, 1}; work.tile < work.tiles; work.tile += gridDim.x)
-        for (int depth = 0; depth < depths; depth += DEPTH, turn.next()) {
-            char* slab = shared.slabs[turn.stage];
-            unsigned long long* full = &shared.full[turn.stage];
-            warpgroup::wait(&shared.empty[turn.stage], turn.phase);
-            warpgroup::arrive_expecting(full, SlabA::BYTES + SlabB::BYTES);
-            SlabA::copy_in(slab, a, work.row(), depth, work.q(), full);
-            SlabB::copy_in(slab + SlabA::BYTES, b, work.column(), depth, work.q(), full);
+__device__ __forceinline__ void produce(Shared& shared, const TensorMap& a, const TensorMap& b,
+                                        TileScheduler scheduler) {
+    if (threadIdx.x != CONSUMER_THREADS) return;
+    const int K = scheduler.k_tiles() * TILE_K;
+    for (PipelineState state = {0, 1}; scheduler.valid(); scheduler.next())
+        for (int k = 0; k < K; k += TILE_K, state.next()) {
+            char* tiles = shared.tiles[state.stage];
+            unsigned long long* full = &shared.full[state.stage];
+            mbarrier_wait(&shared.empty[state.stage], state.phase);
+            mbarrier_arrive_expect_tx(full, TileA::BYTES + TileB::BYTES);
+            TileA::copy(tiles, a, scheduler.m(), k, scheduler.q(), full);
+            TileB::copy(tiles + TileA::BYTES, b, scheduler.n(), k, scheduler.q(), full);
         }
 }
 
-/* Queue the products of a slab. */
-__device__ __forceinline__ void queue(float (&sums)[COLUMNS], unsigned slab, int row, bool more) {
-    float(&re)[COLUMNS / 2] = *reinterpret_cast<float(*)[COLUMNS / 2]>(&sums[0]);
-    float(&im)[COLUMNS / 2] = *reinterpret_cast<float(*)[COLUMNS / 2]>(&sums[COLUMNS / 2]);
-    warpgroup::begin();
+/* Queue the products of a K-tile. */
+__device__ __forceinline__ void queue(float (&acc)[TILE_N], unsigned tiles, int m, bool accumulate) {
+    float(&re)[TILE_N / 2] = *reinterpret_cast<float(*)[TILE_N / 2]>(&acc[0]);
+    float(&im)[TILE_N / 2] = *reinterpret_cast<float(*)[TILE_N / 2]>(&acc[TILE_N / 2]);
+    wgmma_fence();
 #pragma unroll
-    for (int depth = 0; depth < DEPTH; depth += BLOCK) {
+    for (int k = 0; k < TILE_K; k += WGMMA_K) {
         unsigned long long a[2], b[2]; /* re and im */
-        for (int plane = 0; plane < 2; ++plane) {
-            a[plane] = SlabA::descriptor(slab, plane, row, depth);
-            b[plane] = SlabB::descriptor(slab + SlabA::BYTES, plane, 0, depth);
+        for (int component = 0; component < 2; ++component) {
+            a[component] = TileA::descriptor(tiles, component, m, k);
+            b[component] = TileB::descriptor(tiles + TileA::BYTES, component, 0, k);
         }
-        warpgroup::multiply<true, TRANSPOSE_A, !TRANSPOSE_B>(re, a[0], b[0], more);
-        warpgroup::multiply<true, TRANSPOSE_A, !TRANSPOSE_B>(im, a[0], b[1], more);
-        warpgroup::multiply<true, TRANSPOSE_A, !TRANSPOSE_B, true>(re, a[1], b[1], true);
-        warpgroup::multiply<true, TRANSPOSE_A, !TRANSPOSE_B>(im, a[1], b[0], true);
-        more = true;
+        wgmma<true, TRANSPOSE_A, !TRANSPOSE_B>(re, a[0], b[0], accumulate);
+        wgmma<true, TRANSPOSE_A, !TRANSPOSE_B>(im, a[0], b[1], accumulate);
+        wgmma<true, TRANSPOSE_A, !TRANSPOSE_B, true>(re, a[1], b[1], true);
+        wgmma<true, TRANSPOSE_A, !TRANSPOSE_B>(im, a[1], b[0], true);
+        accumulate = true;
     }
-    warpgroup::end_group();
+    wgmma_commit();
 }
 
 template <typename Shared>
-__device__ __forceinline__ void multiply_tile(float (&sums)[COLUMNS], Shared& shared, Turn& turn, int slabs) {
-    const int row = threadIdx.x / OF_GROUP * (ROWS / 2);
-    for (int done = 0; done < slabs; ++done, turn.next()) {
-        warpgroup::wait(&shared.full[turn.stage], turn.phase);
-        queue(sums, warpgroup::shared_address(shared.slabs[turn.stage]), row, done > 0);
-        warpgroup::wait_for_groups<1>();
-        if (done) leave(shared, turn.before());
+__device__ __forceinline__ void multiply_tile(float (&acc)[TILE_N], Shared& shared, PipelineState& state, int k_tiles) {
+    const int m = warpgroup_row();
+    for (int i = 0; i < k_tiles; ++i, state.next()) {
+        mbarrier_wait(&shared.full[state.stage], state.phase);
+        queue(acc, shared_address(shared.tiles[state.stage]), m, i > 0);
+        wgmma_wait<1>();
+        if (i) consumer_release(shared, state.previous());
     }
-    warpgroup::wait_for_groups<0>();
-    leave(shared, turn.before());
+    wgmma_wait<0>();
+    consumer_release(shared, state.previous());
 }
 
-/* A warp writes its rows to shared memory, from where they go to `out` while the next tile is multiplied. */
+/* Each warp writes its rows to shared memory; bulk copies store them while the next tile is multiplied. */
 template <typename Shared>
-__device__ __forceinline__ void write_tile(Shared& shared, number* out, const float (&sums)[COLUMNS], const Work& work) {
-    const int row = first_row(), lane = threadIdx.x % 32, own = threadIdx.x / 32 * 16 + lane; /* of 16 lanes */
-    auto& tile = shared.beside.tile;
-    warpgroup::wait_for_copies_out();
+__device__ __forceinline__ void store_tile(Shared& shared, number* out, const float (&acc)[TILE_N],
+                                           const TileScheduler& scheduler) {
+    const int row = thread_row(), lane = threadIdx.x % 32, own = threadIdx.x / 32 * 16 + lane; /* of 16 lanes */
+    auto& staged = shared.staging.out;
+    cp_async_bulk_wait_read();
     __syncwarp();
 #pragma unroll
-    for (int j = 0; j < OCTETS; ++j)
+    for (int j = 0; j < TILE_N_CORES; ++j)
 #pragma unroll
-        for (int k = 0; k < 4; k += 2) {
-            const int re = 4 * j + k, im = 4 * OCTETS + re;
-            number* to = &tile[row + 4 * k][8 * j / BF16_BLOCK * BF16_BLOCK + 8 * j % BF16_BLOCK / 2 + lane % 4];
-            to[0] = to_bf16x2(sums[re], sums[re + 1]), to[BF16_BLOCK / 2] = to_bf16x2(sums[im], sums[im + 1]);
+        for (int r = 0; r < 4; r += 2) {
+            const int re = 4 * j + r, im = 4 * TILE_N_CORES + re;
+            number* to = &staged[row + 4 * r][8 * j / BF16_BLOCK * BF16_BLOCK + 8 * j % BF16_BLOCK / 2 + lane % 4];
+            to[0] = to_bf16x2(acc[re], acc[re + 1]), to[BF16_BLOCK / 2] = to_bf16x2(acc[im], acc[im + 1]);
         }
-    warpgroup::publish();
+    fence_proxy_async();
     __syncwarp();
-    const int columns = work.columns - work.column() < COLUMNS ? work.columns - work.column() : COLUMNS;
-    if (lane < 16 && work.row() + own < work.rows)
-        warpgroup::copy_out(out + static_cast<long long>(work.row() + own) * work.columns + work.column(), tile[own],
-                            columns * sizeof(number));
+    const int columns = scheduler.N - scheduler.n() < TILE_N ? scheduler.N - scheduler.n() : TILE_N;
+    if (lane < 16 && scheduler.m() + own < scheduler.M)
+        cp_async_bulk(out + static_cast<long long>(scheduler.m() + own) * scheduler.N + scheduler.n(), staged[own],
+                      columns * sizeof(number));
 }
 
-/* Shared memory has to stay until all has left it. */
-__device__ __forceinline__ void end_writing() { warpgroup::wait_for_copies_out(); }
+/* The block must not end before the copies have read its shared memory. */
+__device__ __forceinline__ void wait_for_stores() { cp_async_bulk_wait_read(); }

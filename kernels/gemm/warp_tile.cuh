@@ -1,61 +1,63 @@
-/* A slab of an operand in shared memory, for products by warps: as it was copied, and in parts (parts.cuh).
-   Macros of every kernel here: THREADS, and those of parts.cuh. */
+/* A K-tile of an operand in shared memory for warp-level products: the numbers as copied, and their split terms.
+   Constants of every kernel here: THREADS, and those of split_terms.cuh. */
 #pragma once
 #include "split_terms.cuh"
 
-/* OUTER rows of an operand's matrix, or columns of the other one's, by DEPTH of the contraction. DEPTH_INSIDE: numbers
-   along the contraction lie side by side. */
-template <int OUTER, bool DEPTH_INSIDE>
-struct Slab {
-    static constexpr int LINES = DEPTH_INSIDE ? OUTER : DEPTH, LENGTH = DEPTH_INSIDE ? DEPTH : OUTER;
-    static constexpr int PITCH = LENGTH + 8; /* keeps eight lines of 16 bytes off each other's banks */
-    static constexpr int NUMBERS = LINES * LENGTH, PLANE = LINES * PITCH, HALVES = PARTS * PLANES * PLANE;
+/* MN rows of the left operand, or columns of the right one, by TILE_K of the contraction. K_MAJOR: numbers along the
+   contraction are contiguous. */
+template <int MN, bool K_MAJOR>
+struct WarpTile {
+    static constexpr int LINES = K_MAJOR ? MN : TILE_K, LENGTH = K_MAJOR ? TILE_K : MN, NUMBERS = LINES * LENGTH;
+    static constexpr int PITCH = LENGTH + 8; /* avoids bank conflicts of eight lines of 16 bytes */
+    static constexpr int COMPONENT = LINES * PITCH, TERMS = SPLIT_TERMS * COMPONENTS * COMPONENT;
 
-    number* whole;         /* [LINES][LENGTH] */
-    unsigned short* parts; /* [PARTS][PLANES][LINES][PITCH] */
+    number* raw;           /* [LINES][LENGTH] */
+    unsigned short* terms; /* [SPLIT_TERMS][COMPONENTS][LINES][PITCH] */
 
-    __device__ __forceinline__ const Group& group(int i) const { return *reinterpret_cast<const Group*>(whole + i); }
+    __device__ __forceinline__ const Access& access(int i) const { return *reinterpret_cast<const Access*>(raw + i); }
 
-    __device__ __forceinline__ void find_largest(unsigned* largest) const {
-        float found = 0;
+    __device__ __forceinline__ void reduce_max(unsigned* max_bits) const {
+        float largest = 0;
 #pragma unroll 4
-        for (int i = GROUP * threadIdx.x; i < NUMBERS; i += GROUP * THREADS) found = fmaxf(found, most(group(i)));
-        keep_most_of_warp(largest, __float_as_uint(found));
+        for (int i = PER_ACCESS * threadIdx.x; i < NUMBERS; i += PER_ACCESS * THREADS)
+            largest = fmaxf(largest, max_abs(access(i)));
+        atomic_warp_max(max_bits, __float_as_uint(largest));
     }
 
-    __device__ __forceinline__ void put_parts(float scale) const {
+    __device__ __forceinline__ void store_terms(float scale) const {
 #pragma unroll 2
-        for (int i = GROUP * threadIdx.x; i < NUMBERS; i += GROUP * THREADS) {
-            const Split found = split(group(i), scale);
-            unsigned short* to = parts + i / LENGTH * PITCH + i % LENGTH;
+        for (int i = PER_ACCESS * threadIdx.x; i < NUMBERS; i += PER_ACCESS * THREADS) {
+            const Split numbers = split(access(i), scale);
+            unsigned short* to = terms + i / LENGTH * PITCH + i % LENGTH;
 #pragma unroll
-            for (int part = 0; part < PARTS; ++part)
+            for (int term = 0; term < SPLIT_TERMS; ++term)
 #pragma unroll
-                for (int plane = 0; plane < PLANES; ++plane, to += PLANE)
-                    *reinterpret_cast<Halves*>(to) = found.of[plane][part];
+                for (int component = 0; component < COMPONENTS; ++component, to += COMPONENT)
+                    *reinterpret_cast<Packed*>(to) = numbers.of[component][term];
         }
     }
 
-    /* The 16 x 16 numbers of a plane at (outer, depth), for multiply_add (tensor.cuh). */
-    __device__ __forceinline__ void load(unsigned (&block)[4], int part, int plane, int outer, int depth) const {
-        const int line = DEPTH_INSIDE ? outer : depth, at = DEPTH_INSIDE ? depth : outer;
-        load_block<!DEPTH_INSIDE>(block, parts + (PLANES * part + plane) * PLANE + line * PITCH + at, PITCH);
+    /* Load the fragment at (mn, k) of a component. */
+    __device__ __forceinline__ void load(unsigned (&fragment)[4], int term, int component, int mn, int k) const {
+        const int line = K_MAJOR ? mn : k, column = K_MAJOR ? k : mn;
+        const unsigned short* first = terms + (COMPONENTS * term + component) * COMPONENT;
+        ldmatrix_x4<!K_MAJOR>(fragment, first + line * PITCH + column, PITCH);
     }
 };
 
-/* Both slabs, copied by all threads, in parts; their scales' product, by which their product is to be multiplied.
-   `largest` are two numbers that are zero, `next` two others, which will be. */
+/* Split both tiles, which all threads have copied. Returns the factor that undoes their scales in the product. max_bits
+   are two zeros; next_max_bits, for the next K-tile, are set to zero. */
 template <typename A, typename B>
-__device__ __forceinline__ float split_both(const A& a, const B& b, unsigned* largest, unsigned* next) {
-    wait_for_groups<0>();
+__device__ __forceinline__ float split_both(const A& a, const B& b, unsigned* max_bits, unsigned* next_max_bits) {
+    cp_async_wait<0>();
     __syncthreads();
-    a.find_largest(largest);
-    b.find_largest(largest + 1);
+    a.reduce_max(max_bits);
+    b.reduce_max(max_bits + 1);
     __syncthreads();
-    const float2 scale_a = scale_for(largest[0]), scale_b = scale_for(largest[1]);
-    if (threadIdx.x < 2) next[threadIdx.x] = 0;
-    a.put_parts(scale_a.x);
-    b.put_parts(scale_b.x);
+    const float2 scale_a = scale_for(max_bits[0]), scale_b = scale_for(max_bits[1]);
+    if (threadIdx.x < 2) next_max_bits[threadIdx.x] = 0;
+    a.store_terms(scale_a.x);
+    b.store_terms(scale_b.x);
     __syncthreads();
     return scale_a.y * scale_b.y;
 }
