@@ -1,4 +1,4 @@
-"""The CUDA sources: found, headed, and compiled wherever there is a compiler for them."""
+"""The CUDA sources: they are found, have headers, and compile."""
 
 import nvrtc
 import pytest
@@ -10,7 +10,7 @@ from tinyfft.fourier.kernel import specialise
 from tinyfft.fourier.plan import Plan
 from tinyfft.kernel_source import kernel_directory, kernel_source
 from tinyfft.spatial import implicit_gemm, minibatch, normalization_kernels
-from tinyfft.spatial.max_pool import Specialisation
+from tinyfft.spatial.max_pool import PoolKernel
 
 ONLY_FOR = {"warpgroup_product": ("sm_90a",)}
 STEMS = sorted(path.stem for path in kernel_directory().rglob("*.cu"))
@@ -45,10 +45,10 @@ def test_every_source_compiles(stem, architecture):
 
 
 def sources(stem):
-    """The source as it is, or specialised: whole and cut windows, odd and even sizes, all numbers, with ReLU."""
+    """Yield a source, specialised: whole and clipped windows, odd and even sizes, all precisions, with ReLU."""
     if stem == "max_pool":
-        yield Specialisation(Axis(32, 2, 2), Axis(32, 2, 2), 4).source().text()
-        yield Specialisation(Axis(9, 3, 2, 1, 1), Axis(8, 4, 1), 8, wide=True, rectified=True).source().text()
+        yield PoolKernel(Axis(32, 2, 2), Axis(32, 2, 2), 4).source().text()
+        yield PoolKernel(Axis(9, 3, 2, 1, 1), Axis(8, 4, 1), 8, wide_index=True, behind_relu=True).source().text()
         return
     if stem == "normalization":
         yield from (normalization_kernels.source(itemsize).text() for itemsize in (4, 8))
@@ -57,11 +57,11 @@ def sources(stem):
         yield from (source.text() for source in dense_sources(stem))
         return
     if stem in ("tensor_product", "warpgroup_product"):
-        of_stem = {"tensor_product": tensor_product, "warpgroup_product": warpgroup_product}[stem]
+        module = {"tensor_product": tensor_product, "warpgroup_product": warpgroup_product}[stem]
         for precision, flags in (("fp32", "0111"), ("fp32", "1001"), ("tf32", "0010")):
-            yield of_stem.source(precision, *(flag == "1" for flag in flags)).text()
+            yield module.source(precision, *(flag == "1" for flag in flags)).text()
         for transposed in ((False, True), (False, False), (True, False)):  # the passes of a layer
-            yield of_stem.source("bf16", *transposed, True, True).text()
+            yield module.source("bf16", *transposed, True, True).text()
         return
     if stem == "implicit_gemm":
         yield implicit_gemm.source("fp32").text()

@@ -1,11 +1,11 @@
-/* column_sums: the sums of a matrix's columns, added to what is there.
+/* column_sums: add the sums of a matrix's columns to out.
    Computes  out[c] += scale sum_r re matrix[r][c]
-   Input     matrix  number  [rows][pitch]: real or complex, or runs of bf16 (runs.cuh)
+   Input     matrix  number  [rows][pitch]: real, complex, or complex in bf16 blocks (bf16_blocks.cuh)
    Output    out     real    [columns]
-   Grid      ceil(columns / COLUMNS) blocks     Block  COLUMNS * ROWS: every ROWS-th row of a column each
-   Shared    COLUMNS * ROWS doubles             Requires  types number and real, constants COLUMNS and ROWS
+   Grid      ceil(columns / BLOCK_X)     Block  BLOCK_X * BLOCK_Y, each with every BLOCK_Y-th row of a column
+   Shared    BLOCK_X * BLOCK_Y doubles   Requires  types number and real, constants BLOCK_X and BLOCK_Y
 
-   The order of the sums follows from the sizes alone, so that the same values give the same bits. */
+   The order of additions depends only on the sizes: the same values give the same bits. */
 #include "bf16_blocks.cuh"
 
 __device__ __forceinline__ double real_part(const float* x, long long i) { return x[i]; }
@@ -17,19 +17,20 @@ __device__ __forceinline__ double real_part(const unsigned* x, long long i) {
     return i % 2 ? both.y : both.x;
 }
 
-extern "C" __global__ void __launch_bounds__(COLUMNS * ROWS)
+extern "C" __global__ void __launch_bounds__(BLOCK_X * BLOCK_Y)
 column_sums(const number* __restrict__ matrix, real* __restrict__ out, const real scale, int rows, int columns,
             int pitch) {
     SHARED(double, sums);
-    const int lane = threadIdx.x % COLUMNS, first = threadIdx.x / COLUMNS, column = blockIdx.x * COLUMNS + lane;
+    const int lane = threadIdx.x % BLOCK_X, first = threadIdx.x / BLOCK_X, column = blockIdx.x * BLOCK_X + lane;
     double sum = 0;
     if (column < columns) {
 #pragma unroll 4
-        for (int row = first; row < rows; row += ROWS) sum += real_part(matrix, static_cast<long long>(row) * pitch + column);
+        for (int row = first; row < rows; row += BLOCK_Y)
+            sum += real_part(matrix, static_cast<long long>(row) * pitch + column);
     }
     sums[threadIdx.x] = sum;
     __syncthreads();
     if (first || column >= columns) return;
-    for (int row = 1; row < ROWS; ++row) sum += sums[row * COLUMNS + lane];
+    for (int row = 1; row < BLOCK_Y; ++row) sum += sums[row * BLOCK_X + lane];
     out[column] += scale * static_cast<real>(sum);
 }

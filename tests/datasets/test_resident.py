@@ -27,7 +27,7 @@ needs_compiler = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is 
 def gpu(monkeypatch):
     """With fewer threads, and fewer of them than a picture has values."""
     monkeypatch.setattr(minibatch, "THREADS", 8)
-    monkeypatch.setattr(minibatch, "PARTS", 3)
+    monkeypatch.setattr(minibatch, "MAX_GRID_Y", 3)
     return host_gpu.stands_in(monkeypatch)
 
 
