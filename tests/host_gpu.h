@@ -12,6 +12,7 @@
 
 #define __global__ static
 #define __device__
+#define DEVICE inline
 #define __forceinline__ inline
 #define __restrict__
 #define __grid_constant__

@@ -11,7 +11,7 @@
 constexpr int BF16_BLOCK = 32;
 
 /* Exchange two numbers of each lane, or two words, with one shuffle. */
-__device__ __forceinline__ void exchange(unsigned& first, unsigned& second) {
+DEVICE void exchange(unsigned& first, unsigned& second) {
     const bool odd = threadIdx.x % 2;
     const unsigned other = shfl_xor_1(byte_perm(first, second, odd ? 0x5410 : 0x7632));
     first = byte_perm(first, other, odd ? 0x3254 : 0x5410);
@@ -20,6 +20,6 @@ __device__ __forceinline__ void exchange(unsigned& first, unsigned& second) {
 
 /* The offset in a line of the word that the lane of number i holds: even lanes fill a block's first half, odd lanes the
    second. */
-__device__ __forceinline__ unsigned long long word_offset(unsigned long long i) {
+DEVICE unsigned long long word_offset(unsigned long long i) {
     return i / BF16_BLOCK * BF16_BLOCK + i % 2 * (BF16_BLOCK / 2) + i % BF16_BLOCK / 2;
 }

@@ -33,13 +33,13 @@ struct Cell {
     int tile, phase, row, column;
 };
 
-__device__ __forceinline__ int first_pixel(const AxisLayout& a, int stride, int tile, int phase) {
+DEVICE int first_pixel(const AxisLayout& a, int stride, int tile, int phase) {
     return stride * (a.start + tile * a.step) + phase - a.lead;
 }
 
 /* A launch over whole planes has only index 0. Here as below a uniform branch skips divisions that are not needed: one
    division takes as long as a tenth of a line's transform. */
-__device__ __forceinline__ Cell cell_of_block(const Layout& l, int index) {
+DEVICE Cell cell_of_block(const Layout& l, int index) {
     int rx = 0, ry = 0, tx = l.x.first, ty = l.y.first;
     if (index) {
         rx = index % l.x.phases, ry = index / l.x.phases % l.y.phases;
@@ -51,17 +51,17 @@ __device__ __forceinline__ Cell cell_of_block(const Layout& l, int index) {
 }
 
 /* Whether row or column i of a window that begins at pixel `start` lies on the plane. */
-__device__ __forceinline__ bool inside(int start, int stride, int i, int size) {
+DEVICE bool inside(int start, int stride, int i, int size) {
     return !CLIPPED || (0 <= start + stride * i && start + stride * i < size);
 }
 
 /* Load two neighbouring columns of a plane, zero where the flag is false. With PAIRED both flags are equal. */
-__device__ __forceinline__ real2 load_pair(const real* planes, long long pixel, bool left, bool right) {
+DEVICE real2 load_pair(const real* planes, long long pixel, bool left, bool right) {
     if (PAIRED) return left ? *reinterpret_cast<const real2*>(planes + pixel) : make_real2(0, 0);
     return make_real2(left ? planes[pixel] : real(0), right ? planes[pixel + STRIDE_X] : real(0));
 }
 
-__device__ __forceinline__ void store_pair(real* planes, long long pixel, bool left, bool right, real2 z) {
+DEVICE void store_pair(real* planes, long long pixel, bool left, bool right, real2 z) {
     if (PAIRED) {
         if (left) *reinterpret_cast<real2*>(planes + pixel) = z;
     } else {
@@ -70,25 +70,25 @@ __device__ __forceinline__ void store_pair(real* planes, long long pixel, bool l
     }
 }
 
-__device__ __forceinline__ bool is_valid(const Layout& l, int plane) {
+DEVICE bool is_valid(const Layout& l, int plane) {
     if (l.valid_maps == l.maps) return plane < l.valid_samples * l.maps;
     return plane / l.maps < l.valid_samples && plane % l.maps < l.valid_maps;
 }
 
 /* Whether a block holds only padding. Its first plane decides: a bf16 block is a whole number of thread blocks. */
-__device__ __forceinline__ bool is_padding(const Layout& l, int first) {
+DEVICE bool is_padding(const Layout& l, int first) {
     static_assert(!BF16 || BF16_BLOCK % PLANES_PER_BLOCK == 0, "a bf16 block must be a whole number of thread blocks");
     return BF16 && !is_valid(l, first);
 }
 
 /* The offset of a plane in memory, in planes. */
-__device__ __forceinline__ long long plane_in_memory(const Layout& l, int plane) {
+DEVICE long long plane_in_memory(const Layout& l, int plane) {
     if (l.pitch == l.maps) return plane;
     return (long long)(plane / l.maps) * l.pitch + plane % l.maps;
 }
 
 /* The offset of plane (a, b), with BF16 of its lane's word, among the numbers of a frequency: [A][tiles][phases][B]. */
-__device__ __forceinline__ long long line_of_plane(const Layout& l, const Cell& cell, int plane) {
+DEVICE long long line_of_plane(const Layout& l, const Cell& cell, int plane) {
     const int tiles = l.y.tiles * l.x.tiles, phases = l.y.phases * l.x.phases;
     long long line = plane;
     if (tiles * phases > 1) {
@@ -100,13 +100,13 @@ __device__ __forceinline__ long long line_of_plane(const Layout& l, const Cell& 
 
 /* The row of the half spectrum that a thread's item is about, along x. With BF16 a lane without an item takes row 0: it
    must take part in the exchange with its neighbour. */
-__device__ __forceinline__ int row_of(int item) {
+DEVICE int row_of(int item) {
     return item < HALF_ROWS * PLANES_PER_BLOCK ? item / PLANES_PER_BLOCK : 0;
 }
 
-__device__ __forceinline__ int frequencies_of_row(int ky) { return ky == 0 || 2 * ky == NY ? NX / 2 + 1 : NX; }
+DEVICE int frequencies_of_row(int ky) { return ky == 0 || 2 * ky == NY ? NX / 2 + 1 : NX; }
 
-__device__ __forceinline__ long long first_frequency(int ky) { return ky == 0 ? 0 : NX / 2 + 1 + (ky - 1) * NX; }
+DEVICE long long first_frequency(int ky) { return ky == 0 ? 0 : NX / 2 + 1 + (ky - 1) * NX; }
 
 /* What shared memory holds for a row of the half spectrum and a pair of columns. */
 struct alignas(16) Columns {
@@ -116,20 +116,20 @@ struct alignas(16) Columns {
 /* The offset in shared memory, planes innermost. In the step along y neighbouring threads take neighbouring pairs, in
    the step along x neighbouring planes, then rows. Gaps between pairs and between rows avoid most bank conflicts of
    both (FourierKernel.gaps in tinyfft/fourier/kernel.py). */
-__device__ __forceinline__ int shared_offset(int ky, int pair, int plane) {
+DEVICE int shared_offset(int ky, int pair, int plane) {
     return ROW_PITCH * ky + PLANES_PER_BLOCK * pair + pair / PAIRS_PER_GAP * GAP + plane;
 }
 
 #if BF16
-__device__ __forceinline__ number to_number(real2 z) { return to_bf16x2(z.x, z.y); }
-__device__ __forceinline__ real2 from_number(number x) { return from_bf16x2(x); }
+DEVICE number to_number(real2 z) { return to_bf16x2(z.x, z.y); }
+DEVICE real2 from_number(number x) { return from_bf16x2(x); }
 #else
-__device__ __forceinline__ number to_number(real2 z) { return z; }
-__device__ __forceinline__ real2 from_number(number x) { return x; }
+DEVICE number to_number(real2 z) { return z; }
+DEVICE real2 from_number(number x) { return x; }
 #endif
 
 /* With BF16 exchange a line's numbers for the words that memory holds, or back. All lanes of the warp must call it. */
-__device__ __forceinline__ void swizzle_line(number (&line)[NX]) {
+DEVICE void swizzle_line(number (&line)[NX]) {
 #if BF16
 #pragma unroll
     for (int k = 0; k + 1 < NX; k += 2) exchange(line[k], line[k + 1]);

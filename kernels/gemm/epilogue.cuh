@@ -4,7 +4,7 @@
 
 #if BF16
 /* Store neighbours (m, n) and (m, n + 1) of an M x N matrix: one word of two real parts, one of two imaginary parts. */
-__device__ __forceinline__ void store_pair(number* out, int m, int n, int M, int N, float2 first, float2 second) {
+DEVICE void store_pair(number* out, int m, int n, int M, int N, float2 first, float2 second) {
     if (m >= M || n >= N) return;
     number* to = out + static_cast<long long>(m) * N + word_offset(n);
     to[0] = to_bf16x2(first.x, second.x), to[BF16_BLOCK / 2] = to_bf16x2(first.y, second.y);
@@ -15,7 +15,7 @@ struct alignas(2 * sizeof(number)) Pair {
 };
 
 /* Store neighbours (m, n) and (m, n + 1) of an M x N matrix, the second one if n + 1 < N. */
-__device__ __forceinline__ void store_pair(number* out, int m, int n, int M, int N, float2 first, float2 second) {
+DEVICE void store_pair(number* out, int m, int n, int M, int N, float2 first, float2 second) {
     if (m >= M || n >= N) return;
     number* to = out + static_cast<long long>(m) * N + n;
     if (N % 2 == 0) {

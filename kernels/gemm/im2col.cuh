@@ -23,20 +23,20 @@ struct ConvProblem {
     int N, n_stride, k_period, period_stride; /* of B */
     int k_per_part;
 
-    __device__ __forceinline__ int positions() const { return samples * out_height * out_width; }
-    __device__ __forceinline__ int taps() const { return maps * kernel_y * kernel_x; }
-    __device__ __forceinline__ int ones_row() const { return (taps() + TILE_M - 1) / TILE_M * TILE_M; }
-    __device__ __forceinline__ int M() const { return WGRAD ? ones_row() + 1 : positions(); }
-    __device__ __forceinline__ int K() const { return WGRAD ? positions() : taps(); }
+    DEVICE int positions() const { return samples * out_height * out_width; }
+    DEVICE int taps() const { return maps * kernel_y * kernel_x; }
+    DEVICE int ones_row() const { return (taps() + TILE_M - 1) / TILE_M * TILE_M; }
+    DEVICE int M() const { return WGRAD ? ones_row() + 1 : positions(); }
+    DEVICE int K() const { return WGRAD ? positions() : taps(); }
 
     /* The offset of B[k, n] in matrix. */
-    __device__ __forceinline__ long long matrix_offset(int k, int n) const {
+    DEVICE long long matrix_offset(int k, int n) const {
         return static_cast<long long>(n) * n_stride + static_cast<long long>(k / k_period) * period_stride +
                k % k_period;
     }
 
     /* The offset of out[m, n], with WGRAD of a part. */
-    __device__ __forceinline__ long long out_offset(int part, int m, int n) const {
+    DEVICE long long out_offset(int part, int m, int n) const {
         const int plane = WGRAD ? M() : out_height * out_width;
         return (static_cast<long long>(m / plane + part) * N + n) * plane + m % plane;
     }
@@ -48,7 +48,7 @@ struct Position {
     long long sample;
 };
 
-__device__ __forceinline__ Position position_at(const ConvProblem& problem, int index) {
+DEVICE Position position_at(const ConvProblem& problem, int index) {
     const int area = problem.out_height * problem.out_width;
     const long long sample_size = static_cast<long long>(problem.maps) * problem.height * problem.width;
     return {index % area / problem.out_width, index % problem.out_width, index / area * sample_size};
@@ -60,14 +60,14 @@ struct Tap {
 };
 
 /* Beyond the last tap the kernel's row is so large that it lies outside every image. */
-__device__ __forceinline__ Tap tap_at(const ConvProblem& problem, int index) {
+DEVICE Tap tap_at(const ConvProblem& problem, int index) {
     if (index >= problem.taps()) return {0, 1 << 28, 0};
     const int row = index / problem.kernel_x, map = row / problem.kernel_y;
     return {map * problem.height * problem.width, row % problem.kernel_y, index % problem.kernel_x};
 }
 
 /* The row or column of the image for position i and a tap along one axis; negative if there is none. */
-__device__ __forceinline__ int image_index(int i, int tap, int pad, int stride) {
+DEVICE int image_index(int i, int tap, int pad, int stride) {
     if (!DGRAD) return stride * i + tap - pad;
     const int at = i + pad - tap;
     if (stride == 1) return at;
@@ -75,8 +75,8 @@ __device__ __forceinline__ int image_index(int i, int tap, int pad, int stride) 
 }
 
 /* The pixel for a position and a tap, or null. */
-__device__ __forceinline__ const number* pixel_at(const number* image, const ConvProblem& problem,
-                                                  const Position& position, const Tap& tap) {
+DEVICE const number* pixel_at(const number* image, const ConvProblem& problem, const Position& position,
+                              const Tap& tap) {
     const int y = image_index(position.i, tap.u, problem.pad_y, problem.stride_y);
     const int x = image_index(position.j, tap.v, problem.pad_x, problem.stride_x);
     const bool inside = 0 <= y && y < problem.height && 0 <= x && x < problem.width;

@@ -6,13 +6,11 @@
    Output    out     float  as in im2col.cuh
    Grid      (tiles of out, TILE_M x TILE_N each, parts)     Block  a warp for each WARP_TILE x WARP_TILE of a tile
    Shared    a K-tile of each operand, as copied and as split terms; four numbers, and taps
-   Requires  sm_80 or newer, the constants TILE_N, WARP_TILE, BLOCKS_PER_SM, and those of split_terms.cuh and im2col.cuh
+   Requires  sm_80 or newer, the constants of warp_tile.cuh and im2col.cuh
 
    K-tiles are copied, split and multiplied as in tensor_product.cu. Threads of a warp take neighbouring positions,
    whose pixels are contiguous, and each keeps its position for a whole K-tile.
    Source    Chetlur et al.: cuDNN: Efficient primitives for deep learning, 2014, section 3 */
-constexpr int WARPS_N = TILE_N / WARP_TILE, THREADS = 32 * (TILE_M / WARP_TILE) * WARPS_N;
-
 #include "warp_tile.cuh"
 #include "im2col.cuh"
 
@@ -25,13 +23,13 @@ struct BlockTile {
 };
 
 /* Write the taps of A's K-tile at k. */
-__device__ __forceinline__ void write_taps(Tap* taps, const ConvProblem& problem, const BlockTile& block, int k) {
+DEVICE void write_taps(Tap* taps, const ConvProblem& problem, const BlockTile& block, int k) {
     if (threadIdx.x < TileA::LINES) taps[threadIdx.x] = tap_at(problem, (WGRAD ? block.m : k) + threadIdx.x);
 }
 
 /* Start to copy A's K-tile at k, given its taps. */
-__device__ __forceinline__ void fetch_image(number* tile, const Tap* taps, const number* image,
-                                            const ConvProblem& problem, const BlockTile& block, int k) {
+DEVICE void fetch_image(number* tile, const Tap* taps, const number* image, const ConvProblem& problem,
+                        const BlockTile& block, int k) {
     constexpr int LENGTH = TileA::LENGTH, STEP = THREADS / LENGTH;
     const int index = (WGRAD ? k : block.m) + threadIdx.x % LENGTH, end = WGRAD ? block.k_end : problem.positions();
     const int ones_line = problem.ones_row() - block.m;
@@ -48,8 +46,8 @@ __device__ __forceinline__ void fetch_image(number* tile, const Tap* taps, const
 }
 
 /* Start to copy B's K-tile at k. */
-__device__ __forceinline__ void fetch_matrix(number* tile, const number* matrix, const ConvProblem& problem,
-                                             const BlockTile& block, int k) {
+DEVICE void fetch_matrix(number* tile, const number* matrix, const ConvProblem& problem, const BlockTile& block,
+                         int k) {
     k += threadIdx.x % TILE_K;
     number* to = tile + threadIdx.x;
 #pragma unroll 4
@@ -59,52 +57,18 @@ __device__ __forceinline__ void fetch_matrix(number* tile, const number* matrix,
     }
 }
 
-/* A warp's accumulators: FRAGMENTS_M x FRAGMENTS_N pieces of 16 x 8. */
-constexpr int FRAGMENTS_M = WARP_TILE / 16, FRAGMENTS_N = WARP_TILE / 8;
-typedef float Accumulators[FRAGMENTS_M][FRAGMENTS_N][4];
-
-/* Add the product of two K-tiles, with accumulators of its own, small terms first. */
-__device__ __forceinline__ void multiply(Accumulators& sums, const TileA& a, const TileB& b, int m, int n,
-                                         float scale) {
-#pragma unroll
-    for (int i = 0; i < FRAGMENTS_M; ++i) {
-        float acc[FRAGMENTS_N][4] = {};
-#pragma unroll
-        for (int k = 0; k < TILE_K; k += 16) {
-            unsigned left[SPLIT_TERMS][4], right[SPLIT_TERMS][FRAGMENTS_N / 2][4];
-#pragma unroll
-            for (int term = 0; term < SPLIT_TERMS; ++term) {
-                a.load(left[term], term, 0, m + 16 * i, k);
-#pragma unroll
-                for (int j = 0; j < FRAGMENTS_N / 2; ++j) b.load(right[term][j], term, 0, n + 16 * j, k);
-            }
-#pragma unroll
-            for (int step = SPLIT_TERMS == 1 ? 2 : 0; step < 3; ++step) { /* low high, high low, high high */
-                const int p = step == 0 ? SPLIT_TERMS - 1 : 0, q = step == 1 ? SPLIT_TERMS - 1 : 0;
-#pragma unroll
-                for (int j = 0; j < FRAGMENTS_N; ++j)
-                    mma_m16n8k16<false>(acc[j], left[p], right[q][j / 2][j % 2], right[q][j / 2][2 + j % 2]);
-            }
-        }
-#pragma unroll
-        for (int j = 0; j < FRAGMENTS_N; ++j)
-#pragma unroll
-            for (int r = 0; r < 4; ++r) sums[i][j][r] += scale * acc[j][r];
-    }
-}
-
-__device__ __forceinline__ void store(number* out, const number* bias, const Accumulators& sums,
-                                      const ConvProblem& problem, int first_m, int first_n) {
+DEVICE void store(number* out, const number* bias, const Accumulators& sums, const ConvProblem& problem, int first_m,
+                  int first_n) {
     const int lane = threadIdx.x % 32, M = problem.M();
 #pragma unroll
     for (int i = 0; i < FRAGMENTS_M; ++i)
 #pragma unroll
-        for (int j = 0; j < FRAGMENTS_N; ++j)
+        for (int j = 0; j < PIECES_N; ++j)
 #pragma unroll
             for (int r = 0; r < 4; ++r) {
                 const int m = first_m + 16 * i + lane / 4 + r / 2 * 8, n = first_n + 8 * j + lane % 4 * 2 + r % 2;
                 if (m < M && n < problem.N)
-                    out[problem.out_offset(blockIdx.y, m, n)] = sums[i][j][r] + (bias ? bias[n] : 0);
+                    out[problem.out_offset(blockIdx.y, m, n)] = sums[i][j][0][r] + (bias ? bias[n] : 0);
             }
 }
 

@@ -10,13 +10,13 @@
 #ifndef HOST_MMA
 
 /* Two floats as fp16, rounded to the nearest: `first` in the lower half. */
-__device__ __forceinline__ unsigned to_f16x2(float first, float second) {
+DEVICE unsigned to_f16x2(float first, float second) {
     unsigned both;
     asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(second), "f"(first));
     return both;
 }
 
-__device__ __forceinline__ float2 from_f16x2(unsigned both) {
+DEVICE float2 from_f16x2(unsigned both) {
     float2 z;
     asm("{\n.reg .b16 first, second;\nmov.b32 {first, second}, %2;\ncvt.f32.f16 %0, first;\ncvt.f32.f16 %1, second;\n}"
         : "=f"(z.x), "=f"(z.y)
@@ -25,17 +25,17 @@ __device__ __forceinline__ float2 from_f16x2(unsigned both) {
 }
 
 /* The largest value of the warp's lanes. */
-__device__ __forceinline__ unsigned warp_max(unsigned value) { return __reduce_max_sync(0xFFFFFFFF, value); }
+DEVICE unsigned warp_max(unsigned value) { return __reduce_max_sync(0xFFFFFFFF, value); }
 
 /* target = max(target, the values of the warp's lanes). */
-__device__ __forceinline__ void atomic_warp_max(unsigned* target, unsigned value) {
+DEVICE void atomic_warp_max(unsigned* target, unsigned value) {
     const unsigned largest = warp_max(value);
     if (threadIdx.x % 32 == 0) atomicMax(target, largest);
 }
 
 /* Load the fragment that begins at `corner`; its rows are `pitch` numbers apart, with TRANSPOSED its columns. */
 template <bool TRANSPOSED>
-__device__ __forceinline__ void ldmatrix_x4(unsigned (&fragment)[4], const unsigned short* corner, int pitch) {
+DEVICE void ldmatrix_x4(unsigned (&fragment)[4], const unsigned short* corner, int pitch) {
     const int lane = threadIdx.x % 32, row = lane % 8 + (TRANSPOSED ? lane / 16 : lane / 8 % 2) * 8;
     const int column = (TRANSPOSED ? lane / 8 % 2 : lane / 16) * 8;
     const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(corner + row * pitch + column));
@@ -52,7 +52,7 @@ __device__ __forceinline__ void ldmatrix_x4(unsigned (&fragment)[4], const unsig
 /* acc += a b^T, 16 x 8: b0 and b1 are the registers of eight rows of b's fragment. A lane has columns 2 (l % 4) and the
    next one, of row l / 4 in acc[0] and acc[1], of row l / 4 + 8 in acc[2] and acc[3]. */
 template <bool BF16_OPERANDS>
-__device__ __forceinline__ void mma_m16n8k16(float (&acc)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+DEVICE void mma_m16n8k16(float (&acc)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
     if (BF16_OPERANDS)
         asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
             "{%0, %1, %2, %3};"
@@ -67,7 +67,7 @@ __device__ __forceinline__ void mma_m16n8k16(float (&acc)[4], const unsigned (&a
 
 /* Start to copy BYTES (4, 8 or 16) to shared memory, zeros if not `valid`. */
 template <int BYTES>
-__device__ __forceinline__ void cp_async(void* to, const void* from, bool valid) {
+DEVICE void cp_async(void* to, const void* from, bool valid) {
     const unsigned address = static_cast<unsigned>(__cvta_generic_to_shared(to));
     if (BYTES == 16)
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(valid ? 16 : 0)
@@ -78,11 +78,11 @@ __device__ __forceinline__ void cp_async(void* to, const void* from, bool valid)
                      : "memory");
 }
 
-__device__ __forceinline__ void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+DEVICE void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 /* Wait until at most PENDING of this thread's committed groups are in flight. */
 template <int PENDING>
-__device__ __forceinline__ void cp_async_wait() {
+DEVICE void cp_async_wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 }
 #endif

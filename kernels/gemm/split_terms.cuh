@@ -33,22 +33,22 @@ struct Split {
 };
 
 #if BF16
-__device__ __forceinline__ float max_abs(const Access&) { return 0; }
+DEVICE float max_abs(const Access&) { return 0; }
 
-__device__ __forceinline__ Split split(const Access& z, float) {
+DEVICE Split split(const Access& z, float) {
     return {{{z.of[0]}, {z.of[1]}}};
 }
 #else
 /* |x|, or 0 if x is not finite: infinities and NaN do not enter the scale, and show in their own rows and columns. */
-__device__ __forceinline__ float finite_abs(float x) { return fabsf(x) <= 3.4028235e38f ? fabsf(x) : 0; }
+DEVICE float finite_abs(float x) { return fabsf(x) <= 3.4028235e38f ? fabsf(x) : 0; }
 
-__device__ __forceinline__ float max_abs(const Access& z) {
+DEVICE float max_abs(const Access& z) {
     const float(&x)[4] = *reinterpret_cast<const float(*)[4]>(&z);
     return fmaxf(fmaxf(finite_abs(x[0]), finite_abs(x[1])), fmaxf(finite_abs(x[2]), finite_abs(x[3])));
 }
 
 /* Write the terms of two numbers of a component. */
-__device__ __forceinline__ void split(Packed (&terms)[SPLIT_TERMS], int pair, float first, float second) {
+DEVICE void split(Packed (&terms)[SPLIT_TERMS], int pair, float first, float second) {
     const unsigned high = to_f16x2(first, second);
     terms[0].of[pair] = high;
     if (SPLIT_TERMS == 1) return;
@@ -56,7 +56,7 @@ __device__ __forceinline__ void split(Packed (&terms)[SPLIT_TERMS], int pair, fl
     terms[SPLIT_TERMS - 1].of[pair] = to_f16x2(first - rounded.x, second - rounded.y);
 }
 
-__device__ __forceinline__ Split split(const Access& z, float scale) {
+DEVICE Split split(const Access& z, float scale) {
     const float(&x)[4] = *reinterpret_cast<const float(*)[4]>(&z);
     Split result;
     for (int i = 0; i < 2; ++i) /* two pairs of reals, or two components of two complex numbers */
@@ -69,7 +69,7 @@ __device__ __forceinline__ Split split(const Access& z, float scale) {
 #endif
 
 /* The scale for a K-tile whose largest number has these bits, and its inverse. */
-__device__ __forceinline__ float2 scale_for(unsigned max_bits) {
+DEVICE float2 scale_for(unsigned max_bits) {
     if (BF16) return make_float2(1, 1);
     const int exponent = static_cast<int>(max_bits >> 23);
     const int power = exponent < 15 ? 253 : 268 - exponent; /* both have a bias of 127 */
@@ -85,7 +85,7 @@ struct RunningScale {
 
     /* Move to the next K-tile, given the bits of its largest number; with `restart` to its own scale. Returns the new
        scale divided by the old one. */
-    __device__ __forceinline__ float next(unsigned max_bits, bool restart) {
+    DEVICE float next(unsigned max_bits, bool restart) {
         const float2 own = scale_for(max_bits);
         const float old_inverse = inverse;
         if (restart || own.x < value) {

@@ -26,12 +26,12 @@ struct SplitTile {
     static constexpr int COMPONENT = MN / 8 * STRIDE, LEADING = TILE_COMPONENTS * COMPONENT + (K_MAJOR ? 64 : 0);
     static constexpr int TERM = TILE_K / 8 * LEADING, BYTES = SPLIT_TERMS * TERM;
 
-    static __device__ __forceinline__ int offset(int term, int component, int mn, int k) {
+    static DEVICE int offset(int term, int component, int mn, int k) {
         const int in_core = K_MAJOR ? mn % 8 * 16 + k % 8 * 2 : k % 8 * 16 + mn % 8 * 2;
         return term * TERM + k / 8 * LEADING + component * COMPONENT + mn / 8 * STRIDE + in_core;
     }
 
-    static __device__ __forceinline__ unsigned long long descriptor(unsigned tile, int term, int component, int mn) {
+    static DEVICE unsigned long long descriptor(unsigned tile, int term, int component, int mn) {
         return matrix_descriptor(tile + offset(term, component, mn, 0), LEADING, STRIDE);
     }
 };
@@ -49,25 +49,25 @@ struct Reader {
     int length;          /* of a line in memory */
     int mn_left, k_left; /* numbers from there to the end of the operand */
 
-    static __device__ __forceinline__ int line() { return threadIdx.x % 32 / LINE_ACCESSES; }
-    static __device__ __forceinline__ int column() { return threadIdx.x % LINE_ACCESSES * PER_ACCESS; }
-    static __device__ __forceinline__ int mn(int i) { return K_MAJOR ? line() + i * LINES : column(); }
-    static __device__ __forceinline__ int k(int i) { return K_MAJOR ? column() : line() + i * LINES; }
+    static DEVICE int line() { return threadIdx.x % 32 / LINE_ACCESSES; }
+    static DEVICE int column() { return threadIdx.x % LINE_ACCESSES * PER_ACCESS; }
+    static DEVICE int mn(int i) { return K_MAJOR ? line() + i * LINES : column(); }
+    static DEVICE int k(int i) { return K_MAJOR ? column() : line() + i * LINES; }
 
-    __device__ __forceinline__ void begin(const number* matrix, int first, int mn_size, int k_size) {
+    DEVICE void begin(const number* matrix, int first, int mn_size, int k_size) {
         length = K_MAJOR ? k_size : mn_size;
         const int row = (K_MAJOR ? first : 0) + line(), offset = (K_MAJOR ? 0 : first) + column();
         from = matrix + static_cast<long long>(row) * length + offset;
         mn_left = mn_size - first - mn(0), k_left = k_size - k(0);
     }
 
-    __device__ __forceinline__ void next() {
+    DEVICE void next() {
         from += K_MAJOR ? TILE_K : TILE_K * length;
         k_left -= TILE_K;
     }
 
     /* Start to copy the lane's accesses of a K-tile. */
-    __device__ __forceinline__ void fetch(Access (&raw)[ACCESSES][32]) const {
+    DEVICE void fetch(Access (&raw)[ACCESSES][32]) const {
         const int lines = K_MAJOR ? mn_left : k_left, numbers = K_MAJOR ? k_left : mn_left;
 #pragma unroll
         for (int i = 0; i < ACCESSES; ++i) {
@@ -84,7 +84,7 @@ struct Reader {
     }
 
     /* Load into registers what has been copied; returns the bits of the warp's largest number. */
-    static __device__ __forceinline__ unsigned load(Access (&accesses)[ACCESSES], const Access (&raw)[ACCESSES][32]) {
+    static DEVICE unsigned load(Access (&accesses)[ACCESSES], const Access (&raw)[ACCESSES][32]) {
         float largest = 0;
 #pragma unroll
         for (int i = 0; i < ACCESSES; ++i) {
@@ -96,8 +96,7 @@ struct Reader {
 
     /* Store the split accesses: re as component `re`, im behind it, and before it, if re > 0, -im. */
     template <typename Tile>
-    static __device__ __forceinline__ void store(char* tile, const Access (&accesses)[ACCESSES], int re, int first,
-                                                 float scale) {
+    static DEVICE void store(char* tile, const Access (&accesses)[ACCESSES], int re, int first, float scale) {
 #pragma unroll
         for (int i = 0; i < ACCESSES; ++i) {
             const Split numbers = split(accesses[i], scale);
@@ -111,7 +110,7 @@ struct Reader {
         }
     }
 
-    static __device__ __forceinline__ Packed negate(Packed x) {
+    static DEVICE Packed negate(Packed x) {
         for (unsigned& both : x.of) both ^= 0x80008000;
         return x;
     }
@@ -141,7 +140,7 @@ struct Readers {
     ReaderA a;
     ReaderB b;
 
-    __device__ __forceinline__ void begin() {
+    DEVICE void begin() {
         const long long rows = scheduler.q() * scheduler.K;
         a.begin(matrices_a + rows * scheduler.M, scheduler.m() + warp * SHARE_M, scheduler.M, scheduler.K);
         b.begin(matrices_b + rows * scheduler.N, scheduler.n() + warp * SHARE_N, scheduler.N, scheduler.K);
@@ -149,7 +148,7 @@ struct Readers {
     }
 
     /* Start to copy the next K-tile to a buffer, if there is one. */
-    __device__ __forceinline__ void fetch(Staging& staging, int buffer) {
+    DEVICE void fetch(Staging& staging, int buffer) {
         if (scheduler.valid()) {
             a.fetch(staging.raw_a[buffer][warp]);
             b.fetch(staging.raw_b[buffer][warp]);
@@ -161,8 +160,8 @@ struct Readers {
 };
 
 template <typename Shared>
-__device__ __forceinline__ void produce(Shared& shared, const number* __restrict__ a, const number* __restrict__ b,
-                                        TileScheduler scheduler) {
+DEVICE void produce(Shared& shared, const number* __restrict__ a, const number* __restrict__ b,
+                    TileScheduler scheduler) {
     const int warp = (threadIdx.x - CONSUMER_THREADS) / 32, k_tiles = scheduler.k_tiles();
     const int count = scheduler.left() * k_tiles;
     Staging& staging = shared.staging;
@@ -200,18 +199,18 @@ __device__ __forceinline__ void produce(Shared& shared, const number* __restrict
 struct Factors {
     float of[PRODUCER_WARPS];
 
-    __device__ __forceinline__ void set(float a, const float (&b)[PRODUCER_WARPS]) {
+    DEVICE void set(float a, const float (&b)[PRODUCER_WARPS]) {
 #pragma unroll
         for (int j = 0; j < PRODUCER_WARPS; ++j) of[j] = a * b[j];
     }
 
-    __device__ __forceinline__ float operator[](int i) const {
+    DEVICE float operator[](int i) const {
         return of[i % (4 * TILE_N_CORES) / 4 * PRODUCER_WARPS / TILE_N_CORES];
     }
 };
 
 /* Rescale the accumulators if a scale has changed. */
-__device__ __forceinline__ void rescale(float (&acc)[TILE_N], const Scales& scales, int share) {
+DEVICE void rescale(float (&acc)[TILE_N], const Scales& scales, int share) {
     bool changed = false; /* in any share: the whole warpgroup must wait together */
 #pragma unroll
     for (int j = 0; j < PRODUCER_WARPS; ++j) changed |= scales.change_a[j] != 1 || scales.change_b[j] != 1;
@@ -224,7 +223,7 @@ __device__ __forceinline__ void rescale(float (&acc)[TILE_N], const Scales& scal
 }
 
 /* Queue the products of a K-tile, small terms first. */
-__device__ __forceinline__ void queue(float (&acc)[TILE_N], unsigned tiles, bool accumulate) {
+DEVICE void queue(float (&acc)[TILE_N], unsigned tiles, bool accumulate) {
     wgmma_fence();
 #pragma unroll
     for (int step = RESTART_PER_TILE ? 0 : 2; step < 3; ++step) { /* low high, high low, high high */
@@ -241,7 +240,7 @@ __device__ __forceinline__ void queue(float (&acc)[TILE_N], unsigned tiles, bool
 }
 
 template <typename Shared>
-__device__ __forceinline__ void multiply_tile(float (&acc)[TILE_N], Shared& shared, PipelineState& state, int k_tiles) {
+DEVICE void multiply_tile(float (&acc)[TILE_N], Shared& shared, PipelineState& state, int k_tiles) {
     const int share = threadIdx.x / 32 * 16 / SHARE_M;
     Factors factors;
     if (RESTART_PER_TILE)
@@ -277,8 +276,7 @@ __device__ __forceinline__ void multiply_tile(float (&acc)[TILE_N], Shared& shar
 }
 
 template <typename Shared>
-__device__ __forceinline__ void store_tile(Shared&, number* out, const float (&acc)[TILE_N],
-                                           const TileScheduler& scheduler) {
+DEVICE void store_tile(Shared&, number* out, const float (&acc)[TILE_N], const TileScheduler& scheduler) {
     const int m = scheduler.m() + thread_row(), n = scheduler.n() + threadIdx.x % 4 * 2;
 #pragma unroll
     for (int j = 0; j < TILE_N_CORES; ++j)
@@ -290,4 +288,4 @@ __device__ __forceinline__ void store_tile(Shared&, number* out, const float (&a
         }
 }
 
-__device__ __forceinline__ void wait_for_stores() {}
+DEVICE void wait_for_stores() {}

@@ -12,19 +12,18 @@ struct TmaTile {
     static constexpr int COMPONENT = MN * TILE_K * 2, BYTES = 2 * COMPONENT;
     static constexpr int ATOM = 8 * 2 * BF16_BLOCK, ATOM_COLUMN = (K_MAJOR ? MN : TILE_K) / 8 * ATOM;
 
-    static __device__ __forceinline__ int offset(int component, int line, int column) {
+    static DEVICE int offset(int component, int line, int column) {
         return component * COMPONENT + column / BF16_BLOCK * ATOM_COLUMN + line / 8 * ATOM + line % 8 * 2 * BF16_BLOCK +
                (column % BF16_BLOCK / 8 ^ line % 8 / 2) * 16 + column % 8 * 2;
     }
 
-    static __device__ __forceinline__ unsigned long long descriptor(unsigned tile, int component, int mn, int k) {
+    static DEVICE unsigned long long descriptor(unsigned tile, int component, int mn, int k) {
         const int first = K_MAJOR ? offset(component, mn, k) : offset(component, k, mn);
         return swizzled_descriptor(tile + first, K_MAJOR ? 16 : ATOM_COLUMN, ATOM);
     }
 
     /* Start to copy the K-tile at (mn, k) of matrix q. */
-    static __device__ __forceinline__ void copy(char* tile, const TensorMap& operand, int mn, int k, int q,
-                                                unsigned long long* barrier) {
+    static DEVICE void copy(char* tile, const TensorMap& operand, int mn, int k, int q, unsigned long long* barrier) {
         const int line = K_MAJOR ? mn : k, column = K_MAJOR ? k : mn;
         cp_async_bulk_tensor(tile, operand, 0, line, column / BF16_BLOCK, 0, q, barrier);
     }
@@ -39,8 +38,7 @@ struct Staging {
 };
 
 template <typename Shared>
-__device__ __forceinline__ void produce(Shared& shared, const TensorMap& a, const TensorMap& b,
-                                        TileScheduler scheduler) {
+DEVICE void produce(Shared& shared, const TensorMap& a, const TensorMap& b, TileScheduler scheduler) {
     if (threadIdx.x != CONSUMER_THREADS) return;
     const int K = scheduler.k_tiles() * TILE_K;
     for (PipelineState state = {0, 1}; scheduler.valid(); scheduler.next())
@@ -55,7 +53,7 @@ __device__ __forceinline__ void produce(Shared& shared, const TensorMap& a, cons
 }
 
 /* Queue the products of a K-tile. */
-__device__ __forceinline__ void queue(float (&acc)[TILE_N], unsigned tiles, int m, bool accumulate) {
+DEVICE void queue(float (&acc)[TILE_N], unsigned tiles, int m, bool accumulate) {
     float(&re)[TILE_N / 2] = *reinterpret_cast<float(*)[TILE_N / 2]>(&acc[0]);
     float(&im)[TILE_N / 2] = *reinterpret_cast<float(*)[TILE_N / 2]>(&acc[TILE_N / 2]);
     wgmma_fence();
@@ -76,7 +74,7 @@ __device__ __forceinline__ void queue(float (&acc)[TILE_N], unsigned tiles, int 
 }
 
 template <typename Shared>
-__device__ __forceinline__ void multiply_tile(float (&acc)[TILE_N], Shared& shared, PipelineState& state, int k_tiles) {
+DEVICE void multiply_tile(float (&acc)[TILE_N], Shared& shared, PipelineState& state, int k_tiles) {
     const int m = warpgroup_row();
     for (int i = 0; i < k_tiles; ++i, state.next()) {
         mbarrier_wait(&shared.full[state.stage], state.phase);
@@ -90,8 +88,7 @@ __device__ __forceinline__ void multiply_tile(float (&acc)[TILE_N], Shared& shar
 
 /* Each warp writes its rows to shared memory; bulk copies store them while the next tile is multiplied. */
 template <typename Shared>
-__device__ __forceinline__ void store_tile(Shared& shared, number* out, const float (&acc)[TILE_N],
-                                           const TileScheduler& scheduler) {
+DEVICE void store_tile(Shared& shared, number* out, const float (&acc)[TILE_N], const TileScheduler& scheduler) {
     const int row = thread_row(), lane = threadIdx.x % 32, own = threadIdx.x / 32 * 16 + lane; /* of 16 lanes */
     auto& staged = shared.staging.out;
     cp_async_bulk_wait_read();
@@ -113,4 +110,4 @@ __device__ __forceinline__ void store_tile(Shared& shared, number* out, const fl
 }
 
 /* The block must not end before the copies have read its shared memory. */
-__device__ __forceinline__ void wait_for_stores() { cp_async_bulk_wait_read(); }
+DEVICE void wait_for_stores() { cp_async_bulk_wait_read(); }

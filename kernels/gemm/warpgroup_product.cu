@@ -29,7 +29,7 @@ struct Shared {
 };
 static_assert(sizeof(Shared) <= SHARED_BYTES, "SHARED_BYTES");
 
-__device__ __forceinline__ void consume(Shared& shared, number* __restrict__ out, TileScheduler scheduler) {
+DEVICE void consume(Shared& shared, number* __restrict__ out, TileScheduler scheduler) {
     PipelineState state = {0, 0};
     for (; scheduler.valid(); scheduler.next()) {
         float acc[TILE_N]; /* first half: real parts */

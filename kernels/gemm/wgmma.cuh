@@ -18,37 +18,37 @@ struct alignas(64) TensorMap {
     unsigned long long opaque[16];
 };
 
-__device__ __forceinline__ unsigned shared_address(const void* pointer) {
+DEVICE unsigned shared_address(const void* pointer) {
     return static_cast<unsigned>(__cvta_generic_to_shared(pointer));
 }
 
-__device__ __forceinline__ unsigned long long matrix_descriptor(unsigned address, unsigned leading, unsigned stride) {
+DEVICE unsigned long long matrix_descriptor(unsigned address, unsigned leading, unsigned stride) {
     return static_cast<unsigned long long>((address & 0x3FFFF) >> 4) |
            static_cast<unsigned long long>(leading >> 4) << 16 | static_cast<unsigned long long>(stride >> 4) << 32;
 }
 
-__device__ __forceinline__ unsigned long long swizzled_descriptor(unsigned address, unsigned leading, unsigned stride) {
+DEVICE unsigned long long swizzled_descriptor(unsigned address, unsigned leading, unsigned stride) {
     return matrix_descriptor(address, leading, stride) | 2ULL << 62;
 }
 
 #ifndef HOST_WGMMA
 
 /* A phase of the barrier completes after `count` arrivals. */
-__device__ __forceinline__ void mbarrier_init(unsigned long long* barrier, int count) {
+DEVICE void mbarrier_init(unsigned long long* barrier, int count) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_address(barrier)), "r"(count) : "memory");
 }
 
-__device__ __forceinline__ void mbarrier_arrive(unsigned long long* barrier) {
+DEVICE void mbarrier_arrive(unsigned long long* barrier) {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
 }
 
 /* Arrive; the phase does not complete before `bytes` bytes are copied, too. */
-__device__ __forceinline__ void mbarrier_arrive_expect_tx(unsigned long long* barrier, int bytes) {
+DEVICE void mbarrier_arrive_expect_tx(unsigned long long* barrier, int bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)), "r"(bytes)
                  : "memory");
 }
 
-__device__ __forceinline__ void mbarrier_wait(unsigned long long* barrier, int phase) {
+DEVICE void mbarrier_wait(unsigned long long* barrier, int phase) {
     asm volatile(
         "{\n"
         ".reg .pred done;\n"
@@ -64,8 +64,8 @@ __device__ __forceinline__ void mbarrier_wait(unsigned long long* barrier, int p
 
 /* Start to copy the box at these coordinates, the contiguous axis first, to shared memory, zeros beyond the array. The
    bytes count for the barrier's phase. */
-__device__ __forceinline__ void cp_async_bulk_tensor(void* to, const TensorMap& from, int i, int j, int k, int l, int m,
-                                                     unsigned long long* barrier) {
+DEVICE void cp_async_bulk_tensor(void* to, const TensorMap& from, int i, int j, int k, int l, int m,
+                                 unsigned long long* barrier) {
     asm volatile(
         "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], "
         "[%1, {%2, %3, %4, %5, %6}], [%7];" ::"r"(shared_address(to)),
@@ -74,10 +74,10 @@ __device__ __forceinline__ void cp_async_bulk_tensor(void* to, const TensorMap& 
 }
 
 /* Make this thread's writes to shared memory visible to wgmma and to bulk copies. */
-__device__ __forceinline__ void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
+DEVICE void fence_proxy_async() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
 /* Start to copy bytes, a multiple of 16, from shared to global memory. */
-__device__ __forceinline__ void cp_async_bulk(void* to, const void* from, int bytes) {
+DEVICE void cp_async_bulk(void* to, const void* from, int bytes) {
     asm volatile(
         "cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;\n"
         "cp.async.bulk.commit_group;" ::"l"(to),
@@ -86,28 +86,28 @@ __device__ __forceinline__ void cp_async_bulk(void* to, const void* from, int by
 }
 
 /* Wait until this thread's bulk copies have read shared memory. */
-__device__ __forceinline__ void cp_async_bulk_wait_read() {
+DEVICE void cp_async_bulk_wait_read() {
     asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
 }
 
 template <int REGISTERS>
-__device__ __forceinline__ void setmaxnreg_inc() {
+DEVICE void setmaxnreg_inc() {
     asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(REGISTERS));
 }
 
 template <int REGISTERS>
-__device__ __forceinline__ void setmaxnreg_dec() {
+DEVICE void setmaxnreg_dec() {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(REGISTERS));
 }
 
 /* Products are queued between a fence and a commit. */
-__device__ __forceinline__ void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+DEVICE void wgmma_fence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
 
-__device__ __forceinline__ void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+DEVICE void wgmma_commit() { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
 
 /* Wait until at most PENDING committed groups are in flight. */
 template <int PENDING>
-__device__ __forceinline__ void wgmma_wait() {
+DEVICE void wgmma_wait() {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 }
 
@@ -130,7 +130,7 @@ __device__ __forceinline__ void wgmma_wait() {
    Lane l of warp w holds four numbers of each eight columns: columns 2 (l % 4) and the next one of row 16 w + l / 4,
    then of the eighth row below. */
 template <bool BF16_OPERANDS, bool MN_MAJOR_A, bool MN_MAJOR_B, bool NEGATE_A = false>
-__device__ __forceinline__ void wgmma(float (&acc)[64], unsigned long long a, unsigned long long b, bool accumulate) {
+DEVICE void wgmma(float (&acc)[64], unsigned long long a, unsigned long long b, bool accumulate) {
     if (BF16_OPERANDS)
         WGMMA_M64N128K16("bf16");
     else
@@ -138,7 +138,7 @@ __device__ __forceinline__ void wgmma(float (&acc)[64], unsigned long long a, un
 }
 
 template <bool BF16_OPERANDS, bool MN_MAJOR_A, bool MN_MAJOR_B>
-__device__ __forceinline__ void wgmma(float (&acc)[128], unsigned long long a, unsigned long long b, bool accumulate) {
+DEVICE void wgmma(float (&acc)[128], unsigned long long a, unsigned long long b, bool accumulate) {
     static_assert(!BF16_OPERANDS, "bf16 products have 64 accumulators");
     asm volatile(
         "{\n.reg .pred accumulate;\nsetp.ne.b32 accumulate, %130, 0;\n"

@@ -8,11 +8,11 @@
    The order of additions depends only on the sizes: the same values give the same bits. */
 #include "bf16_blocks.cuh"
 
-__device__ __forceinline__ double real_part(const float* x, long long i) { return x[i]; }
-__device__ __forceinline__ double real_part(const double* x, long long i) { return x[i]; }
-__device__ __forceinline__ double real_part(const float2* x, long long i) { return x[i].x; }
-__device__ __forceinline__ double real_part(const double2* x, long long i) { return x[i].x; }
-__device__ __forceinline__ double real_part(const unsigned* x, long long i) {
+DEVICE double real_part(const float* x, long long i) { return x[i]; }
+DEVICE double real_part(const double* x, long long i) { return x[i]; }
+DEVICE double real_part(const float2* x, long long i) { return x[i].x; }
+DEVICE double real_part(const double2* x, long long i) { return x[i].x; }
+DEVICE double real_part(const unsigned* x, long long i) {
     const float2 both = from_bf16x2(x[word_offset(i / 2 * 2)]);
     return i % 2 ? both.y : both.x;
 }

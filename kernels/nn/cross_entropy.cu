@@ -29,9 +29,9 @@ __device__ double block_reduce(double value, double* shared, Combine combine) {
     return shared[0];
 }
 
-__device__ __forceinline__ double sum_of(double a, double b) { return a + b; }
-__device__ __forceinline__ double larger(double a, double b) { return b > a || b != b ? b : a; }  // NaN stays NaN
-__device__ __forceinline__ double smaller(double a, double b) { return b < a ? b : a; }
+DEVICE double sum_of(double a, double b) { return a + b; }
+DEVICE double larger(double a, double b) { return b > a || b != b ? b : a; }  // NaN stays NaN
+DEVICE double smaller(double a, double b) { return b < a ? b : a; }
 
 __device__ double row_max(const real* row, int K, double* shared) {
     double largest = row[0];

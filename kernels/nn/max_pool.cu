@@ -15,8 +15,9 @@
    max_pool_gradient_apart: the same gradient where windows neither overlap nor reach beyond the plane (kH <= sH, kW <=
    sW, no padding). Each thread has one of `count` cells, ceil(H / sH) ceil(W / sW) a plane: sH x sW pixels from the
    window's first pixel on, each read once. */
+#include "device.cuh"
 
-__device__ __forceinline__ bool inside(index_t row, index_t column) {
+DEVICE bool inside(index_t row, index_t column) {
     return (pH == 0 || (0 <= row && row < H)) && (pW == 0 || (0 <= column && column < W));
 }
 
@@ -38,7 +39,7 @@ max_pool(const real* __restrict__ input, real* __restrict__ output, const long l
 
 /* Whether none of the window's values before index `own`, by rows, equals the maximum. It reads the others too: without
    early exit the loads overlap. */
-__device__ __forceinline__ bool is_first(const real* plane, index_t top, index_t left, index_t own, real largest) {
+DEVICE bool is_first(const real* plane, index_t top, index_t left, index_t own, real largest) {
     bool first = true;
     for (index_t place = 0; place < kH * kW - 1; ++place) {
         const index_t row = top + place / kW, column = left + place % kW;
@@ -77,7 +78,7 @@ max_pool_gradient(const real* __restrict__ input, const real* __restrict__ outpu
 /* Pixels are read and written in pairs if rows and windows consist of whole pairs. */
 constexpr index_t VECTOR = W % 2 == 0 && sW % 2 == 0 ? 2 : 1;
 
-__device__ __forceinline__ void read(real* to, const real* from, bool aligned) {
+DEVICE void read(real* to, const real* from, bool aligned) {
     if (aligned) {
         const real2 pair = *reinterpret_cast<const real2*>(from);
         to[0] = pair.x, to[VECTOR - 1] = pair.y;
@@ -86,7 +87,7 @@ __device__ __forceinline__ void read(real* to, const real* from, bool aligned) {
     }
 }
 
-__device__ __forceinline__ void write(real* to, const real* from, bool aligned) {
+DEVICE void write(real* to, const real* from, bool aligned) {
     if (aligned)
         *reinterpret_cast<real2*>(to) = {from[0], from[VECTOR - 1]};
     else

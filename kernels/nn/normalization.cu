@@ -26,7 +26,7 @@
    A thread loads UNROLL values before it uses any: memory bandwidth needs many loads in flight. Where `use` stores, the
    arrays are not __restrict__: with it compilers move loads behind stores to save registers. */
 template <typename Load, typename Use>
-__device__ __forceinline__ void for_each_value(int S, int pixels, int part_size, Load load, Use use) {
+DEVICE void for_each_value(int S, int pixels, int part_size, Load load, Use use) {
     const long long all = static_cast<long long>(S) * pixels, first = static_cast<long long>(blockIdx.y) * part_size;
     const int count = all - first < part_size ? all - first : part_size;
     int offset = threadIdx.x;  // in the part
