@@ -36,9 +36,7 @@ DEVICE float relu(float x) {
 DEVICE double relu(double x) { return x < 0 ? 0 : x; }
 
 /* x factor + offset, rounded after each operation: the compiler must not fuse the two. */
-DEVICE float multiply_then_add(float x, float factor, float offset) {
-    return __fadd_rn(__fmul_rn(x, factor), offset);
-}
+DEVICE float multiply_then_add(float x, float factor, float offset) { return __fadd_rn(__fmul_rn(x, factor), offset); }
 
 DEVICE double multiply_then_add(double x, double factor, double offset) {
     return __dadd_rn(__dmul_rn(x, factor), offset);

@@ -82,7 +82,5 @@ DEVICE void cp_async_commit() { asm volatile("cp.async.commit_group;" ::: "memor
 
 /* Wait until at most PENDING of this thread's committed groups are in flight. */
 template <int PENDING>
-DEVICE void cp_async_wait() {
-    asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
-}
+DEVICE void cp_async_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory"); }
 #endif
