@@ -2,8 +2,8 @@
    type of stored numbers, and the layout of shared memory between the two steps of a transform.
 
    Of a real plane's spectrum only rows ky <= NY / 2 are stored. Of the rows that are their own mirror image (ky = 0,
-   and NY / 2 if NY is even) only kx <= NX / 2 are stored. These frequencies, (NY NX + c) / 2 with c = (2 - NY mod 2) (2
-   - NX mod 2), lie in the order of ky, then kx. */
+   and NY / 2 if NY is even) only kx <= NX / 2 are stored. They lie in the order of ky, then kx;
+   tinyfft/fourier/frequencies.py counts them. */
 #pragma once
 #include "bf16_blocks.cuh"
 

@@ -2,9 +2,9 @@
 
    A producer warp copies its share of a K-tile, some rows of op(a) and some columns of op(b), splits the numbers
    with a scale of its own (split_terms.cuh), and signals that the share is ready. Meanwhile copies of the next
-   K-tiles are in flight. Operand b has three components, -im, re, im: one instruction multiplies re of a by (re,
-   im), the next one im of a by (-im, re). Each lane copies with cp.async: bulk copies need lines of whole 16 bytes,
-   which 3 maps do not have.
+   K-tiles are in flight. Operand b has three components, -im, re and im. One instruction multiplies a.re by (b.re,
+   b.im), the next one a.im by (-b.im, b.re). Each lane copies with cp.async: bulk copies need lines of whole 16
+   bytes, which 3 maps do not have.
 
    With two terms the accumulators restart at each K-tile, with the small terms, and are then added as floats: tensor
    cores truncate where float additions round. With one term they run through all K-tiles, and TILE_N is twice as large;
@@ -204,9 +204,7 @@ struct Factors {
         for (int j = 0; j < PRODUCER_WARPS; ++j) of[j] = a * b[j];
     }
 
-    DEVICE float operator[](int i) const {
-        return of[i % (4 * TILE_N_CORES) / 4 * PRODUCER_WARPS / TILE_N_CORES];
-    }
+    DEVICE float operator[](int i) const { return of[i % (4 * TILE_N_CORES) / 4 * PRODUCER_WARPS / TILE_N_CORES]; }
 };
 
 /* Rescale the accumulators if a scale has changed. */
