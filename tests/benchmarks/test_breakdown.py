@@ -104,7 +104,7 @@ def test_every_kernel_of_ours_has_a_group():
     """Except those that no iteration launches."""
     known = {name for kernels in GROUPS.values() for name in kernels}
     pattern = r'extern "C" __global__ void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\('
-    ours = {name for path in kernel_directory().glob("*.cu") for name in re.findall(pattern, kernel_source(path.stem))}
+    ours = {name for path in kernel_directory().rglob("*.cu") for name in re.findall(pattern, kernel_source(path.stem))}
     assert ours - known == {"probe", "minibatch"}
 
 

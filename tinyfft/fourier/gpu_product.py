@@ -14,7 +14,8 @@ import numpy as np
 from tinyfft import autotune, backend, cublas, gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier import tensor_product, warpgroup_product
-from tinyfft.fourier.plan import RUN
+from tinyfft.fourier.plan import BF16_BLOCK
+from tinyfft.gpu import Source
 
 MIN_TENSOR_CORE_MACS = 1 << 12
 """Tensor cores are tried from this many multiplications per frequency."""
@@ -48,7 +49,7 @@ def multiply(
     kernel(a, b, out, device, **how)
 
 
-def compilers(
+def kernels(
     a_shape: tuple[int, ...],
     b_shape: tuple[int, ...],
     dtype: np.dtype,
@@ -57,20 +58,19 @@ def compilers(
     transpose_a: bool,
     transpose_b: bool,
     precision: str,
-) -> list[Callable[[], object]]:
-    """Return functions that each compile a kernel that `multiply` may choose for operands of these shapes."""
+) -> list[Source]:
+    """Return the kernels of our own that `multiply` may choose for operands of these shapes."""
     macs = prod(a_shape[1:]) * b_shape[-2 if transpose_b else -1]
-    whole_groups = (shape[-1] * dtype.itemsize % tensor_product.GROUP_BYTES == 0 for shape in (a_shape, b_shape))
-    how = (precision, transpose_a, transpose_b, *whole_groups)
+    aligned = (tensor_product.is_aligned(shape, dtype) for shape in (a_shape, b_shape))
+    how = (precision, transpose_a, transpose_b, *aligned)
     sources = {"warps": tensor_product.source, "warpgroups": warpgroup_product.source}
-    chosen = (sources[name](*how) for name in _kernels(dtype, macs, device) if name in sources)
-    return [partial(gpu.compile_source, source, device) for source in chosen]
+    return [sources[name](*how) for name in _candidates(dtype, macs, device) if name in sources]
 
 
 def _choose(a: Array, b: Array, out: Array, device: Device, deterministic: bool, how: dict) -> Callable[..., None]:
-    whole_blocks = all(m.shape[-1] % RUN == 0 for m in (a, b, out))
+    whole_blocks = all(m.shape[-1] % BF16_BLOCK == 0 for m in (a, b, out))
     assert out.dtype != np.uint32 or whole_blocks, (a.shape, b.shape, out.shape)
-    kernels = _kernels(out.dtype, a[0].size * out.shape[-1], device)
+    kernels = _candidates(out.dtype, a[0].size * out.shape[-1], device)
     name = next(iter(kernels))
     if len(kernels) > 1 and not deterministic:
         candidates = {name: partial(kernel, a, b, out, device, **how) for name, kernel in kernels.items()}
@@ -78,7 +78,7 @@ def _choose(a: Array, b: Array, out: Array, device: Device, deterministic: bool,
     return kernels[name]
 
 
-def _kernels(dtype: np.dtype, macs: int, device: Device) -> dict[str, Callable[..., None]]:
+def _candidates(dtype: np.dtype, macs: int, device: Device) -> dict[str, Callable[..., None]]:
     """Return what can multiply such numbers, the likely fastest first; `macs` are multiplications per frequency."""
     kernels = {} if dtype == np.uint32 else {"cublas": _by_cublas}
     architecture = gpu.architecture(device)

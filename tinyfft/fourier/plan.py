@@ -34,8 +34,8 @@ MAX_LENGTH_IN_99_KIB = 100
 """The longest transform to plan for on a GPU with bf16, whose blocks hold at least two planes, and with fp64, whose
 numbers take twice the memory: many GPUs have 99 KiB of shared memory."""
 
-RUN = 32
-"""Numbers of bf16 that lie together, their real parts, then their imaginary ones (kernels/runs.cuh)."""
+BF16_BLOCK = 32
+"""Numbers of bf16 that lie together, their real parts, then their imaginary ones (bf16_blocks.cuh)."""
 
 OPS_PER_NUMBER_MOVED = {"cpu": 200, "cuda": 0}
 """Cost of writing and reading one number of a spectrum, in operations of a matrix product."""
@@ -113,12 +113,12 @@ class Plan:
         return self.precision == "bf16" and self.itemsize == 4
 
     def room(self, name: str) -> tuple[int, int]:
-        """Samples and maps that x_hat, w_hat or y_hat have room for: with bf16 lines are whole RUNs."""
+        """Samples and maps that x_hat, w_hat or y_hat have room for: with bf16 lines are whole blocks."""
         return self._rooms[name]
 
     @cached_property
     def _rooms(self) -> dict[str, tuple[int, int]]:
-        C, F = (ceil(maps / RUN) * RUN if self.bf16 else maps for maps in (self.C, self.F))
+        C, F = (ceil(maps / BF16_BLOCK) * BF16_BLOCK if self.bf16 else maps for maps in (self.C, self.F))
         return {"x": (self.S, C), "w": (F, C), "y": (self.S, F)}
 
     def spectrum_shape(self, name: str) -> tuple[int, ...]:
@@ -133,7 +133,7 @@ class Plan:
 
     @cached_property
     def spectrum_dtype(self) -> np.dtype:
-        """The dtype of the spectra; two bfloat16 of a run (kernels/runs.cuh) are held as the bits they are."""
+        """The dtype of the spectra; two bfloat16 of a block (bf16_blocks.cuh) are held as the bits they are."""
         if self.kind == "cpu":
             return np.dtype(f"float{8 * self.itemsize}")
         return np.dtype("uint32" if self.bf16 else f"complex{16 * self.itemsize}")
@@ -145,7 +145,7 @@ class Plan:
     @property
     def spectra_bytes(self) -> int:
         """Bytes of the three spectra, which every pass holds at once: 2 itemsize Q (S T C P + F C P + S T F), where
-        a number is three reals (on the CPU) half as much again, with bf16 half of it, of maps in whole RUNs."""
+        a number is three reals (on the CPU) half as much again, with bf16 half of it, of maps in whole bf16 blocks."""
         return sum(map(self.spectrum_bytes, "xwy"))
 
     @cached_property

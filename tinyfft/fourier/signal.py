@@ -8,10 +8,8 @@ Input     hat     complex  (Q, A T, P B), frequency first; the conjugate spectra
 Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left as they are
 Tiles are added in one fixed order, so that the same input gives the same bits.
 CPU       cpu/transforms.py
-GPU       kernels/signal.cu, launched by launch.py
+GPU       kernels/fourier/signal.cu, launched by launch.py
 """
-
-from collections.abc import Callable
 
 from tinyfft.backend import Array, Device
 from tinyfft.fourier import launch
@@ -19,6 +17,7 @@ from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.cpu import transforms
 from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.spectrum import check_arrays
+from tinyfft.gpu import Source
 
 CONJUGATED = ("x",)
 """The product that yields the spectrum of gradInput yields its conjugate."""
@@ -45,11 +44,9 @@ def signal(
     launch.run("signal", plan, name, planes, arena.device, arguments, **options)
 
 
-def compiler(
-    plan: Plan, name: str, device: Device, accumulate: bool = False, relu: bool = False
-) -> Callable[[], object]:
-    """Return a function that compiles the GPU's kernel; `accumulate` if planes are added to, `relu` if one is fused."""
-    return launch.compiler("signal", plan, name, device, **_kernel_options(name, accumulate, relu))
+def source(plan: Plan, name: str, device: Device, accumulate: bool = False, relu: bool = False) -> Source:
+    """Return the GPU's kernel; `accumulate` if planes are added to, `relu` if one is fused."""
+    return launch.source("signal", plan, name, device, **_kernel_options(name, accumulate, relu))
 
 
 def _kernel_options(name: str, accumulate: bool, relu: bool) -> dict[str, bool]:

@@ -6,19 +6,18 @@ Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b) at f
 Input     planes  real     (A, B, h, w); relu_output likewise
 Output    out     complex  (Q, A T, P B), frequency first; masked like the planes
           On the CPU (3 Q, A T, P B): re, im and re + im, in the order of cpu/matrix_dft.py.
-          For bf16 products blocks of pairs of bfloat16 (kernels/runs.cuh); maps that fill up a block are zero.
+          For bf16 products blocks of pairs of bfloat16 (bf16_blocks.cuh); maps that fill up a block are zero.
 Windows   axis.Window says which rows and columns are a line's points; all others are zero.
 CPU       cpu/transforms.py
-GPU       kernels/spectrum.cu, launched by launch.py
+GPU       kernels/fourier/spectrum.cu, launched by launch.py
 """
-
-from collections.abc import Callable
 
 from tinyfft.backend import Array, Device
 from tinyfft.fourier import launch
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.cpu import transforms
 from tinyfft.fourier.plan import Plan
+from tinyfft.gpu import Source
 
 CONJUGATED = ("w", "y")
 """The spectra that are stored conjugated; "y" is gradOutput where its spectrum is computed."""
@@ -43,9 +42,9 @@ def spectrum(
     launch.run("spectrum", plan, name, planes, arena.device, arguments, **options)
 
 
-def compiler(plan: Plan, name: str, device: Device, relu: bool = False) -> Callable[[], object]:
-    """Return a function that compiles the GPU's kernel; `relu` if planes are masked by a ReLU's output."""
-    return launch.compiler("spectrum", plan, name, device, **_kernel_options(name, relu))
+def source(plan: Plan, name: str, device: Device, relu: bool = False) -> Source:
+    """Return the GPU's kernel; `relu` if planes are masked by a ReLU's output."""
+    return launch.source("spectrum", plan, name, device, **_kernel_options(name, relu))
 
 
 def window_sums(hat: Array) -> Array:

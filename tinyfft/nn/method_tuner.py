@@ -6,7 +6,7 @@ are compiled side by side before. All Fourier passes of a shape take the plan of
 `deterministic` nothing is measured: the method of fewer operations is taken, which need not be the faster one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import inf
@@ -18,6 +18,7 @@ from tinyfft.fourier import convolution
 from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.chunks import fits
 from tinyfft.fourier.plan import CANDIDATES, Plan
+from tinyfft.gpu import Source
 from tinyfft.spatial import direct
 
 FOURIER = ("fft", *(f"fft {number}" for number in range(2, CANDIDATES + 1)))
@@ -73,9 +74,8 @@ class MethodTuner:
             fewer = "direct" in candidates and plan.direct_operations <= plan.pass_operations
             return "direct" if fewer else next(iter(candidates))
 
-        def compilers(*chosen: str) -> Iterator[Callable]:
-            for each in chosen:
-                yield from self._compilers(each, candidates[each], relu)
+        def kernels(*chosen: str) -> list[Source]:
+            return [kernel for each in chosen for kernel in self._kernels(each, candidates[each], relu)]
 
         how = f"{layer.precision}, {layer.memory}, arena.limit_bytes {limit}"
         problem = f"{name}, {how}, {', '.join(candidates)}, {plan}"
@@ -83,8 +83,8 @@ class MethodTuner:
         fastest = next(iter(candidates))
         if len(candidates) > 1:
             with self._gradients_restored():
-                fastest = autotune.fastest(layer.device, problem, calls, lambda: compilers(*candidates))
-        gpu.compile_all(compilers(fastest), layer.device)  # of all passes; another pass may take it unmeasured
+                fastest = autotune.fastest(layer.device, problem, calls, lambda: kernels(*candidates))
+        gpu.compile_all(kernels(fastest), layer.device)  # of all passes; another pass may take it unmeasured
         return fastest
 
     def _candidates(self, shape: tuple[int, ...], limit: float) -> dict[str, Plan]:
@@ -98,10 +98,10 @@ class MethodTuner:
         few = plan.direct_operations <= ratio * plan.pass_operations
         return found | {"direct": plan} if few and layer.fits_directly(plan) else found
 
-    def _compilers(self, candidate: str, plan: Plan, relu: bool) -> Iterable[Callable]:
+    def _kernels(self, candidate: str, plan: Plan, relu: bool) -> list[Source]:
         if candidate == "direct":
-            return direct.compilers(plan, self._layer.precision, self._layer.device)
-        return convolution.compilers(plan, self._layer.device, relu)
+            return direct.kernels(plan, self._layer.precision, self._layer.device)
+        return convolution.kernels(plan, self._layer.device, relu)
 
     def _run(self, candidate: str, name: str, *arrays: Array) -> None:
         self._layer.run(self._take(candidate, arrays[0].shape), name, *arrays)

@@ -5,13 +5,14 @@ Scratch  from the arena; raises LimitError if its limit is below what one sample
 row_products.py takes a block of the minibatch at a time, implicit_gemm.py all of it
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tinyfft import parallel
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.plan import Plan
+from tinyfft.gpu import Source
 from tinyfft.spatial import implicit_gemm, row_products
 
 
@@ -73,9 +74,9 @@ def parameter_gradients(
         parallel.run(F, add)
 
 
-def compilers(plan: Plan, precision: str, device: Device) -> list[Callable[[], object]]:
-    """Return functions that each compile a GPU kernel which the three passes need; none on the CPU."""
-    return implicit_gemm.compilers(plan, precision, device) if plan.kind == "cuda" else []
+def kernels(plan: Plan, precision: str, device: Device) -> list[Source]:
+    """Return the GPU kernels that the three passes need; none on the CPU."""
+    return implicit_gemm.kernels(plan, precision, device) if plan.kind == "cuda" else []
 
 
 def scratch_bytes(plan: Plan) -> int:

@@ -1,43 +1,45 @@
-/* signal: half spectra -> real planes, cropped to what is wanted, with the bias on the way out.
-   Computes  planes[a][b] = (inverse DFT of hat[:][(a, tile)][(phase, b)]), ROWS x COLUMNS of it from SHIFT_Y, SHIFT_X on
-             around the circle, + bias[b]; with ACCUMULATE planes += scale * that instead; with RELU max(that, 0)
-   Input     hat     number  [Q][A T][P B], frequency first, the independent frequencies alone; conjugated if CONJUGATE
-   Output    planes  real    [A][B][h][w], each sample contiguous; pixels outside the windows are left alone
-   Grid      x: groups of PLANES planes, y: tile and phase     Block  THREADS, each a line at a time in registers
-   Shared    HALF * ROW_PITCH * sizeof(Columns): the half spectrum's rows, planes innermost
-   Requires  the macros of fourier.cuh, SHIFT_Y, SHIFT_X, ACCUMULATE, and PAIRED: two columns can be written as one
-             real2; with ACCUMULATE no two windows of one launch may meet in a pixel */
-#include "fourier.cuh"
+/* signal: half spectra -> real planes, cropped to their windows, with the bias added on the way out.
+   Computes  planes[a][b] = z + bias[b], with RELU max(z + bias[b], 0); with ACCUMULATE planes[a][b] += scale z
+             z = inverse DFT of hat[:][(a, tile)][(phase, b)], shifted by (SHIFT_Y, SHIFT_X), cropped to ROWS x COLUMNS
+   Input     hat     number  [Q][A T][P B], frequency first, the independent frequencies only; conjugated if CONJUGATE
+             bias    real    [B], or null
+   Output    planes  real    [A][B][h][w], each sample contiguous; pixels outside the windows keep their values
+   Grid      x: groups of PLANES_PER_BLOCK planes, y: tile and phase
+   Block     THREADS, each with one line at a time in registers
+   Shared    HALF_ROWS * ROW_PITCH * sizeof(Columns): the half spectrum's rows, planes innermost
+   Requires  the macros of transform.cuh, SHIFT_Y, SHIFT_X, ACCUMULATE, and PAIRED: two columns can be written as one
+             real2; with ACCUMULATE no two windows of one launch may share a pixel */
+#include "transform.cuh"
 
-extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
 signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __restrict__ bias, const real scale,
        const Layout layout) {
     SHARED(Columns, half);
     const Cell cell = cell_of_block(layout, blockIdx.y);
-    const int first = blockIdx.x * PLANES;
-    if (fills_up(layout, first)) return;
+    const int first = blockIdx.x * PLANES_PER_BLOCK;
+    if (is_padding(layout, first)) return;
 
-    for (int done = 0; done < HALF * PLANES; done += THREADS) {
-        const int item = done + threadIdx.x, plane = item % PLANES, ky = line_of(item);
-        const bool wanted = item < HALF * PLANES && first + plane < layout.count;
-        if (!BF16 && !wanted) continue;
+    for (int base = 0; base < HALF_ROWS * PLANES_PER_BLOCK; base += THREADS) {
+        const int item = base + threadIdx.x, plane = item % PLANES_PER_BLOCK, ky = row_of(item);
+        const bool has_item = item < HALF_ROWS * PLANES_PER_BLOCK && first + plane < layout.count;
+        if (!BF16 && !has_item) continue;
         number line[NX];
         const number* from = hat + first_frequency(ky) * layout.lines + line_of_plane(layout, cell, first + plane);
         const int stored = frequencies_of_row(ky);
-        // rows that are their own mirror image hold one half: X[NX - kx] = conj X[kx]
+        // of rows that are their own mirror image one half is stored: X[NX - kx] = conj X[kx]
         const long long back = stored < NX ? -layout.lines : layout.lines;
 #pragma unroll
         for (int kx = 0; kx < NX; ++kx) {
-            line[kx] = wanted ? *from : number();
+            line[kx] = has_item ? *from : number();
             from += kx < NX / 2 ? layout.lines : kx > NX / 2 || NX % 2 == 0 ? back : stored < NX ? 0 : layout.lines;
         }
-        turn_line(line);
-        if (!wanted) continue;
+        swizzle_line(line);
+        if (!has_item) continue;
         real2 v[NX];
 #pragma unroll
         for (int kx = 0; kx < NX; ++kx) {
             const real2 z = from_number(line[kx]);
-            // swapping the parts going in and coming out makes the inverse of a DFT
+            // a DFT with real and imaginary parts swapped before and after is the inverse DFT
             v[kx] = make_real2(kx < stored == CONJUGATE ? -z.y : z.y, z.x);
         }
         DFT_X(v);
@@ -45,20 +47,20 @@ signal(const number* __restrict__ hat, real* __restrict__ planes, const real* __
         for (int pair = 0; pair < PAIRS; ++pair) {
             const real2 a = v[(2 * pair + SHIFT_X) % NX];
             const real2 b = 2 * pair + 1 < COLUMNS ? v[(2 * pair + 1 + SHIFT_X) % NX] : make_real2(0, 0);
-            half[shared_place(ky, pair, plane)] = {make_real2(a.y, a.x), make_real2(b.y, b.x)};
+            half[shared_offset(ky, pair, plane)] = {make_real2(a.y, a.x), make_real2(b.y, b.x)};
         }
     }
     __syncthreads();
 
-    for (int item = threadIdx.x; item < PLANES * PAIRS; item += THREADS) {
+    for (int item = threadIdx.x; item < PLANES_PER_BLOCK * PAIRS; item += THREADS) {
         const int plane = item / PAIRS, pair = item % PAIRS;
-        if (!is_here(layout, first + plane)) continue;
+        if (!is_valid(layout, first + plane)) continue;
         real2 v[NY];
 #pragma unroll
-        for (int ky = 0; ky < HALF; ++ky) {
-            const Columns columns = half[shared_place(ky, pair, plane)];
+        for (int ky = 0; ky < HALF_ROWS; ++ky) {
+            const Columns columns = half[shared_offset(ky, pair, plane)];
             const real2 a = columns.left, b = columns.right;
-            // a + i b, parts swapped; rows that are their own mirror image are real
+            // a + i b with its parts swapped; rows that are their own mirror image are real
             if (ky == 0 || 2 * ky == NY) {
                 v[ky] = make_real2(b.x, a.x);
             } else {

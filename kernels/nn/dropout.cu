@@ -1,13 +1,13 @@
-/* dropout: numbers by chance set to zero, the others scaled; the same ones as often as it is called with the same key.
-   Computes  out[i] = source[i] * (word i of philox < threshold ? scale : 0), where words 8 b to 8 b + 7 are the halves, the
-             lower one first, of the four numbers of Philox4x64-10 for the counter (b + 1, 0, 0, 0)
+/* dropout: set random numbers to zero and scale the others; the same key gives the same mask.
+   Computes  out[i] = source[i] * (word i of philox < threshold ? scale : 0). Words 8 b to 8 b + 7 are the halves, lower
+             half first, of the four numbers of Philox4x64-10 for the counter (b + 1, 0, 0, 0)
    Input     source  real                [count]
-             key     unsigned long long  [2]: in memory, so that a recorded step can go on with another one
+             key     unsigned long long  [2]: in memory, so that a captured graph can be replayed with another key
    Output    out     real                [count]
-   Grid      ceil(count / (8 THREADS)) blocks     Block  THREADS, each eight numbers that follow each other
+   Grid      ceil(count / (8 THREADS)) blocks     Block  THREADS, each with eight consecutive numbers
    Shared    0                                    Requires  type real, constant THREADS
-   Source    Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, 2011, section 3.3; the counter goes
-             as NumPy's Philox counts */
+   Source    Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, 2011, section 3.3; the counter is
+             the one of NumPy's Philox */
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 dropout(const real* __restrict__ source, real* __restrict__ out, const unsigned long long* __restrict__ key,
@@ -25,7 +25,7 @@ dropout(const real* __restrict__ source, real* __restrict__ out, const unsigned 
 #pragma unroll
     for (int word = 0; word < 8; ++word) {
         const long long i = 8 * block + word;
-        const unsigned long long drawn = x[word / 2] >> (word % 2 * 32) & 0xFFFFFFFFull;
-        if (i < count) out[i] = source[i] * (drawn < threshold ? scale : real(0));
+        const unsigned long long random = x[word / 2] >> (word % 2 * 32) & 0xFFFFFFFFull;
+        if (i < count) out[i] = source[i] * (random < threshold ? scale : real(0));
     }
 }
