@@ -37,8 +37,8 @@ def _run(options: argparse.Namespace) -> int:
         from commands import configs, time, train, use
         from datasets import DataError
         from tinyfft.checkpoint import CheckpointError
-        from tinyfft.config import ConfigError
         from tinyfft.run_folder import RunFolderError
+        from tinyfft.runs.config import ConfigError
         from tinyfft.trainer import DivergedError
 
     try:

@@ -12,7 +12,7 @@ from commands.errors import UsageError
 from datasets import Dataset, Loader
 from tinyfft import nn, optim
 from tinyfft.backend import Device
-from tinyfft.config import Config
+from tinyfft.runs.config import Config
 from tinyfft.trainer import Callback, Trainer
 
 

@@ -1,6 +1,6 @@
 """train.py --list: what the configs are for."""
 
-from tinyfft.config import CONFIGS
+from tinyfft.runs.config import CONFIGS
 
 
 def show() -> int:

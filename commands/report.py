@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from tinyfft import report, timing
-from tinyfft.config import Config, Timing
+from tinyfft import report
 from tinyfft.evaluation import evaluate
 from tinyfft.files import write_text
+from tinyfft.runs import timing
+from tinyfft.runs.config import Config, Timing
 from tinyfft.trainer import Trainer
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinyfft import checkpoint
 from tinyfft.checkpoint import CheckpointError
-from tinyfft.config import Config, ConfigError, parse_config
+from tinyfft.runs.config import Config, ConfigError, parse_config
 
 
 class Saved(NamedTuple):

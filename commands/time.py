@@ -4,9 +4,9 @@ import argparse
 
 from commands import build
 from commands.options import overrides
-from tinyfft import inference, timing
-from tinyfft.config import load_config
 from tinyfft.files import write_json
+from tinyfft.runs import inference, timing
+from tinyfft.runs.config import load_config
 
 
 def measure(options: argparse.Namespace) -> int:

@@ -14,11 +14,11 @@ from commands.errors import UsageError
 from commands.options import LATEST, overrides
 from commands.saved import Saved
 from datasets import Dataset
-from tinyfft import progress, run_folder
+from tinyfft import progress
 from tinyfft.backend import Device
-from tinyfft.config import Config, differing_keys, load_config, parse_config, to_toml
 from tinyfft.interrupts import Interrupts, Stopped
-from tinyfft.run_folder import RunFolder
+from tinyfft.runs import run_folder
+from tinyfft.runs.config import Config, differing_keys, load_config, parse_config, to_toml
 from tinyfft.tensorboard import TensorBoard
 from tinyfft.trainer import Callback, Trainer
 
@@ -29,7 +29,7 @@ CHANGEABLE = ("data.workers", "checkpoint.", "tensorboard", "graph")
 def start(options: argparse.Namespace) -> int:
     """A new run; returns the exit code."""
     config = load_config(options.config, overrides(options))
-    folder = run_folder.choose(options.out, Path(options.config).stem)
+    folder = run_folder.choose_folder(options.out, Path(options.config).stem)
     device = build.use_device(options.device)
     return _train(config, device, folder, options.data, None)
 
@@ -41,7 +41,7 @@ def resume(options: argparse.Namespace) -> int:
     config = _same_config(saved.config, options)
     folder = file.parent
     if options.out is not None:
-        folder = run_folder.choose(options.out, file.parent.name)
+        folder = run_folder.choose_folder(options.out, file.parent.name)
     elif file.name != run_folder.LATEST:
         raise UsageError(f"--resume {file} is not its folder's latest checkpoint, expected a new folder with --out DIR")
     device = build.use_device(options.device)
@@ -60,7 +60,7 @@ def _train(config: Config, device: Device, folder: Path, directory: str | None, 
     texts = {"config": to_toml(config), "data": json.dumps(_describe(data, directory))}
     texts["commands"] = json.dumps([*(saved.commands if saved else ()), shlex.join(["python", *sys.argv])])
     c = config.checkpoint
-    run = RunFolder(folder, texts, {"data.mean": train_loader.mean, "data.std": train_loader.std}, **vars(c))
+    run = run_folder.RunFolder(folder, texts, {"data.mean": train_loader.mean, "data.std": train_loader.std}, **vars(c))
     if saved is not None:
         _check_same_data(saved, data, train_loader)
         for difference in run.resume(trainer, saved.path):
@@ -90,7 +90,7 @@ def _fit(trainer: Trainer, train_loader: Any, evaluations: dict[str, Any], confi
         speed = f"{metrics['seconds']:.1f} s, {metrics['images_per_second']:.0f} images/s"
         trainer.progress.write(f"epoch {metrics['epoch']}/{config.epochs}: {of_parts}; {speed}")
     last, best = trainer.history[-1], run_folder.best_epoch(trainer.history)
-    by = run_folder.chosen_by(last)
+    by = run_folder.selection_split(last)
     trainer.progress.write(
         f"best {by} accuracy {trainer.history[best - 1][f'{by}_accuracy']:.4f}, of epoch {best}"
         + (", chosen on the test pictures themselves" if by == "test" else "")

@@ -5,7 +5,7 @@ import dataclasses
 from models.convnet import convnet
 from models.paper import paper
 from tinyfft import nn
-from tinyfft.config import Config
+from tinyfft.runs.config import Config
 
 MODELS = {"convnet": convnet, "paper": paper}
 

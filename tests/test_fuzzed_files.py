@@ -10,7 +10,7 @@ from program import TINY, run
 
 import train
 from tinyfft import checkpoint
-from tinyfft.config import ConfigError, load_config, parse_config, to_toml
+from tinyfft.runs.config import ConfigError, load_config, parse_config, to_toml
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 
 import models
 from tinyfft import nn
-from tinyfft.config import load_config
+from tinyfft.runs.config import load_config
 
 
 def kinds(network):

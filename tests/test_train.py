@@ -15,7 +15,7 @@ import datasets
 import tinyfft
 from commands import build
 from tinyfft import checkpoint
-from tinyfft.config import load_config
+from tinyfft.runs.config import load_config
 
 
 def test_a_run_says_what_it_does_and_leaves_its_files(train, pictures, tmp_path):

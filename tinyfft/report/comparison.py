@@ -6,7 +6,7 @@ from typing import Any
 from tinyfft.report import charts
 from tinyfft.report.html import Html, figure, join, page, section, table, tag, text
 from tinyfft.report.run import CHOSEN_ON, Run
-from tinyfft.tables import value_text
+from tinyfft.runs.toml_schema import toml_value
 
 HEAD = (
     "run",
@@ -83,7 +83,7 @@ def _differences(runs: Sequence[Run]) -> list[Html]:
 
 
 def _value(value: Any) -> str:
-    return "-" if value is None else value_text(value)
+    return "-" if value is None else toml_value(value)
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:

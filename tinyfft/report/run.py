@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tinyfft import checkpoint
-from tinyfft.run_folder import LATEST, best_epoch, chosen_by
-from tinyfft.tables import dotted
+from tinyfft.runs.run_folder import LATEST, best_epoch, selection_split
+from tinyfft.runs.toml_schema import flatten
 
 CHOSEN_ON = {"validation": "the validation pictures", "test": "the test pictures themselves"}
 """Where the best epoch comes from, by `Run.chosen_by`."""
@@ -42,14 +42,14 @@ class Run(NamedTuple):
     def settings(self) -> dict[str, Any]:
         """The values of the configuration by dotted key. Raises ReportError if it is no TOML."""
         try:
-            return dotted(tomllib.loads(self.config))
+            return flatten(tomllib.loads(self.config))
         except tomllib.TOMLDecodeError as error:
             raise ReportError(f"{self.path}: the configuration is not TOML: {error}") from error
 
     @property
     def chosen_by(self) -> str | None:
         """The pictures by which the best epoch is chosen, "validation" or "test"; None if no epoch has ended."""
-        by = chosen_by(self.history[-1]) if self.history else None
+        by = selection_split(self.history[-1]) if self.history else None
         return by if by and f"{by}_accuracy" in self.history[-1] else None
 
     @property

@@ -5,8 +5,9 @@ from limits import limited
 from program import network_of
 
 import models
-from tinyfft import autotune, timing
-from tinyfft.config import load_config
+from tinyfft import autotune
+from tinyfft.runs import timing
+from tinyfft.runs.config import load_config
 
 SMALL = [*network_of(2, 3, 4), "timing.input_shape=[3, 12, 8]", "timing.classes=5", "batch_size=3"]
 

@@ -1,5 +1,6 @@
 import dataclasses
 import inspect
+import tomllib
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ from hypothesis import strategies as st
 
 import datasets
 import models
-from tinyfft import config as config_module
 from tinyfft import optim
-from tinyfft.config import (
+from tinyfft.runs.config import (
+    CONFIGS,
     Config,
     ConfigError,
     ConvnetModel,
@@ -21,7 +22,7 @@ from tinyfft.config import (
     parse_config,
     to_toml,
 )
-from tinyfft.tables import value_text
+from tinyfft.runs.toml_schema import toml_value
 
 
 def write(tmp_path, text):
@@ -30,7 +31,7 @@ def write(tmp_path, text):
     return str(path)
 
 
-def test_cifar_is_the_network_and_the_training_it_promises():
+def test_cifar_has_the_documented_network_and_training():
     config = load_config("cifar")
     assert dataclasses.astuple(config.model) == ("convnet", (32, 64, 64, 128, 128), (5,) * 5, (1, 3, 5), (), True, 0.0)
     assert (config.epochs, config.batch_size, config.algorithm, config.precision) == (10, 128, "auto", "fp32")
@@ -39,7 +40,7 @@ def test_cifar_is_the_network_and_the_training_it_promises():
     assert dataclasses.astuple(config.data) == ("cifar10", 0, "crop", "refuse", 0.2, 4, True, 0, 1)
 
 
-def test_folder_takes_pictures_of_any_size():
+def test_folder_accepts_images_of_any_size():
     config = load_config("folder")
     assert (config.data.name, config.data.size, config.data.fit, config.data.bad_pictures) == (
         "folder",
@@ -176,15 +177,15 @@ def test_an_unknown_name_lists_the_known_ones(name):
         load_config(name)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in config_module.CONFIGS.glob("*.toml")))
-def test_what_is_written_reads_back_the_same(tmp_path, name):
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.toml")))
+def test_toml_text_reads_back_as_the_same_config(tmp_path, name):
     config = load_config(name, ["optimizer.learning_rate=1e-30", "seed=123456789012345678901234567890"])
     assert load_config(write(tmp_path, to_toml(config))) == config
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
-def test_strings_are_written_as_toml_reads_them(text):
-    assert config_module.tomllib.loads(f"value = {value_text(text)}") == {"value": text}
+def test_toml_strings_read_back_unchanged(text):
+    assert tomllib.loads(f"value = {toml_value(text)}") == {"value": text}
 
 
 @pytest.mark.parametrize("kind", [ConvnetModel, PaperModel])

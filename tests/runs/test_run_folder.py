@@ -6,9 +6,10 @@ import pytest
 from full_disk import full_disk
 from trainers import Batches
 
-from tinyfft import checkpoint, nn, optim, run_folder
+from tinyfft import checkpoint, nn, optim
 from tinyfft.checkpoint import CheckpointError
-from tinyfft.run_folder import FILES, RunFolder, RunFolderError
+from tinyfft.runs import run_folder
+from tinyfft.runs.run_folder import CONFIG, LATEST, METRICS, RunFolder, RunFolderError
 from tinyfft.trainer import Trainer
 
 
@@ -41,7 +42,7 @@ def epoch_of(path):
     return len(json.loads(checkpoint.read(path)[1]["training"])["history"])
 
 
-def test_a_run_leaves_its_configuration_measurements_and_checkpoints(device, tmp_path):
+def test_a_run_writes_its_configuration_metrics_and_checkpoints(device, tmp_path):
     folder = RunFolder(
         tmp_path / "deep" / "run", {"config": "seed = 7\n", "note": "ours"}, {"mean": np.ones(3)}, keep=2
     )
@@ -74,11 +75,11 @@ def test_the_best_epoch_is_kept(device, tmp_path, monkeypatch, accuracies, best,
     monkeypatch.setattr(t, "evaluate", evaluate)
     fit(t, device, 4, ("validation", "test") if by == "validation" else ("test",))
     assert epoch_of(folder.path / "best.safetensors") == best == run_folder.best_epoch(t.history)
-    assert run_folder.chosen_by(t.history[0]) == by
+    assert run_folder.selection_split(t.history[0]) == by
     assert not list(folder.path.glob("epoch-*"))
 
 
-def test_between_epochs_it_is_saved_after_so_many_steps(device, tmp_path):
+def test_a_checkpoint_is_saved_every_so_many_steps(device, tmp_path):
     seen = []
     folder = RunFolder(tmp_path / "run", every_steps=2, every_minutes=0)
     t = trainer(folder)
@@ -88,14 +89,14 @@ def test_between_epochs_it_is_saved_after_so_many_steps(device, tmp_path):
     assert seen == [(0, False), (2, True), (3, False), (4, True), (6, True), (6, False)]
 
 
-def test_between_epochs_it_is_saved_after_some_time(device, tmp_path, monkeypatch):
+def test_a_checkpoint_is_saved_every_so_many_minutes(device, tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(run_folder.time, "monotonic", lambda: now[0])
     folder = RunFolder(tmp_path / "run", every_minutes=2)
     t = trainer(folder)
     folder.started(t)
     written = []
-    monkeypatch.setattr(folder, "save", lambda trainer: (written.append(now[0]), setattr(folder, "_saved", now[0])))
+    monkeypatch.setattr(folder, "save", lambda trainer: (written.append(now[0]), setattr(folder, "_saved_at", now[0])))
     t.network.training()
     for minute in range(6):
         now[0] = 60.0 * minute
@@ -107,7 +108,7 @@ def test_between_epochs_it_is_saved_after_some_time(device, tmp_path, monkeypatc
     assert written == [120, 240]
 
 
-def test_a_run_goes_on_in_its_folder(device, tmp_path):
+def test_a_run_is_resumed_in_its_folder(device, tmp_path):
     first = trainer(RunFolder(tmp_path / "run"))
     fit(first, device, 2)
     (tmp_path / "run" / ".checkpoint.safetensors.123.tmp").touch()
@@ -122,7 +123,7 @@ def test_a_run_goes_on_in_its_folder(device, tmp_path):
     assert not list(folder.path.glob(".*"))
 
 
-def test_what_was_cut_off_after_the_last_checkpoint_is_made_up_for(device, tmp_path):
+def test_files_missing_after_the_last_checkpoint_are_written_when_resuming(device, tmp_path):
     fit(trainer(RunFolder(tmp_path / "run")), device, 2)
     for name in ("best.safetensors", "epoch-0002.safetensors", "metrics.jsonl", "config.toml"):
         (tmp_path / "run" / name).unlink(missing_ok=True)
@@ -135,7 +136,7 @@ def test_what_was_cut_off_after_the_last_checkpoint_is_made_up_for(device, tmp_p
     assert (folder.path / "best.safetensors").exists() == (run_folder.best_epoch(t.history) == 2)
 
 
-def test_another_machine_is_named(device, tmp_path, monkeypatch):
+def test_a_difference_between_machines_is_reported(device, tmp_path, monkeypatch):
     fit(trainer(RunFolder(tmp_path / "run")), device, 1)
     monkeypatch.setattr(run_folder.machine.parallel, "threads", lambda: 77)
     (difference,) = RunFolder(tmp_path / "run").resume(trainer())
@@ -180,33 +181,33 @@ def test_on_a_file_system_without_links_files_are_copied(device, tmp_path, monke
 def test_names_of_new_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run_folder.time, "strftime", lambda _: "20131220-120000")
-    first = run_folder.choose(None, "cifar")
+    first = run_folder.choose_folder(None, "cifar")
     assert str(first) == "runs/cifar-20131220-120000"
     assert not first.exists()
     first.mkdir(parents=True)
-    assert str(run_folder.choose(None, "cifar")) == "runs/cifar-20131220-120000-2"
+    assert str(run_folder.choose_folder(None, "cifar")) == "runs/cifar-20131220-120000-2"
 
 
 def test_a_given_folder_may_be_new_empty_or_hold_other_things(tmp_path):
     (tmp_path / "notes.txt").touch()
     for path in (tmp_path, tmp_path / "new"):
-        assert run_folder.choose(str(path), "cifar") == path
+        assert run_folder.choose_folder(str(path), "cifar") == path
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_run_is_not_chosen(tmp_path, name):
+@pytest.mark.parametrize("name", [CONFIG, METRICS, LATEST])
+def test_a_folder_with_a_run_is_refused(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(RunFolderError, match=rf"holds a run already \({name}\), expected a new or empty folder"):
-        run_folder.choose(str(tmp_path), "cifar")
+        run_folder.choose_folder(str(tmp_path), "cifar")
 
 
-def test_a_file_is_no_folder(tmp_path):
+def test_a_file_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(RunFolderError, match="file is a file, expected a folder"):
-        run_folder.choose(str(tmp_path / "file"), "cifar")
+        run_folder.choose_folder(str(tmp_path / "file"), "cifar")
 
 
-def test_a_full_disk_is_named_and_spoils_nothing(device, tmp_path):
+def test_a_full_disk_is_reported_and_changes_no_file(device, tmp_path):
     folder = RunFolder(tmp_path / "run")
     t = trainer(folder)
     fit(t, device, 1)
