@@ -1,7 +1,7 @@
-"""Damaged and hostile checkpoints and configs: each gives a clear error of one line or a correct result, in time.
+"""Damaged and hostile checkpoints and configs: each gives an error of one line or a correct result, in time.
 
-TINYFFT_FUZZ says how many files (50), a quarter of each kind, with tests/datasets/test_fuzzed_data.py. Each follows
-from its number alone.
+TINYFFT_FUZZ is the number of files (50), a quarter of each kind: two here, two in tests/datasets/test_fuzzed_data.py.
+A file depends only on its number.
 """
 
 import pytest

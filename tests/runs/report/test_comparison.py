@@ -1,4 +1,4 @@
-"""Runs beside each other: on the terminal, on a page, and from the command line."""
+"""The comparison of runs: on the terminal, on a page, and from the command line."""
 
 import sys
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from made_up_run import CONFIG, Page, history, run, save
 
-from tinyfft import checkpoint, report
-from tinyfft.report import comparison
-from tinyfft.report.__main__ import main
+from tinyfft import checkpoint
+from tinyfft.runs import report
+from tinyfft.runs.report import comparison
+from tinyfft.runs.report.__main__ import main
 
 OTHER = CONFIG.replace("[2, 3]", "[4, 3]").replace("epochs = 3", "epochs = 5\nseed = 2")
 
@@ -41,8 +42,8 @@ def test_the_table_on_the_terminal():
             "last test loss",
             "seconds",
         ],
-        ["runs/one", "mine", "3", "0.7500", "2", "the test pictures themselves", "0.6250", "0.5000", "3.8"],
-        ["runs/two", "other", "1", "0.3750", "1", "the validation pictures", "0.2500", "1.5000", "1.2"],
+        ["runs/one", "mine", "3", "0.7500", "2", "the test images themselves", "0.6250", "0.5000", "3.8"],
+        ["runs/two", "other", "1", "0.3750", "1", "the validation images", "0.2500", "1.5000", "1.2"],
         [],
         ["key", "runs/one", "runs/two"],
         ["epochs", "3", "5"],
@@ -60,7 +61,7 @@ def test_the_page_says_the_same():
         "3",
         "0.7500",
         "2",
-        "the test pictures themselves",
+        "the test images themselves",
         "0.6250",
         "0.5000",
         "3.8",
@@ -71,7 +72,7 @@ def test_the_page_says_the_same():
     assert "http" not in text
 
 
-def test_names_from_outside_are_only_text():
+def test_names_are_escaped():
     hostile = run(history(0.5), OTHER.replace("convnet", "<b>"), "runs/<script>_$")
     page = Page(report.comparison_page([hostile, two()[0]]))
     assert not {"script", "b"} & set(page.tags)
@@ -82,11 +83,11 @@ def test_one_run_and_runs_without_an_epoch():
     empty = run([], path="runs/empty")
     assert report.comparison_table([empty]).splitlines()[1].split() == ["runs/empty", "mine", "0", *"-----", "0.0"]
     page = Page(report.comparison_page([empty]))
-    assert "Their configurations are the same." not in page.texts["differences"]
-    assert "One run alone." in page.texts["differences"]
+    assert "All configurations are the same." not in page.texts["differences"]
+    assert "There is only one run." in page.texts["differences"]
 
 
-def test_a_folder_is_read_as_its_run_left_it(tmp_path):
+def test_a_folder_is_read(tmp_path):
     epochs = history(0.5, 0.75)
     found = report.read(save(tmp_path / "one", epochs))
     assert (found.history, found.step, found.config, found.best) == (epochs, 12, CONFIG, 2)
@@ -124,7 +125,7 @@ def bad(tmp_path):
         ("odd", "odd: the configuration is not TOML: "),
     ],
 )
-def test_what_is_no_run_is_one_line_and_exit_code_2(tmp_path, capsys, monkeypatch, name, message):
+def test_a_bad_run_is_one_line_and_exit_code_2(tmp_path, capsys, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
     bad(tmp_path)
     assert main([name, name]) == 2
@@ -144,7 +145,7 @@ def test_without_matplotlib_it_is_one_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main([str(save(tmp_path / "one", history(0.5)))]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith(": pip install 'tinyfft[report]'")
+    assert line.endswith(": pip install -e '.[report]'")
 
 
 def test_a_page_that_cannot_be_written_is_one_line(tmp_path, capsys):

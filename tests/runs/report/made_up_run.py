@@ -1,4 +1,4 @@
-"""Runs that never took place, and a reader for pages."""
+"""Invented runs, and a parser for pages."""
 
 import json
 from html.parser import HTMLParser
@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from tinyfft import checkpoint
-from tinyfft.report import Example, Findings, Run
+from tinyfft.runs.report import Example, Findings, Run
 
 CONFIG = 'epochs = 3\n\n[optimizer]\nlearning_rate = 0.1\n\n[model]\nname = "convnet"\nchannels = [2, 3]\n'
 VOID = {"meta", "img", "br"}
 
 
 def history(*test_accuracies, validation=()):
-    """One epoch for each accuracy."""
+    """Return the metrics of one epoch for each accuracy."""
     epochs = []
     for epoch, accuracy in enumerate(test_accuracies, 1):
         metrics = {"epoch": epoch, "train_loss": 2.0 / epoch, "train_accuracy": accuracy / 2}
@@ -26,11 +26,12 @@ def history(*test_accuracies, validation=()):
 
 
 def run(epochs, config=CONFIG, path="runs/one", data="mine"):
-    return Run(Path(path), epochs, 12, config, {"name": data}, {"numpy": "2.0"}, ["python train.py --config cifar"])
+    names = {"data": {"name": data}, "machine": {"numpy": "2.0"}, "commands": ["python train.py --config cifar"]}
+    return Run(path=Path(path), history=epochs, step=12, config=config, **names)
 
 
 def save(folder, epochs, config=CONFIG):
-    """A folder as a run leaves it."""
+    """Write the files of a run to a folder, and return it."""
     folder.mkdir(parents=True)
     texts = {"training": json.dumps({"history": epochs, "step": 12}), "config": config, "machine": "{}"}
     checkpoint.save(folder / "checkpoint.safetensors", {"network.weight": np.zeros(2)}, texts)
@@ -39,12 +40,14 @@ def save(folder, epochs, config=CONFIG):
 
 
 def findings(classes=("cat", "dog"), confusion=((5, 1), (2, 4)), kernels=None, layers=()):
-    picture = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
+    image = np.arange(3 * 4 * 5, dtype=np.uint8).reshape(3, 4, 5)
     last = len(classes) - 1
-    wrong = [Example(picture, 0, last, 0.75)] if last else []
+    wrong = [Example(image, 0, last, 0.75)] if last else []
     if kernels is None:
         kernels = np.random.default_rng(1).standard_normal((4, 3, 5, 5))
-    return Findings(classes, np.array(confusion), [Example(picture, 0, 0, 0.9)], wrong, kernels, layers)
+    correct = [Example(image, 0, 0, 0.9)]
+    shown = {"correct": correct, "wrong": wrong, "kernels": kernels, "layers": layers}
+    return Findings(classes=classes, confusion=np.array(confusion), **shown)
 
 
 LAYERS = [
@@ -56,7 +59,7 @@ LAYERS = [
 
 
 class Page(HTMLParser):
-    """Reads a page; `links` are all addresses in it; `texts` and `rows`, of its tables, are by section."""
+    """A parsed page: `links` are all its addresses; `texts` and the `rows` of its tables are grouped by section."""
 
     def __init__(self, text):
         super().__init__()

@@ -2,24 +2,23 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from tinyfft import report
 from tinyfft.checkpoint import CheckpointError
 from tinyfft.files import write_text
+from tinyfft.runs import report
 
 PROGRAM = "python -m tinyfft.report"
 
 
 class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Any:
-        """One line, where argparse prints its usage too."""
+        """Exit with one line, without argparse's usage text."""
         self.exit(2, f"{self.prog}: error: {message} (--help lists the options)\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the table and write the page; returns the exit code: 0, or 2 for bad input."""
+    """Print the table and write the page. Return the exit code: 0, or 2 for bad input."""
     parser = Parser(prog=PROGRAM, description="Compare runs of train.py.", allow_abbrev=False)
     parser.add_argument("runs", metavar="RUN", nargs="+", help="folder of a run")
     parser.add_argument("--out", metavar="FILE", default="comparison.html", help="the page (default: comparison.html)")
@@ -28,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         report.require_matplotlib()
         runs = [report.read(folder) for folder in options.runs]
         print(report.comparison_table(runs))
-        write_text(Path(options.out), report.comparison_page(runs))
+        write_text(options.out, report.comparison_page(runs))
     except (report.ReportError, CheckpointError) as error:
         return _fail(error)
     except OSError as error:

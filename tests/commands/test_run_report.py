@@ -1,4 +1,4 @@
-"""report.html as train.py leaves it."""
+"""report.html, written by train.py."""
 
 import json
 import re
@@ -18,7 +18,7 @@ OPTIONS = ("--config", "cifar", "--device", "cpu", *TINY, "epochs=2", "algorithm
 
 @pytest.fixture(scope="module")
 def run(pictures, tmp_path_factory):
-    """(folder, page) of a run of two epochs."""
+    """Return (folder, page) of a run of two epochs."""
     folder = tmp_path_factory.mktemp("reported")
     process = program.run(folder, *OPTIONS, "--data", pictures, "--out", "run", report=True)
     assert process.returncode == 0, process.stderr
@@ -28,22 +28,22 @@ def run(pictures, tmp_path_factory):
 
 @pytest.fixture
 def train(tmp_path):
-    """Runs train.py with matplotlib there; returns the finished process."""
+    """Return a function that runs train.py with matplotlib and returns the finished process."""
     return lambda *arguments: program.run(tmp_path, *arguments, report=True)
 
 
 def row(page, name):
-    """The cell beside this heading."""
+    """Return the cell beside a heading."""
     return re.search(rf'<th scope="row">{name}</th><td>([^<]*)</td>', page)[1]
 
 
-def test_it_says_what_the_run_measured(run):
+def test_it_shows_the_metrics_of_the_run(run):
     folder, page = run
     epochs = metrics(folder)
     accuracies = [epoch["test_accuracy"] for epoch in epochs]
     assert row(page, "epochs") == "2 of 2"
     assert row(page, "minibatches") == "10"
-    assert row(page, "best epoch") == f"{accuracies.index(max(accuracies)) + 1}, chosen on the test pictures themselves"
+    assert row(page, "best epoch") == f"{accuracies.index(max(accuracies)) + 1}, chosen on the test images themselves"
     assert row(page, "last epoch, test accuracy") == f"{accuracies[-1]:.4f}"
     assert row(page, "this page&#x27;s network, test accuracy") == f"{accuracies[-1]:.4f}"
     assert row(page, "device") == "cpu"
@@ -52,9 +52,9 @@ def test_it_says_what_the_run_measured(run):
     assert "batch_size = 4" in page
 
 
-def test_pictures_kernels_and_layers_are_there(run):
+def test_images_kernels_and_layers_are_there(run):
     _, page = run
-    assert page.count("data:image/png;base64,") == 6 + 2  # all test pictures; kernels and spectra
+    assert page.count("data:image/png;base64,") == 6 + 2  # all test images; kernels and spectra
     assert "2 kernels of 5 x 5" in page
     assert "0 Convolution 3-2 k5x5" in page
     assert not re.search(r"https?:", page)
@@ -76,7 +76,7 @@ def without_matplotlib(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"), prepend=":")
 
 
-def test_without_matplotlib_one_line_says_so_and_a_resumed_run_makes_up_for_it(train, pictures, tmp_path, monkeypatch):
+def test_without_matplotlib_a_line_says_so_and_resuming_writes_it(train, pictures, tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         without_matplotlib(tmp_path, patched)
         process = train(*OPTIONS, "--data", pictures, "--out", "run")
@@ -84,7 +84,7 @@ def test_without_matplotlib_one_line_says_so_and_a_resumed_run_makes_up_for_it(t
     *_, last, line = process.stdout.splitlines()
     assert re.fullmatch(LAST_LINE, last)
     assert line == (
-        "no report.html: charts need matplotlib (not here): pip install 'tinyfft[report]'; "
+        "no report.html: charts need matplotlib (not here): pip install -e '.[report]'; "
         "then python train.py --resume run writes it"
     )
     assert not (tmp_path / "run" / "report.html").exists()
@@ -94,11 +94,11 @@ def test_without_matplotlib_one_line_says_so_and_a_resumed_run_makes_up_for_it(t
     assert [each.split("train.py ")[1][:8] for each in commands] == ["--config", "--resume"]
 
 
-def test_validation_pictures_are_named(train, pictures, tmp_path):
+def test_validation_images_are_named(train, pictures, tmp_path):
     process = train(*OPTIONS, "validation.fraction=0.2", "--data", pictures, "--out", "run")
     assert process.returncode == 0, process.stderr
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert re.fullmatch(r"[12], chosen on the validation pictures", row(page, "best epoch"))
+    assert re.fullmatch(r"[12], chosen on the validation images", row(page, "best epoch"))
 
 
 def test_a_full_disk_is_one_line_and_the_checkpoint_is_whole(pictures, tmp_path):

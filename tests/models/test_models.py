@@ -71,7 +71,7 @@ def test_float64_throughout():
 
 
 @pytest.mark.parametrize(("name", "least"), [("cifar", 8), ("paper", 4)])
-def test_pictures_too_small_are_refused(name, least):
+def test_images_too_small_are_refused(name, least):
     with pytest.raises(ValueError, match=f"{least - 1} x 32 pixels, expected at least {least} x {least}"):
         models.build(load_config(name), (3, least - 1, 32), 10)
 

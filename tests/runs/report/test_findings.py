@@ -1,14 +1,14 @@
-"""Which pictures are shown, and whose kernels."""
+"""Which images and kernels a report shows."""
 
 import numpy as np
 
 from tinyfft import nn
 from tinyfft.evaluation import Outcome
-from tinyfft.report import examples, findings, first_kernels
+from tinyfft.runs.report import examples, findings, first_kernels
 
 
 def outcome(*judged):
-    """Of (right class, predicted class, how much it outweighs the other)."""
+    """Return the outcome for images given as (true class, predicted class, margin of its output)."""
     outputs = np.zeros((len(judged), 2))
     for n, (_, predicted, margin) in enumerate(judged):
         outputs[n, predicted] = margin
@@ -18,25 +18,25 @@ def outcome(*judged):
 JUDGED = ((0, 0, 3), (0, 0, 5), (0, 0, 4), (1, 1, 1), (1, 0, 2), (0, 1, 1), (1, 0, 7))
 
 
-def shown(right):
+def shown(correct):
     images = np.arange(len(JUDGED), dtype=np.uint8)[:, None, None, None] * np.ones((3, 2, 2), np.uint8)
-    return [(int(each.picture[0, 0, 0]), *each[1:]) for each in examples(outcome(*JUDGED), images, right)]
+    return [(int(each.image[0, 0, 0]), *each[1:]) for each in examples(outcome(*JUDGED), images, correct)]
 
 
-def test_of_each_class_in_turn_the_surest_come_first():
+def test_classes_alternate_and_the_highest_probability_comes_first():
     assert [each[:3] for each in shown(True)] == [(1, 0, 0), (3, 1, 1), (2, 0, 0), (0, 0, 0)]
     assert [each[:3] for each in shown(False)] == [(5, 0, 1), (6, 1, 0), (4, 1, 0)]
     assert np.isclose(shown(True)[0][3], 1 / (1 + np.exp(-5.0)))
 
 
-def test_there_are_no_more_than_so_many(monkeypatch):
-    monkeypatch.setattr(findings, "COUNT", 2)
+def test_the_number_of_examples_is_limited(monkeypatch):
+    monkeypatch.setattr(findings, "MAX_EXAMPLES", 2)
     assert [each[0] for each in shown(True)] == [1, 3]
 
 
-def test_nothing_is_wrong_where_all_is_right():
+def test_without_errors_there_are_no_wrong_examples():
     images = np.zeros((1, 3, 2, 2), np.uint8)
-    assert examples(outcome((0, 0, 1)), images, right=False) == []
+    assert examples(outcome((0, 0, 1)), images, correct=False) == []
 
 
 def test_the_first_convolution_gives_the_kernels(device):

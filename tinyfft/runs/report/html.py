@@ -1,4 +1,4 @@
-"""The parts that reports are put together from. Every text is escaped, unless it is Html, which is markup already.
+"""HTML elements. Every text is escaped, except instances of Html, which are markup.
 
 page("title", [section("Curves", figure(svg, "what it shows")), section("Result", table(("a",), [(1,)]))])
 """
@@ -34,15 +34,15 @@ figcaption, .note { color: var(--faint); font-size: 13px }
 
 
 class Html(str):
-    """Text that is markup."""
+    """Markup."""
 
 
 class Cell(Html):
-    """A whole <td>."""
+    """An element <td>."""
 
 
 def text(value: object) -> Html:
-    """Whatever it is as markup: "-" for None."""
+    """Return a value as markup, escaped unless it is Html; "-" for None."""
     return value if isinstance(value, Html) else Html("-" if value is None else escape(str(value)))
 
 
@@ -51,12 +51,12 @@ def join(parts: Iterable[object], between: str = "") -> Html:
 
 
 def tag(name: str, content: object, **attributes: object) -> Html:
-    """An element. The attribute class is given as class_."""
-    return Html(f"<{name}{_written(attributes)}>{text(content)}</{name}>")
+    """Return an element. The attribute `class` is the argument class_."""
+    return Html(f"<{name}{_attributes(attributes)}>{text(content)}</{name}>")
 
 
 def image(uri: str, alt: str, **attributes: object) -> Html:
-    return Html(f"<img{_written({'src': uri, 'alt': alt, **attributes})}>")
+    return Html(f"<img{_attributes({'src': uri, 'alt': alt, **attributes})}>")
 
 
 def figure(content: Html, caption: object = "") -> Html:
@@ -64,7 +64,7 @@ def figure(content: Html, caption: object = "") -> Html:
 
 
 def table(head: Sequence[object], rows: Iterable[Sequence[object]], class_: str = "") -> Html:
-    """Rows of cells, the first of each a heading too; no head, no first row."""
+    """Return a table whose first column is a heading. Without `head` it has no heading row."""
     lines = [tag("tr", join(tag("th", cell, scope="col") for cell in head))] if head else []
     for first, *rest in rows:
         cells = (cell if isinstance(cell, Cell) else tag("td", cell) for cell in rest)
@@ -73,20 +73,20 @@ def table(head: Sequence[object], rows: Iterable[Sequence[object]], class_: str 
 
 
 def section(title: str, *parts: object) -> Html:
-    """A part of the page, under its title in small letters as its id."""
+    """Return a section with a heading. Its id is the title in lower case with hyphens."""
     return tag("section", join([tag("h2", title), *parts], "\n"), id=title.lower().replace(" ", "-"))
 
 
 def page(title: str, parts: Iterable[object]) -> str:
-    """The whole file."""
+    """Return a whole HTML file."""
     whole = (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"{tag('title', title)}\n<style>{CSS}</style>\n</head>\n<body>\n"
         f"{join([tag('h1', title), *parts], chr(10))}\n</body>\n</html>\n"
     )
-    return whole.encode("utf-8", "replace").decode("utf-8")  # names of files may be no UTF-8
+    return whole.encode("utf-8", "replace").decode("utf-8")  # file names may contain invalid UTF-8
 
 
-def _written(attributes: Mapping[str, object]) -> str:
+def _attributes(attributes: Mapping[str, object]) -> str:
     return "".join(f' {name.rstrip("_")}="{escape(str(value))}"' for name, value in attributes.items())

@@ -1,11 +1,12 @@
-"""train.py --list: what the configs are for."""
+"""train.py --list: the purpose of each config."""
+
+import argparse
 
 from tinyfft.runs.config import CONFIGS
 
 
-def show() -> int:
-    """A line for each: its name, and of the comment its file begins with what is before the colon; returns the exit
-    code."""
+def run(_: argparse.Namespace) -> int:
+    """Print each config's name and the first comment of its file up to the colon. Return the exit code."""
     files = sorted(CONFIGS.glob("*.toml"), key=lambda file: file.stem)
     width = max(len(file.stem) for file in files)
     for file in files:

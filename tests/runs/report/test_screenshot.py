@@ -1,4 +1,4 @@
-"""The page in a real browser, where there is one; with TINYFFT_REQUIRE_BROWSER a machine without one fails."""
+"""The report in a real browser. Without a browser the test is skipped, or fails with TINYFFT_REQUIRE_BROWSER."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from made_up_run import LAYERS, findings, history, run
 from PIL import Image
 
-from tinyfft import report
+from tinyfft.runs import report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "headless_shell")
 SIZE = (1200, 2000)
@@ -32,7 +32,7 @@ def test_a_browser_shows_it(browser, tmp_path):
     command = [browser, *options, size, target, (tmp_path / "report.html").as_uri()]
     process = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert process.returncode == 0, process.stderr
-    picture = np.asarray(Image.open(tmp_path / "report.png").convert("RGB"))
-    assert picture.shape == (SIZE[1], SIZE[0], 3)
-    for part in np.array_split(picture, 2):
+    image = np.asarray(Image.open(tmp_path / "report.png").convert("RGB"))
+    assert image.shape == (SIZE[1], SIZE[0], 3)
+    for part in np.array_split(image, 2):
         assert len(np.unique(part.reshape(-1, 3), axis=0)) > 8
