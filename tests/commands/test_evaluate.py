@@ -4,8 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from PIL import Image
-from program import error_line, metrics, run
+from program import error_line, metrics, run, save_image
 
 BEST = "run/best.safetensors"
 
@@ -26,11 +25,9 @@ def test_evaluation_agrees_with_training(trained):
 
 
 def test_other_images_are_evaluated(trained, tmp_path):
-    for part, name, colour in (("train", "red", 0), ("train", "blue", 2), ("test", "red", 2), ("test", "blue", 0)):
-        image = np.zeros((8, 8, 3), np.uint8)
-        image[..., colour] = 200
-        (tmp_path / "mine" / part / name).mkdir(parents=True)
-        Image.fromarray(image).save(tmp_path / "mine" / part / name / "0.png")
+    for name, other in (("red", "blue"), ("blue", "red")):
+        save_image(tmp_path / "mine" / "train" / name / "0.png", colour=name)
+        save_image(tmp_path / "mine" / "test" / name / "0.png", colour=other)
     process = run(trained, "--evaluate", BEST, "--data", tmp_path / "mine", "--device", "cpu")
     assert process.returncode == 0, process.stderr
     assert process.stdout.splitlines()[-1].startswith("test accuracy 0.0000, loss ")  # the classes are swapped
@@ -38,8 +35,7 @@ def test_other_images_are_evaluated(trained, tmp_path):
 
 def test_other_classes_are_refused(trained, tmp_path):
     for part in ("train", "test"):
-        (tmp_path / "mine" / part / "green").mkdir(parents=True)
-        Image.new("RGB", (8, 8)).save(tmp_path / "mine" / part / "green" / "0.png")
+        save_image(tmp_path / "mine" / part / "green" / "0.png")
     process = run(trained, "--evaluate", BEST, "--data", tmp_path / "mine", "--device", "cpu")
     assert "the classes of mine are green, expected blue, red" in error_line(process)
 

@@ -44,10 +44,7 @@ def test_version(train):
         (("--config", "none.toml"), "none.toml: cannot be read: No such file or directory"),
         (("--config", "cifar", "--sett", "a=1"), "unrecognized arguments: --sett a=1"),
         (("--config", "cifar", "--set", "epoch=1"), "unknown key epoch, did you mean epochs?"),
-        (
-            ("--config", "cifar", "--set", "optimizer.momentum=much"),
-            'optimizer.momentum is "much" (a string), expected',
-        ),
+        (("--config", "cifar", "--set", "data.flip=much"), 'data.flip is "much" (a string), expected true or false'),
         (("--config", "cifar", "--set", "epochs"), "--set epochs: expected key=value"),
         (("--config", "cifar", "--batch-size", "0"), "batch_size is 0, expected at least 1"),
         (("--config", "cifar", "--epochs", "0"), "epochs is 0, expected at least 1"),

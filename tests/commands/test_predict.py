@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from program import error_line, metrics, run
+from program import error_line, metrics, run, save_image
 
 BEST = "run/best.safetensors"
 
@@ -65,6 +65,6 @@ def test_images_of_any_size_are_scaled_as_in_training(tmp_path):
     ],
 )
 def test_bad_input_is_one_line(trained, arguments, message):
-    Image.new("RGB", (9, 8)).save(trained / "large.png")
+    save_image(trained / "large.png", width=9)
     process = run(trained, *arguments, "--device", "cpu")
     assert message in error_line(process)

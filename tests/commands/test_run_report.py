@@ -3,13 +3,12 @@
 import json
 import re
 import resource
-import subprocess
 import sys
 from functools import partial
 
 import program
 import pytest
-from program import LAST_LINE, TINY, command, environment, metrics
+from program import LAST_LINE, TINY, metrics
 
 from tinyfft import checkpoint
 
@@ -103,15 +102,8 @@ def test_validation_images_are_named(train, pictures, tmp_path):
 
 def test_a_full_disk_is_one_line_and_the_checkpoint_is_whole(pictures, tmp_path):
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (40_000, 40_000))
-    options = {
-        "cwd": tmp_path,
-        "env": environment(tmp_path, report=True),
-        "capture_output": True,
-        "text": True,
-        "timeout": 120,
-    }
-    arguments = command((*OPTIONS, "--data", pictures, "--out", "run"))
-    process = subprocess.run(arguments, preexec_fn=limit, **options)
+    options = {"report": True, "preexec_fn": limit}
+    process = program.run(tmp_path, *OPTIONS, "--data", pictures, "--out", "run", **options)
     assert process.returncode == 1
     assert process.stderr == "train.py: error: run/report.html: File too large\n"
     assert len(json.loads(checkpoint.read(tmp_path / "run" / "checkpoint.safetensors")[1]["training"])["history"]) == 2

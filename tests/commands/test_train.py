@@ -1,12 +1,12 @@
 """train.py --config NAME: a new run, and errors in its data."""
 
+import itertools
 import os
 import re
 
 import numpy as np
 import pytest
-from PIL import Image
-from program import LAST_LINE, TINY, error_line, metrics, network_of
+from program import LAST_LINE, TINY, error_line, metrics, network_of, save_image
 
 import datasets
 import tinyfft
@@ -132,18 +132,15 @@ def test_an_empty_class_folder_is_named(train_here, tmp_path):
 
 def test_a_truncated_image_is_named(train_here, tmp_path):
     for part in ("train", "test"):
-        (tmp_path / "mine" / part / "a").mkdir(parents=True)
-        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "mine" / part / "a" / "whole.png")
+        save_image(tmp_path / "mine" / part / "a" / "whole.png")
     whole = (tmp_path / "mine" / "train" / "a" / "whole.png").read_bytes()
     (tmp_path / "mine" / "train" / "a" / "half.png").write_bytes(whole[: len(whole) // 2])
     assert "half.png" in error_line(train_here("--config", "cifar", "--data", "mine"))
 
 
 def test_bad_images_are_listed_and_skipped_on_request(train, tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / "mine" / name).mkdir(parents=True)
-        for number in range(6):
-            Image.new("RGB", (8 + number, 9), (number, 2, 3)).save(tmp_path / "mine" / name / f"{number}.png")
+    for name, number in itertools.product("ab", range(6)):
+        save_image(tmp_path / "mine" / name / f"{number}.png", 8 + number, 9, colour=(number, 2, 3))
     (tmp_path / "mine" / "a" / "2.png").write_bytes(b"no image")
     (tmp_path / "mine" / "b" / "5.png").write_bytes(b"")
     options = ("--config", "folder", "--data", "mine", "--device", "cpu", "--set", "data.size=16", "epochs=1")
@@ -162,8 +159,7 @@ def test_bad_images_are_listed_and_skipped_on_request(train, tmp_path):
 
 def test_images_too_small_for_the_network_are_refused(train_here, tmp_path):
     for part in ("train", "test"):
-        (tmp_path / "mine" / part / "a").mkdir(parents=True)
-        Image.fromarray(np.zeros((4, 8, 3), np.uint8)).save(tmp_path / "mine" / part / "a" / "small.png")
+        save_image(tmp_path / "mine" / part / "a" / "small.png", height=4)
     message = error_line(train_here("--config", "cifar", "--data", "mine"))
     assert message == "convnet: images have 4 x 8 pixels, expected at least 8 x 8"
 

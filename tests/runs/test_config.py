@@ -42,14 +42,10 @@ def test_cifar_has_the_documented_network_and_training():
 
 def test_folder_accepts_images_of_any_size():
     config = load_config("folder")
-    assert (config.data.name, config.data.size, config.data.fit, config.data.bad_pictures) == (
-        "folder",
-        64,
-        "crop",
-        "refuse",
-    )
-    assert (config.data.test_fraction, config.validation.fraction) == (0.2, 0.1)
-    network = models.build(config, (3, config.data.size, config.data.size), 2)
+    data = config.data
+    assert (data.name, data.size, data.fit, data.bad_pictures) == ("folder", 64, "crop", "refuse")
+    assert (data.test_fraction, config.validation.fraction) == (0.2, 0.1)
+    network = models.build(config, (3, data.size, data.size), 2)
     assert network.forward(np.zeros((1, 3, 64, 64), np.float32)).shape == (1, 2)
 
 

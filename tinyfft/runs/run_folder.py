@@ -156,9 +156,9 @@ class RunFolder(Callback):
             _link(self.path / LATEST, self.path / BEST)
 
 
-def selection_split(metrics: Mapping[str, Any]) -> str:
-    """Return the split whose accuracy selects the best epoch: "validation", or "test" without validation images."""
-    return "validation" if "validation_accuracy" in metrics else "test"
+def selection_split(metrics: Mapping[str, Any]) -> str | None:
+    """Return the split whose accuracy selects the best epoch: "validation", else "test", else None."""
+    return next((split for split in ("validation", "test") if f"{split}_accuracy" in metrics), None)
 
 
 def best_epoch(history: list[dict[str, Any]]) -> int:

@@ -14,6 +14,10 @@ from tinyfft.runs.report.__main__ import main
 OTHER = CONFIG.replace("[2, 3]", "[4, 3]").replace("epochs = 3", "epochs = 5\nseed = 2")
 
 
+ONE = ["runs/one", "mine", "3", "0.7500", "2", "the test images themselves", "0.6250", "0.5000", "3.8"]
+TWO = ["runs/two", "other", "1", "0.3750", "1", "the validation images", "0.2500", "1.5000", "1.2"]
+
+
 def two():
     return [run(history(0.5, 0.75, 0.625)), run(history(0.25, validation=(0.375,)), OTHER, "runs/two", "other")]
 
@@ -31,20 +35,7 @@ def test_the_table_on_the_terminal():
     lines = [line.split("  ") for line in report.comparison_table(two()).splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
     assert cells == [
-        [
-            "run",
-            "data",
-            "epochs",
-            "best accuracy",
-            "of epoch",
-            "chosen on",
-            "last test accuracy",
-            "last test loss",
-            "seconds",
-        ],
-        ["runs/one", "mine", "3", "0.7500", "2", "the test images themselves", "0.6250", "0.5000", "3.8"],
-        ["runs/two", "other", "1", "0.3750", "1", "the validation images", "0.2500", "1.5000", "1.2"],
-        [],
+        *([*comparison.HEAD], ONE, TWO, []),
         ["key", "runs/one", "runs/two"],
         ["epochs", "3", "5"],
         ["model.channels", "[2, 3]", "[4, 3]"],
@@ -56,16 +47,7 @@ def test_the_page_says_the_same():
     text = report.comparison_page(two())
     page = Page(text)
     assert page.sections == ["results", "curves", "differences"]
-    assert page.rows["results"][1][1:] == [
-        "mine",
-        "3",
-        "0.7500",
-        "2",
-        "the test images themselves",
-        "0.6250",
-        "0.5000",
-        "3.8",
-    ]
+    assert [row[1:] for row in page.rows["results"]] == [[*comparison.HEAD[1:]], ONE[1:], TWO[1:]]
     assert page.rows["differences"][1:] == [list(row) for row in comparison.differences(two())]
     assert all(link.startswith(("data:", "#")) for link in page.links)
     assert len(page.ids) == len(set(page.ids))

@@ -4,6 +4,7 @@ outcome = evaluation.evaluate(network, loader.epoch(0))
 correct = examples(outcome, images, correct=True)
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -47,12 +48,10 @@ def examples(outcome: Outcome, images: np.ndarray, correct: bool) -> list[Exampl
     found = np.flatnonzero((outcome.predicted == outcome.targets) == correct)
     found = found[np.argsort(-probability[found], kind="stable")]
     targets = outcome.targets[found]
-    rank_in_class = np.zeros(len(found), np.int64)
-    for label in np.unique(targets):
-        rank_in_class[targets == label] = np.arange(np.count_nonzero(targets == label))
-    shown = found[np.lexsort((targets, rank_in_class))][:MAX_EXAMPLES]
-    columns = (images[shown], outcome.targets[shown], outcome.predicted[shown], probability[shown])
-    return [Example(image, int(target), int(label), float(p)) for image, target, label, p in zip(*columns, strict=True)]
+    rounds = itertools.zip_longest(*(found[targets == label] for label in np.unique(targets)))
+    shown = [n for one_of_each in rounds for n in one_of_each if n is not None][:MAX_EXAMPLES]
+    targets, predicted = outcome.targets, outcome.predicted
+    return [Example(images[n], int(targets[n]), int(predicted[n]), float(probability[n])) for n in shown]
 
 
 def first_kernels(network: Module) -> np.ndarray | None:

@@ -51,12 +51,12 @@ def grid(images: np.ndarray, gap: int) -> np.ndarray:
     n, h, w = images.shape[:3]
     columns = min(n, GRID_COLUMNS)
     rows = -(-n // columns)
-    whole = np.zeros((rows * (h + gap) - gap, columns * (w + gap) - gap, 4), np.uint8)
-    for number, image in enumerate(images):
-        top, left = (number // columns) * (h + gap), (number % columns) * (w + gap)
-        whole[top : top + h, left : left + w, :3] = image
-        whole[top : top + h, left : left + w, 3] = 255
-    return whole
+    cells = np.zeros((rows * columns, h + gap, w + gap, 4), np.uint8)
+    cells[:n, :h, :w, :3] = images
+    cells[:n, :h, :w, 3] = 255
+    height, width = rows * (h + gap), columns * (w + gap)
+    whole = cells.reshape(rows, columns, h + gap, w + gap, 4).swapaxes(1, 2).reshape(height, width, 4)
+    return whole[: height - gap, : width - gap]
 
 
 def _planes(weight: np.ndarray) -> np.ndarray:

@@ -48,9 +48,8 @@ class Run(NamedTuple):
 
     @property
     def selected_on(self) -> str | None:
-        """The split whose accuracy selects the best epoch, "validation" or "test"; None before the first epoch ends."""
-        split = selection_split(self.history[-1]) if self.history else None
-        return split if split and f"{split}_accuracy" in self.history[-1] else None
+        """The split whose accuracy selects the best epoch: "validation" or "test"; None without such an accuracy."""
+        return selection_split(self.history[-1]) if self.history else None
 
     @property
     def best(self) -> int | None:
