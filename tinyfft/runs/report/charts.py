@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from tinyfft.fourier.convolution import PASSES
+from tinyfft.runs.report.html import Html
 from tinyfft.runs.report.run import ReportError
 
 # The colours of Okabe and Ito are distinct for all types of colour vision. After the last one they repeat, dashed.
@@ -63,7 +64,7 @@ def require_matplotlib() -> Any:
     return matplotlib
 
 
-def curves(name: str, drawn: Sequence[Curve], label: str, best_epoch: int | None = None) -> str:
+def curves(name: str, drawn: Sequence[Curve], label: str, best_epoch: int | None = None) -> Html:
     """Return a chart of curves over the epochs, with a vertical line at the best epoch."""
     with _axes(5.4, 3.4) as (figure, axes):
         for one in drawn:
@@ -78,7 +79,7 @@ def curves(name: str, drawn: Sequence[Curve], label: str, best_epoch: int | None
         return _svg(figure, name, f"{label} over epoch")
 
 
-def layer_times(name: str, layers: Sequence[dict[str, Any]]) -> str:
+def layer_times(name: str, layers: Sequence[dict[str, Any]]) -> Html:
     """Return a chart with a bar for each row of tinyfft.runs.timing, divided into the passes in styles 0, 1 and 2."""
     with _axes(11, 0.9 + 0.28 * len(layers)) as (figure, axes):
         left = [0.0] * len(layers)
@@ -98,12 +99,12 @@ def colour_and_dashes(style: int) -> tuple[str, tuple[float, ...]]:
     return COLOURS[style % len(COLOURS)], DASHES[style // len(COLOURS) % len(DASHES)]
 
 
-def swatch(style: int) -> str:
+def swatch(style: int) -> Html:
     """Return a short line in this style as SVG, for a legend."""
     colour, dashes = colour_and_dashes(style)
     pattern = f' stroke-dasharray="{" ".join(str(3 * length) for length in dashes)}"' if dashes else ""
     drawn = f'<line x1="0" y1="5" x2="26" y2="5" stroke="{colour}" stroke-width="3"{pattern}/>'
-    return f'<svg class="swatch" viewBox="0 0 26 10" aria-hidden="true">{drawn}</svg>'
+    return Html(f'<svg class="swatch" viewBox="0 0 26 10" aria-hidden="true">{drawn}</svg>')
 
 
 @contextmanager
@@ -116,7 +117,7 @@ def _axes(width: float, height: float) -> Iterator[tuple[Any, Any]]:
         yield figure, figure.subplots()
 
 
-def _svg(figure: Any, name: str, label: str) -> str:
+def _svg(figure: Any, name: str, label: str) -> Html:
     """Return the element <svg> without metadata. The page sets its size; its ids start with `name`."""
     file = io.StringIO()
     no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -126,4 +127,4 @@ def _svg(figure: Any, name: str, label: str) -> str:
     opening = rf'<svg class="chart" \1 role="img" aria-label="{label}">'
     svg = re.sub(r"^<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>", opening, svg)
     svg = svg.replace("xlink:href=", "href=").replace(INK, "currentColor")
-    return re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    return Html(re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg))

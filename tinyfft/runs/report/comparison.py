@@ -10,15 +10,8 @@ from tinyfft.runs.text_table import align
 from tinyfft.runs.toml_schema import toml_value
 
 HEAD = (
-    "run",
-    "data",
-    "epochs",
-    "best accuracy",
-    "of epoch",
-    "chosen on",
-    "last test accuracy",
-    "last test loss",
-    "seconds",
+    *("run", "data", "epochs", "best accuracy", "of epoch", "chosen on"),
+    *("last test accuracy", "last test loss", "seconds"),
 )
 CURVES = (("test_accuracy", "test accuracy"), ("test_loss", "test loss"), ("train_loss", "training loss"))
 
@@ -36,7 +29,7 @@ def comparison_page(runs: Sequence[Run]) -> str:
     rows = []
     for style, run in enumerate(runs):
         name, *rest = _row(run)
-        rows.append((join([Html(charts.swatch(style)), name]), *rest))
+        rows.append((join([charts.swatch(style), name]), *rest))
     return page(
         f"{len(runs)} runs" if len(runs) > 1 else runs[0].name,
         [
@@ -70,7 +63,7 @@ def _curves(runs: Sequence[Run]) -> list[Html]:
     graphs = []
     for key, label in CURVES:
         drawn = [charts.curve(run.history, key, style) for style, run in enumerate(runs)]
-        graphs.append(figure(Html(charts.curves(key, drawn, label))))
+        graphs.append(figure(charts.curves(key, drawn, label)))
     return graphs
 
 

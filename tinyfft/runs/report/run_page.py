@@ -70,10 +70,10 @@ def _curves(run: Run) -> list[Html]:
     graphs = []
     for kind in ("loss", "accuracy"):
         drawn = [charts.curve(run.history, f"{split}_{kind}", style) for style, split in styles]
-        graphs.append(figure(Html(charts.curves(kind, drawn, kind, run.best))))
+        graphs.append(figure(charts.curves(kind, drawn, kind, run.best)))
     if "learning_rate" in run.history[-1]:
         drawn = [charts.curve(run.history, "learning_rate", 0)]
-        graphs.append(figure(Html(charts.curves("rate", drawn, "learning rate at the end of the epoch"))))
+        graphs.append(figure(charts.curves("rate", drawn, "learning rate at the end of the epoch")))
     note = (
         "Training loss and accuracy are means over the epoch, while the weights change. "
         "The dashed line is the best epoch."
@@ -150,13 +150,13 @@ def _layers(layers: Sequence[dict[str, Any]]) -> list[Html]:
         algorithms = " / ".join(selected[name] or "-" for name in PASSES) if selected else ""
         rows.append((layer["name"], *(_number(layer[f"{name}_ms"], 3) for name in PASSES), algorithms))
     head = ("layer", *(f"{name} (ms)" for name in PASSES), "algorithm of each pass")
-    chart = figure(Html(charts.layer_times("layers", layers)))
+    chart = figure(charts.layer_times("layers", layers))
     return [_legend(enumerate(PASSES)), chart, table(head, rows, class_="numbers")]
 
 
 def _legend(styles: Iterable[tuple[int, str]]) -> Html:
     """Return a swatch and a name for each (style, name)."""
-    entries = (tag("span", join([Html(charts.swatch(style)), name])) for style, name in styles)
+    entries = (tag("span", join([charts.swatch(style), name])) for style, name in styles)
     return tag("p", join(entries, " "), class_="legend")
 
 
