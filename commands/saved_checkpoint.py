@@ -29,6 +29,7 @@ class DataDescription(NamedTuple):
 
     @classmethod
     def of(cls, data: Dataset, directory: str | None) -> "DataDescription":
+        """Return the description of data loaded from `directory`."""
         return cls(
             name=data.name,
             directory=None if directory is None else str(Path(directory).resolve()),
@@ -40,6 +41,8 @@ class DataDescription(NamedTuple):
 
 
 class SavedCheckpoint(NamedTuple):
+    """The contents of a checkpoint file."""
+
     path: Path
     config: Config
     data: DataDescription

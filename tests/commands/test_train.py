@@ -105,7 +105,7 @@ def test_a_network_learns_to_distinguish_red_from_blue(train, pictures, tmp_path
     assert metrics(tmp_path / "run")[-1]["test_accuracy"] == 1.0
 
 
-def test_a_loss_that_explodes_is_one_line(train, pictures):
+def test_divergence_is_one_line(train, pictures):
     process = train("--config", "cifar", "--data", pictures, *TINY, "optimizer.learning_rate=1e200", "--out", "run")
     assert process.returncode == 1
     assert re.search(r"^train.py: error: the loss is \w+ after \d+ steps, .* try a smaller", process.stderr, re.M)

@@ -82,7 +82,7 @@ def test_precisions_of_a_gpu_are_refused_on_the_cpu(precision):
         models.build(load_config("cifar", [f"precision={precision}"]), (3, 8, 8), 10)
 
 
-def test_pooling_and_dropout_where_they_are_asked_for():
+def test_pooling_and_dropout_follow_the_arguments():
     lists = {"channels": (2, 3, 4, 5), "kernel_sizes": (3, 1, 3, 5), "pool_after": (1, 4)}
     network = models.convnet((3, 12, 8), 7, **lists, dropout=0.25)
     behind = [type(network[index + 3]).__name__ for index, m in enumerate(network) if isinstance(m, nn.Convolution)]
@@ -91,7 +91,7 @@ def test_pooling_and_dropout_where_they_are_asked_for():
     assert network[-1].weight.shape == (7, 5 * 3 * 2)
 
 
-def test_global_pooling_leaves_one_number_of_a_map():
+def test_global_pooling_keeps_the_maximum_of_each_map():
     network = models.convnet((3, 12, 8), 7, pool_after=(1,), global_pool=True)
     assert network[-1].weight.shape == (7, 128)
     pooling = network[-3]
@@ -99,7 +99,7 @@ def test_global_pooling_leaves_one_number_of_a_map():
     assert np.array_equal(pooling.updateOutput(maps), maps.max(axis=(2, 3), keepdims=True))
 
 
-def test_residual_pairs_stand_behind_the_pooling():
+def test_residual_blocks_follow_the_pooling():
     lists = {"channels": (2, 3), "kernel_sizes": (3, 5), "pool_after": (2,), "residual_after": (2,)}
     network = models.convnet((3, 8, 8), 4, **lists)
     block = ["Convolution", "BatchNormalization", "ReLU"]
@@ -116,6 +116,6 @@ def test_residual_pairs_stand_behind_the_pooling():
         ({"pool_after": (2, 2)}, r"pool_after is \[2, 2\], expected"),
     ],
 )
-def test_lists_that_do_not_fit_are_refused(lists, message):
+def test_contradictory_lists_are_refused(lists, message):
     with pytest.raises(ValueError, match=f"convnet: {message}"):
         models.convnet((3, 16, 16), 2, **lists)

@@ -14,7 +14,7 @@ from tinyfft.trainer import Trainer
 
 
 def loader(device):
-    """Three minibatches of four rows."""
+    """Return a loader of three minibatches of four rows."""
     rng = np.random.default_rng(4)
     return Batches(device, rng.standard_normal((12, 6), dtype=np.float32), rng.integers(3, size=12), [4, 4, 4])
 

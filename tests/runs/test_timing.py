@@ -23,7 +23,7 @@ def fft_bytes(network, shapes):
     return [c.frequency_bytes_formula(shape) for c, shape in zip(convolutions, shapes, strict=True)]
 
 
-def test_the_report_holds_what_later_tools_read(device):
+def test_the_report_has_all_its_keys(device):
     report, network = measured("algorithm=fft")
     assert (report["device"], report["device_name"]) == (str(device), device.hardware)
     assert (report["batch_size"], report["precision"]) == (3, "fp32")
@@ -54,7 +54,7 @@ def test_every_layer_has_its_row(device):
     assert all(time > 0 for time in times if time is not None)
 
 
-def test_auto_reports_what_it_chose(device):
+def test_auto_reports_its_algorithms(device):
     report, _ = measured("algorithm=auto")
     chosen, transforms = (report["layers"][4][key] for key in ("algorithm", "lengths"))
     assert set(chosen) == set(timing.PASSES)
@@ -76,7 +76,7 @@ def convolutions(report):
 SHAPES = [(3, 3, 12, 8), (3, 2, 6, 4), (3, 3, 3, 2)]
 
 
-def test_memory_of_each_layer_beside_the_papers(device):
+def test_memory_of_each_layer_and_by_the_papers_formula(device):
     report, network = measured("algorithm=fft")
     rows = convolutions(report)
     assert [row["frequency_bytes_formula"] for row in rows] == fft_bytes(network, SHAPES)
@@ -90,7 +90,7 @@ def test_memory_of_each_layer_beside_the_papers(device):
     assert "frequency_bytes" not in report["layers"][1]
 
 
-def test_fourier_passes_that_auto_only_tried_are_not_counted(device, monkeypatch, tmp_path):
+def test_memory_of_rejected_candidates_is_not_counted(device, monkeypatch, tmp_path):
     monkeypatch.setattr(
         autotune, "benchmark", lambda ways, _: {way: (call(), -len(way))[1] for way, call in ways.items()}
     )
@@ -101,13 +101,13 @@ def test_fourier_passes_that_auto_only_tried_are_not_counted(device, monkeypatch
     assert [(row["frequency_bytes"], row["chunks"]) for row in convolutions(report)] == [(0, 0)] * 3
 
 
-def test_kept_spectra_are_shown_apart(device):
+def test_kept_spectra_are_counted_separately(device):
     report, network = measured("algorithm=fft", "memory=keep")
     rows = convolutions(report)
     for row, index, shape in zip(rows, (0, 4, 8), SHAPES, strict=True):
         plan = network[index].plan(shape)
         assert row["kept_bytes"] == plan.spectrum_bytes("x") + plan.spectrum_bytes("w")
-        if index > 0:  # in its updateGradInput; the other passes hold less at once
+        if index > 0:  # updateGradInput needs the most
             assert row["frequency_bytes"] >= 8 * plan.Q * plan.S * (plan.C + plan.F)
     assert report["kept_bytes"] == sum(row["kept_bytes"] for row in rows)
     recomputed, _ = measured("algorithm=fft")
@@ -127,7 +127,7 @@ def test_layers_in_chunks_stay_within_the_limit(device):
     assert report["frequency_bytes"] <= limit
 
 
-def test_memory_is_that_of_the_iteration_alone(device):
+def test_memory_does_not_include_earlier_iterations(device):
     small, _ = measured("algorithm=fft")
     large, _ = measured("algorithm=fft", "batch_size=64")
     again, _ = measured("algorithm=fft")
@@ -136,7 +136,7 @@ def test_memory_is_that_of_the_iteration_alone(device):
 
 @pytest.fixture
 def lines():
-    """The table of a made-up report: a convolution by both methods, one by the direct method alone, and a ReLU."""
+    """Return the table of an invented report: a convolution by both methods, a direct one, and a ReLU."""
     times = {"updateOutput_ms": 1.5, "updateGradInput_ms": None, "accGradParameters_ms": 2}
     memory = {"frequency_bytes": 3 * 2**20, "frequency_bytes_formula": 2**19, "kept_bytes": 2**18}
     row = {"name": "0 Convolution 3-2 k5x5", **times, **memory}

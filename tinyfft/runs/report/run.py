@@ -25,6 +25,8 @@ class ReportError(ValueError):
 
 
 class Run(NamedTuple):
+    """A run, as its latest checkpoint describes it."""
+
     path: Path
     history: list[dict[str, Any]]  # the metrics of each epoch, as in metrics.jsonl
     step: int  # minibatches trained on

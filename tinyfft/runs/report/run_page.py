@@ -93,7 +93,9 @@ def _confusion(findings: Findings) -> list[Html]:
     for label, counts in enumerate(confusion):
         cells = [_cell(count, counts.sum(), label == predicted) for predicted, count in enumerate(counts)]
         rows.append((classes[label], *cells, _number(counts[label] / counts.sum(), 3) if counts.sum() else None))
-    note = "Test images: rows are true classes, columns predicted ones. The last column is the fraction that is correct."
+    note = (
+        "Test images: rows are true classes, columns predicted ones. The last column is the fraction that is correct."
+    )
     return [table(("", *classes, "correct"), rows, class_="cells"), _note(note)]
 
 
