@@ -120,7 +120,7 @@ def test_a_run_in_which_no_epoch_has_ended():
     found = page(run([]), findings())
     assert found.sections == SECTIONS
     rows = dict(found.rows["result"])
-    assert (rows["epochs"], rows["best epoch"], rows["training speed"]) == ("0 of 3", "no epoch has ended", "-")
+    assert (rows["epochs"], rows["best epoch"], rows["training speed"]) == ("0 of 3", "-", "-")
     assert "No epoch has ended." in found.texts["curves"]
 
 

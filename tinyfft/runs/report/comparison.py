@@ -1,7 +1,6 @@
 """A comparison of runs: their results, their curves, and the config keys in which they differ."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from tinyfft.runs.report import charts
 from tinyfft.runs.report.html import Html, figure, join, page, section, table, tag

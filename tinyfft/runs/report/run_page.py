@@ -56,7 +56,7 @@ def _result(run: Run, findings: Findings) -> Html:
 def _best(run: Run) -> list[tuple[str, str | None]]:
     """Return the rows of the best epoch."""
     if run.best is None:
-        return [("best epoch", "no epoch has ended")]
+        return [("best epoch", None)]
     metrics, split = run.history[run.best - 1], run.selected_on
     splits = ("validation", "test") if split == "validation" else ("test",)
     accuracies = [(f"best epoch, {name} accuracy", _number(metrics.get(f"{name}_accuracy"))) for name in splits]
@@ -94,7 +94,7 @@ def _confusion(findings: Findings) -> list[Html]:
         cells = [_cell(count, counts.sum(), label == predicted) for predicted, count in enumerate(counts)]
         rows.append((classes[label], *cells, _number(counts[label] / counts.sum(), 3) if counts.sum() else None))
     note = (
-        "Test images: rows are true classes, columns predicted ones. The last column is the fraction that is correct."
+        "Test images: rows are true classes, columns predicted ones. The last column is the fraction of correct ones."
     )
     return [table(("", *classes, "correct"), rows, class_="cells"), _note(note)]
 
