@@ -154,7 +154,7 @@ class _PassRun(NamedTuple):
 
 
 def _measure_layers(iteration: Iteration) -> list[dict[str, Any]]:
-    """Return a row for each layer. The passes run in the order of training, so that their buffers have the same state."""
+    """Return a row for each layer. Passes run in the order of training, so that their buffers are as in training."""
     runs: dict[tuple[int, str], list[_PassRun]] = defaultdict(list)
     median_ms(iteration.network.device, lambda: _run_layers(iteration, runs))
     rows, shape = [], iteration.input.shape
