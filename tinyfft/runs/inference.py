@@ -1,4 +1,4 @@
-"""Time the forward pass of a network in evaluation, for one image and for a minibatch.
+"""Time the forward pass of a network in evaluation mode, for one image and for a minibatch.
 
 In evaluation mode the first forward pass transforms a convolution's weights and keeps their spectra: later passes need
 two transforms and a product. A GPU launches the pass as one CUDA graph. Times are medians after a warm-up; the clock

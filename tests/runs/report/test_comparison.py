@@ -1,10 +1,12 @@
 """The comparison of runs: on the terminal, on a page, and from the command line."""
 
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 from made_up_run import CONFIG, Page, history, run, save
+from program import ROOT
 
 from tinyfft import checkpoint
 from tinyfft.runs import report
@@ -84,6 +86,13 @@ def test_the_command_prints_the_table_and_writes_the_page(tmp_path, capsys, monk
     assert [line.split()[0] for line in lines[:3]] == ["run", "one", "two"]
     assert lines[-1] == "page.html shows their curves"
     assert Page((tmp_path / "page.html").read_text()).rows["results"][2][0] == "two"
+
+
+def test_the_command_has_a_short_name():
+    command = [sys.executable, "-m", "tinyfft.report", "nowhere"]
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert process.returncode == 2
+    assert process.stderr.startswith("python -m tinyfft.report: error: nowhere does not exist")
 
 
 def bad(tmp_path):
