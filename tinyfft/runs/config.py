@@ -3,8 +3,8 @@
     config = load_config("cifar", ["epochs=2", "optimizer.learning_rate=0.05"])
     config.optimizer.learning_rate
 
-configs/cifar.toml explains the keys. To add a key, add one line to a class below. A wrong key, type or value raises a
-ConfigError that names the key.
+configs/cifar.toml and configs/folder.toml explain the keys. To add one, add a line to a class below. A wrong key, type
+or value raises a ConfigError that names the key.
 """
 
 import tomllib
