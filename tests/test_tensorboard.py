@@ -44,7 +44,7 @@ def test_every_number_of_an_epoch_is_a_scalar(monkeypatch, tmp_path):
 
 def test_without_tensorboardx_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(ConfigError, match=r"needs tensorboardX .*: pip install 'tinyfft\[tensorboard\]'"):
+    with pytest.raises(ConfigError, match=r"needs tensorboardX .*: pip install -e '\.\[tensorboard\]'"):
         TensorBoard(tmp_path)
 
 

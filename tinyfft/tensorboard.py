@@ -19,7 +19,7 @@ class TensorBoard(Callback):
             from tensorboardX import SummaryWriter
         except ImportError as error:
             raise ConfigError(
-                f"tensorboard is true, which needs tensorboardX ({error}): pip install 'tinyfft[tensorboard]'"
+                f"tensorboard is true, which needs tensorboardX ({error}): pip install -e '.[tensorboard]'"
             ) from error
         self._make_writer, self._folder = SummaryWriter, os.fspath(folder)
         self._writer: Any = None
