@@ -73,7 +73,7 @@ def test_another_machine_chooses_for_itself(file, forget, choose, monkeypatch, c
 
 def test_another_version_begins_anew(file, forget, choose, monkeypatch):
     choose("fft")
-    monkeypatch.setattr(autotune.tinyfft, "__version__", "99")
+    monkeypatch.setattr(autotune, "__version__", "99")
     forget()
     assert choose("direct") == ("direct", True)
     assert json.loads(file.read_text())["version"] == "99"
@@ -90,7 +90,7 @@ def test_another_version_begins_anew(file, forget, choose, monkeypatch):
 )
 def test_a_damaged_file_is_none(file, forget, choose, content):
     machine = json.dumps(autotune.machine.describe(current_device()))[1:-1].replace("\\", "\\\\").replace('"', '\\"')
-    content = content.replace("VERSION", autotune.tinyfft.__version__).replace("MACHINE", "{" + machine + "}")
+    content = content.replace("VERSION", autotune.__version__).replace("MACHINE", "{" + machine + "}")
     file.parent.mkdir()
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
     assert choose("fft") == ("fft", True)

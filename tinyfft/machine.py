@@ -3,16 +3,16 @@
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-import tinyfft
 from tinyfft import parallel
 from tinyfft.backend import Device
+from tinyfft.version import __version__
 
 
 def describe(device: Device) -> dict[str, str]:
     """Return {name: text}. Two machines with equal descriptions compute the same bits."""
     blas = ThreadpoolController().select(user_api="blas").info()
     description = {
-        "tinyfft": tinyfft.__version__,
+        "tinyfft": __version__,
         "numpy": np.__version__,
         "device": str(device),
         "hardware": device.hardware,
