@@ -31,7 +31,7 @@ MIB = 1 << 20
 def block(monkeypatch):
     """Sets the size of a block, with three threads to work in."""
     with threadpool_limits(3, user_api="blas"):
-        yield lambda nbytes: monkeypatch.setattr(blockwise, "BLOCK", nbytes)
+        yield lambda nbytes: monkeypatch.setattr(blockwise, "BLOCK_BYTES", nbytes)
 
 
 def passes(make, x):
