@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error, 1)
     except MemoryError as error:
-        return _fail(f"not enough memory: {error}; a smaller --batch-size or --set arena.limit_bytes=auto may help", 1)
+        return _fail(f"not enough memory: {error}; a smaller --batch-size may help", 1)
     except KeyboardInterrupt:
         print("train.py: interrupted", file=sys.stderr)
         return 130

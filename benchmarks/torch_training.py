@@ -8,7 +8,7 @@ import tinyfft
 from benchmarks import peers
 from benchmarks.twins import twin
 from tinyfft.backend import Array
-from tinyfft.step import Step
+from tinyfft.training.step import TrainStep
 
 
 class TorchNetwork:
@@ -53,7 +53,7 @@ class TorchNetwork:
         self.optimizer.step()
 
 
-class GraphStep(Step):
+class GraphStep(TrainStep):
     """Steps of which the forward pass, the loss, the backward pass and the optimizer's step are one CUDA graph."""
 
     _graph: torch.cuda.CUDAGraph | None = None
@@ -91,12 +91,12 @@ class GraphStep(Step):
             self._run()
 
     def _run(self) -> None:
-        optimizer, measured = self.optimizer.optimizer, torch.as_tensor(self._measured)
+        optimizer, results = self.optimizer.optimizer, torch.as_tensor(self._results)
         optimizer.zero_grad(set_to_none=True)
         output = self.network.model(self._input)
         smoothing = self.criterion.label_smoothing
         loss = torch.nn.functional.cross_entropy(output, self._target, label_smoothing=smoothing)
         loss.backward()
         optimizer.step()
-        measured[0] = loss.detach()
-        measured[1] = (output.detach().argmax(1) == self._target).sum()
+        results[0] = loss.detach()
+        results[1] = (output.detach().argmax(1) == self._target).sum()

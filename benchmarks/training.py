@@ -19,11 +19,11 @@ import tinyfft
 from benchmarks import peers, report, torch_iteration
 from benchmarks.torch_training import GraphStep, TorchNetwork
 from commands import build
-from tinyfft import progress
 from tinyfft.backend import Device
 from tinyfft.config import Config, load_config
-from tinyfft.step import Step
 from tinyfft.timing import Iteration
+from tinyfft.training import progress
+from tinyfft.training.step import TrainStep
 
 SIDES = ("tinyfft", "PyTorch")
 HEAD = ("epoch", "tinyfft s", "PyTorch s", "**ratio**", "test accuracy, tinyfft / PyTorch")
@@ -60,8 +60,9 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Any:
     if side == "PyTorch":
         settings = torch_iteration.sgd_settings(trainer.optimizer)
         peer = _torch_network(network, settings, config, shape, classes)
-        kind = GraphStep if device.captures and config.graph else Step
-        trainer.steps = kind(peer, trainer.criterion, peer, graph=False, mirror=config.evaluation.mirror)
+        kind = GraphStep if device.captures and config.graph else TrainStep
+        trainer.network = trainer.optimizer = peer
+        trainer.train_step = kind(peer, trainer.criterion, peer, graph=False, mirror=config.evaluation.mirror)
     return trainer.fit(train_loader, evaluations, config.epochs, data.name)
 
 

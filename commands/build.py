@@ -95,4 +95,5 @@ def make_trainer(
     steps = config.epochs * steps_per_epoch
     schedule = optim.Schedule(peak=o.learning_rate, total_steps=steps, **dataclasses.asdict(config.schedule))
     criterion = nn.CrossEntropyCriterion(label_smoothing=config.loss.label_smoothing)
-    return Trainer(network, criterion, optimizer, schedule, show, callbacks, config.evaluation.mirror, config.graph)
+    settings = {"mirror": config.evaluation.mirror, "graph": config.graph}
+    return Trainer(network, criterion, optimizer, schedule, progress=show, callbacks=callbacks, **settings)

@@ -28,7 +28,7 @@ def write(folder: Path, trainer: Trainer, config: Config, data: Dataset, test_lo
     run = report.read(folder)
     run = run._replace(machine=run.machine | {"Python": platform.python_version(), "system": platform.platform()})
     with show.start(report.NAME, len(test_loader)):
-        outcome = evaluate(network, test_loader.epoch(0), trainer.steps.mirror, show.advance)
+        outcome = evaluate(network, test_loader.epoch(0), trainer.train_step.mirror, show.advance)
     findings = report.Findings(
         data.classes,
         outcome.confusion,

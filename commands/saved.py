@@ -58,7 +58,8 @@ class Saved(NamedTuple):
 
 
 def _config(path: str | Path, metadata: Mapping[str, str]) -> Config:
+    text = metadata["config"].replace('limit_bytes = "auto"', "limit_bytes = 0")  # which older versions had
     try:
-        return parse_config(metadata["config"])
+        return parse_config(text)
     except ConfigError as error:
         raise CheckpointError(f"{path}: its config cannot be read by this version: {error}") from error

@@ -14,13 +14,14 @@ from commands.errors import UsageError
 from commands.options import LATEST, overrides
 from commands.saved import Saved
 from datasets import Dataset
-from tinyfft import progress, run_folder
+from tinyfft import run_folder
 from tinyfft.backend import Device
 from tinyfft.config import Config, differing_keys, load_config, parse_config, to_toml
-from tinyfft.interrupts import Interrupts, Stopped
 from tinyfft.run_folder import RunFolder
-from tinyfft.tensorboard import TensorBoard
 from tinyfft.trainer import Callback, Trainer
+from tinyfft.training import progress
+from tinyfft.training.interrupts import Interrupts, Stopped
+from tinyfft.training.tensorboard import TensorBoard
 
 CHANGEABLE = ("data.workers", "checkpoint.", "tensorboard", "graph")
 """Keys, or how they begin, that may differ from the checkpoint's when a run goes on: they change no result."""

@@ -11,11 +11,12 @@ from commands import build
 from commands.errors import UsageError
 from commands.saved import Saved
 from datasets import Dataset, Decoder, Loader
-from tinyfft import checkpoint, nn, progress
+from tinyfft import checkpoint, nn
 from tinyfft.backend import Device
 from tinyfft.evaluation import evaluate as outputs_of
 from tinyfft.evaluation import probabilities
 from tinyfft.files import write_json
+from tinyfft.training import progress
 
 
 def evaluate(options: argparse.Namespace) -> int:

@@ -21,7 +21,8 @@ def loader(device):
 def trainer(*callbacks):
     network = nn.Sequential(nn.Linear(6, 3))
     optimizer = optim.SGD(*network.getParameters(), 0.1, 0.9)
-    return Trainer(network, nn.CrossEntropyCriterion(), optimizer, optim.Schedule("constant", 0.1, 99), None, callbacks)
+    schedule = optim.Schedule("constant", 0.1, 99)
+    return Trainer(network, nn.CrossEntropyCriterion(), optimizer, schedule, callbacks=callbacks)
 
 
 def fit(trainer, device, epochs, evaluations=("test",)):

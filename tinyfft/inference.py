@@ -1,7 +1,7 @@
 """How long a network that is in use takes for a minibatch, the spectra of its weights being there already.
 
 In evaluation a convolution's weights are transformed once, by the first forward pass, and their spectra kept: a pass
-then needs two transforms and a product. On a GPU it is recorded and launched as a whole (recorded.py). Times are
+then needs two transforms and a product. On a GPU it is captured as a CUDA graph (cuda/graph.py). Times are
 medians, after a warm-up; each clock starts and stops with an idle device.
 """
 
@@ -11,8 +11,9 @@ import numpy as np
 
 from tinyfft import nn
 from tinyfft.config import Config
-from tinyfft.recorded import Recorded
+from tinyfft.cuda.graph import CapturedGraph
 from tinyfft.timing import WARM_UP, median_ms
+from tinyfft.training.step import capturable
 
 
 class Inference:
@@ -25,7 +26,8 @@ class Inference:
         self.input = network.device.array(rng.standard_normal(shape, dtype=np.float32))
         network.evaluate()
         modules = [module for _, module in network.modules()]
-        self._forward = Recorded(network.forward, network.device, modules, config.graph)
+        enabled = config.graph and capturable(modules)
+        self._forward = CapturedGraph(network.forward, network.device, modules, enabled=enabled)
 
     def run(self) -> None:
         self._forward(self.input)

@@ -20,12 +20,12 @@ import numpy as np
 from tinyfft import nn, optim
 from tinyfft.backend import Array, Device
 from tinyfft.config import Config
+from tinyfft.cuda.graph import CapturedGraph
 from tinyfft.fourier import arena
 from tinyfft.fourier.convolution import PASSES
-from tinyfft.recorded import Recorded
-from tinyfft.step import Step
+from tinyfft.training.step import TrainStep, capturable
 
-WARM_UP = 3  # runs, of which a GPU's third is recorded
+WARM_UP = 3  # runs, of which a GPU's third is captured
 RUNS = (3, 20)  # at least and at most
 SECONDS = 2.0  # no further run after these, if the fewest are done
 
@@ -112,9 +112,10 @@ class Iteration:
         self.optimizer = optim.SGD(*network.getParameters(), 1e-6, o.momentum, o.nesterov, o.weight_decay)
         network.needs_gradInput = False
         network.training()
-        self._step = Step(network, self.criterion, self.optimizer, config.graph)
-        modules = (module for _, module in network.modules())
-        self._forward = Recorded(network.forward, network.device, modules, config.graph)
+        self._step = TrainStep(network, self.criterion, self.optimizer, graph=config.graph)
+        modules = [module for _, module in network.modules()]
+        enabled = config.graph and capturable(modules)
+        self._forward = CapturedGraph(network.forward, network.device, modules, enabled=enabled)
 
     def run(self) -> None:
         self._step.train(self.input, self.target)

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from tinyfft import progress
+from tinyfft.training import progress
 
 
 def run(shown, batches=3):
