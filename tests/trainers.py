@@ -41,6 +41,6 @@ def random_trainer(**named):
     return linear_trainer(network, rate=0.3, momentum=0.5, steps=9, kind="one_cycle", **named)
 
 
-def nine_pictures(rng):
+def nine_images(rng):
     """Return nine images (9, 3, 2, 2) of three classes, and their labels."""
     return rng.standard_normal((9, 3, 2, 2)), rng.integers(3, size=9)

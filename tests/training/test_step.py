@@ -29,6 +29,7 @@ def call_again(work, device):
     """Return a function that calls the work, but leaves what the host counts: a graph does not contain that."""
 
     def replay():
+        assert device.captures
         version = backend._weights_version
         work()
         backend._weights_version = version

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from trainers import Batches, linear_trainer, nine_pictures
+from trainers import Batches, linear_trainer, nine_images
 
 from tinyfft import nn
 from tinyfft.backend import Device, to_host
@@ -27,12 +27,12 @@ def softmax(x):
 
 
 @pytest.fixture
-def pictures(rng):
-    return nine_pictures(rng)
+def data(rng):
+    return nine_images(rng)
 
 
-def test_loss_and_accuracy_are_means_over_the_pictures(device, pictures):
-    images, labels = pictures
+def test_loss_and_accuracy_are_means_over_the_images(device, data):
+    images, labels = data
     trainer = linear_trainer()
     linear = trainer.network[1]
     p = softmax(images.reshape(9, 12) @ to_host(linear.weight).T + to_host(linear.bias))
@@ -44,8 +44,8 @@ def test_loss_and_accuracy_are_means_over_the_pictures(device, pictures):
         assert result["images"] == 9
 
 
-def test_training_is_gradient_descent_with_the_learning_rate_of_each_step(device, pictures):
-    images, labels = pictures
+def test_training_is_gradient_descent_with_the_learning_rate_of_each_step(device, data):
+    images, labels = data
     trainer = linear_trainer(rate=0.3, momentum=0.5, steps=3, kind="one_cycle")
     schedule = trainer.schedule
     linear = trainer.network[1]
@@ -66,10 +66,10 @@ def test_training_is_gradient_descent_with_the_learning_rate_of_each_step(device
     assert trainer.global_step == 3
 
 
-def test_evaluation_changes_no_weight_and_runs_in_its_mode(device, pictures):
+def test_evaluation_changes_no_weight_and_runs_in_its_mode(device, data):
     network = nn.Sequential(nn.Flatten(), nn.BatchNormalization(12, dtype="float64"), nn.Linear(12, 3, dtype="float64"))
     trainer = linear_trainer(network, rate=0.1)
-    loader = Batches(device, *pictures, [4, 5])
+    loader = Batches(device, *data, [4, 5])
     before = {name: to_host(array).copy() for name, array in network.state().items()}
     trainer.evaluate(loader.epoch(0))
     for name, array in network.state().items():
@@ -79,35 +79,35 @@ def test_evaluation_changes_no_weight_and_runs_in_its_mode(device, pictures):
     assert not np.array_equal(to_host(network[2].weight), before["2.weight"])
 
 
-def test_the_gradient_of_the_pictures_is_not_computed(device, pictures):
+def test_the_gradient_of_the_images_is_not_computed(device, data):
     network = nn.Sequential(
         nn.FFTConvolution(3, 3, 1, dtype="float64"), nn.Flatten(), nn.Linear(12, 3, dtype="float64")
     )
     trainer = linear_trainer(network, rate=0.1)
-    trainer.train_epoch(Batches(device, *pictures, [9]).epoch(1))
+    trainer.train_epoch(Batches(device, *data, [9]).epoch(1))
     assert network[0].gradInput is None
     assert network[1].gradInput is not None
 
 
-def test_the_network_is_told_of_new_weights_after_each_step(device, pictures, monkeypatch):
+def test_the_network_is_told_of_new_weights_after_each_step(device, data, monkeypatch):
     trainer = linear_trainer()
     seen = []
     monkeypatch.setattr(trainer.network, "weights_changed", lambda: seen.append(trainer.global_step))
-    trainer.train_epoch(Batches(device, *pictures, [3, 3, 3]).epoch(1))
+    trainer.train_epoch(Batches(device, *data, [3, 3, 3]).epoch(1))
     assert len(seen) == 3
 
 
-def test_after_each_minibatch_a_callback_sees_the_trainer(device, pictures):
+def test_after_each_minibatch_a_callback_sees_the_trainer(device, data):
     seen = []
     trainer = linear_trainer(callbacks=[Witness(seen)])
-    loader = Batches(device, *pictures, [3, 3, 3])
+    loader = Batches(device, *data, [3, 3, 3])
     trainer.train_epoch(loader.epoch(1))
     trainer.evaluate(loader.epoch(0))
     assert seen == [(trainer, step, True) for step in (1, 2, 3)] + [(trainer, 3, False)] * 3
 
 
-def test_fit_yields_the_metrics_of_each_epoch(device, pictures, capsys):
-    images, labels = pictures
+def test_fit_yields_the_metrics_of_each_epoch(device, data, capsys):
+    images, labels = data
     trainer = linear_trainer(rate=0.1)
     train, test = Batches(device, images, labels, [4, 4]), Batches(device, images[8:], labels[8:], [1])
     found = list(trainer.fit(train, {"test": test}, epochs=2, data="nine"))
@@ -131,23 +131,23 @@ def test_fit_yields_the_metrics_of_each_epoch(device, pictures, capsys):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_loss_that_is_not_finite_ends_the_training_before_it_spoils_the_weights(device, pictures, bad):
+def test_a_loss_that_is_not_finite_ends_the_training_before_it_spoils_the_weights(device, data, bad):
     trainer = linear_trainer(rate=0.25)
-    trainer.train_epoch(Batches(device, *pictures, [9]).epoch(1))
+    trainer.train_epoch(Batches(device, *data, [9]).epoch(1))
     before = to_host(trainer.network[1].weight).copy()
     trainer.criterion.updateOutput = lambda output, target: bad
     for run in (trainer.train_epoch, trainer.evaluate):
         with pytest.raises(DivergedError, match=rf"the loss is {bad} after 1 steps, at learning rate 0.25"):
-            run(Batches(device, *pictures, [9]).epoch(1))
+            run(Batches(device, *data, [9]).epoch(1))
     np.testing.assert_array_equal(to_host(trainer.network[1].weight), before)
 
 
 @pytest.mark.parametrize("ahead", [0, 1])
-def test_after_a_loss_that_is_not_finite_no_step_is_taken(device, pictures, ahead, monkeypatch):
+def test_after_a_loss_that_is_not_finite_no_step_is_taken(device, data, ahead, monkeypatch):
     """Also where the next minibatch is queued before the loss is known. A state saved before can be restored."""
     monkeypatch.setattr(Device, "steps_ahead", ahead)
     trainer, expected = linear_trainer(rate=0.25), linear_trainer(rate=0.25)
-    good = Batches(device, *pictures, [3, 3, 3]).batches
+    good = Batches(device, *data, [3, 3, 3]).batches
     for target, source in zip(trainer.network.parameters()[0], expected.network.parameters()[0], strict=True):
         target[...] = source
     expected.train_epoch(good[:2])
@@ -166,12 +166,22 @@ def test_after_a_loss_that_is_not_finite_no_step_is_taken(device, pictures, ahea
     np.testing.assert_array_equal(to_host(trainer.network[1].weight), to_host(expected.network[1].weight))
 
 
+def test_losses_are_read_as_many_steps_late_as_the_device_asks_for(device, data, monkeypatch):
+    trainer, shown = linear_trainer(), {0: [], 1: []}
+    for ahead, losses in shown.items():
+        monkeypatch.setattr(Device, "steps_ahead", ahead)
+        monkeypatch.setattr(trainer.progress, "advance", lambda images, loss, losses=losses: losses.append(loss))
+        trainer.evaluate(Batches(device, *data, [3, 3, 3]).batches)
+    assert len({*shown[0]}) == 3
+    assert shown[1] == [None, *shown[0][:2]]
+
+
 @pytest.mark.parametrize("ahead", [0, 1])
 @pytest.mark.parametrize("wrong", [-1, 3])
-def test_a_class_that_does_not_exist_is_named(device, pictures, ahead, wrong, monkeypatch):
+def test_a_class_that_does_not_exist_is_named(device, data, ahead, wrong, monkeypatch):
     monkeypatch.setattr(Device, "steps_ahead", ahead)
     trainer = linear_trainer(rate=0.25)
-    images, labels = pictures
+    images, labels = data
     with pytest.raises(ValueError, match=r"target has classes from -?\d to \d, expected 0 to 2"):
         trainer.train_epoch(Batches(device, images, np.where(labels == 1, wrong, labels), [3, 3, 3]).epoch(1))
 
@@ -195,18 +205,18 @@ def test_a_convolutional_network_learns_bright_from_dark(device, rng):
     assert found[-1]["test_loss"] < 0.1
 
 
-def test_each_evaluation_has_metrics_of_its_own(device, pictures):
-    images, labels = pictures
+def test_each_evaluation_has_metrics_of_its_own(device, data):
+    images, labels = data
     trainer = linear_trainer()
-    loaders = {"validation": Batches(device, images[:4], labels[:4], [4]), "test": Batches(device, *pictures, [9])}
-    (metrics,) = trainer.fit(Batches(device, *pictures, [9]), loaders, 1)
+    loaders = {"validation": Batches(device, images[:4], labels[:4], [4]), "test": Batches(device, *data, [9])}
+    (metrics,) = trainer.fit(Batches(device, *data, [9]), loaders, 1)
     for name, loader in loaders.items():
         assert metrics[f"{name}_loss"] == trainer.evaluate(loader.epoch(0))["loss"]
     assert metrics["validation_loss"] != metrics["test_loss"]
 
 
-def test_mirrored_evaluation_takes_the_mean_of_both_outputs(device, pictures):
-    images, labels = pictures
+def test_mirrored_evaluation_takes_the_mean_of_both_outputs(device, data):
+    images, labels = data
     trainer = linear_trainer(mirror=True)
     linear = trainer.network[1]
 

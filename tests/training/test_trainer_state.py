@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from trainers import Batches, linear_trainer, nine_pictures, random_trainer
+from trainers import Batches, linear_trainer, nine_images, random_trainer
 
 import tinyfft
 from tinyfft.backend import Device, to_host
@@ -13,8 +13,8 @@ from tinyfft.training.trainer import Callback, DivergedError
 
 
 @pytest.fixture
-def pictures(rng):
-    return nine_pictures(rng)
+def data(rng):
+    return nine_images(rng)
 
 
 class Stop(Callback):
@@ -37,10 +37,10 @@ def timeless(history):
 
 @pytest.mark.parametrize("ahead", [0, 1])
 @pytest.mark.parametrize("after", range(1, 16))
-def test_a_resumed_training_computes_the_same_bits(device, pictures, after, ahead, monkeypatch):
+def test_a_resumed_training_computes_the_same_bits(device, data, after, ahead, monkeypatch):
     """Three epochs of three minibatches, each with an evaluation of two; stopped after any of the fifteen."""
     monkeypatch.setattr(Device, "steps_ahead", 0)
-    images, labels = pictures[0].astype(np.float32), pictures[1]
+    images, labels = data[0].astype(np.float32), data[1]
     train, test = Batches(device, images, labels, [4, 3, 2]), Batches(device, images, labels, [5, 4])
     whole = random_trainer()
     expected = list(whole.fit(train, {"test": test}, 3))
@@ -63,8 +63,8 @@ def test_a_resumed_training_computes_the_same_bits(device, pictures, after, ahea
         np.testing.assert_array_equal(to_host(trainer._arrays()[name]), to_host(array), strict=True)
 
 
-def test_a_restored_trainer_uses_the_algorithms_that_were_chosen(device, pictures):
-    images, labels = pictures[0].astype(np.float32), pictures[1]
+def test_a_restored_trainer_uses_the_algorithms_that_were_chosen(device, data):
+    images, labels = data[0].astype(np.float32), data[1]
     trainer = random_trainer()
     trainer.train_epoch(Batches(device, images, labels, [9]).epoch(1))
     arrays, record = trainer.state()

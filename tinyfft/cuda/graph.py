@@ -1,10 +1,6 @@
 """CUDA graphs: device work is captured once and then replayed as a whole.
 
-    step = CapturedGraph(work, network.device, owners)
-    step(input, target)
-
-To queue the kernels of a small network takes the host longer than to run them takes the GPU. Replaying a graph queues
-them all at once.
+The kernels of a small network take the host longer to queue than the GPU to run. A graph queues them all at once.
 Source  CUDA C++ Programming Guide, CUDA Graphs (stream capture)
 """
 
@@ -22,18 +18,17 @@ WARM_UP_CALLS = 2
 
 
 class CapturedGraph:
-    """Calls `work(*arrays)`: directly at first, then captured once for one tuple of shapes, from then on replayed.
+    """Work on arrays: the first calls with the same shapes run it, the next call captures it, later calls replay it.
 
-    Arrays of other shapes, and all arrays on a device that does not capture, are passed to `work` directly. Numbers of
-    the host are frozen in the graph: call `reset` after changing one, such as an optimizer's momentum.
+    Calls with other shapes, and all calls on a device that does not capture, run the work. Numbers of the host are
+    frozen in the graph: call `reset` after changing one, such as an optimizer's momentum.
     """
 
     def __init__(
         self, work: Callable[..., None], device: Device, owners: Iterable[Any], *, enabled: bool = True
     ) -> None:
         """
-        work     queues the same device work at every call; random draws of the host go through
-                 backend.call_each_time
+        work     queues the same device work at every call; the host draws random numbers by backend.call_each_time
         device   where the arrays are
         owners   all objects whose attributes hold arrays that `work` uses: the graph keeps these arrays alive
         enabled  whether to capture at all

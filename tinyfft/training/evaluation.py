@@ -37,10 +37,7 @@ class Outcome(NamedTuple):
 
 
 def outputs(network: Module, input: Array, mirror: bool = False) -> Array:
-    """Return the network's output (S, K); with `mirror` a new array, its mean with the output for mirrored images.
-
-    An image that is mirrored left to right shows the same class, but gives another output.
-    """
+    """Return the network's output (S, K); with `mirror` its mean with the output for images mirrored left to right."""
     if not mirror:
         return network.forward(input)
     mirrored = network.device.xp.ascontiguousarray(input[..., ::-1])

@@ -1,8 +1,7 @@
-"""One training step or evaluation of a minibatch, queued on the device.
+"""One training step, or the evaluation of one minibatch, queued on the device without waiting for it.
 
-A training step sets the gradients to zero, runs the forward pass, the loss and the backward pass, and updates the
-weights. Where the device can capture CUDA graphs, and all modules, the criterion and the optimizer allow it, a step is
-captured once and then replayed (cuda/graph.py).
+On a GPU a step is captured once as a CUDA graph and then replayed (cuda/graph.py), if the classes of all modules, the
+criterion and the optimizer declare themselves capturable.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,13 +21,7 @@ class TrainStep:
     def __init__(
         self, network: Module, criterion: Any, optimizer: Any, *, graph: bool = True, mirror: bool = False
     ) -> None:
-        """
-        network     its flat weights belong to the optimizer
-        criterion   computes the loss and its gradient, as Trainer describes it
-        optimizer   updates the weights, as Trainer describes it
-        graph       whether steps are captured as CUDA graphs where this is possible
-        mirror      whether evaluations average over mirrored images (evaluation.outputs)
-        """
+        """The arguments are described in Trainer."""
         self.network, self.criterion, self.optimizer, self.mirror = network, criterion, optimizer, mirror
         self.output: Array | None = None  # of the last minibatch
         device = network.device

@@ -140,7 +140,7 @@ class Trainer:
         return self._running.batches > 0
 
     def state(self) -> tuple[dict[str, Array], dict[str, Any]]:
-        """Return (arrays, record), which determine the rest of the training. No array is a copy; the record is JSON.
+        """Return (arrays, record), which determine the rest of the training. Arrays are not copied; the record is JSON.
 
         Raises DivergedError if a loss or a weight is not finite, so that no such state replaces a good one.
         """
@@ -157,7 +157,7 @@ class Trainer:
             "epoch": self._running.state(),
             "random": backend.generator().bit_generator.state,
             "arena": None,  # older versions read this key
-            "choices": {name: module.choices for name, module in self._autotuned()},
+            "choices": {name: module.choices for name, module in self.network.modules() if hasattr(module, "choices")},
         }
 
     def restore(self, arrays: Mapping[str, Array], record: Mapping[str, Any]) -> None:
@@ -173,16 +173,13 @@ class Trainer:
         self.global_step, self.history = record["step"], list(record["history"])
         self._running = RunningMetrics(**record["epoch"])
         backend.generator().bit_generator.state = record["random"]
-        for name, module in self._autotuned():
-            module.choices = record["choices"][name]
+        modules = dict(self.network.modules())
+        for name, choices in record["choices"].items():  # algorithms chosen by time: other ones give other bits
+            modules[name].choices = choices
 
     def _arrays(self) -> dict[str, Array]:
         parts = {NETWORK: self.network.state(), OPTIMIZER: self.optimizer.state()}
         return {part + name: array for part, arrays in parts.items() for name, array in arrays.items()}
-
-    def _autotuned(self) -> Iterator[tuple[str, Any]]:
-        """Yield (name, layer) of the layers that choose algorithms by time: a resumed run must not choose again."""
-        return ((name, module) for name, module in self.network.modules() if hasattr(module, "choices"))
 
     def _notify(self, event: str, *arguments: Any) -> None:
         for callback in self.callbacks:
@@ -194,13 +191,13 @@ class Trainer:
         self.global_step += 1
 
     def _loop(
-        self, step: Callable, batches: Batches, label: str, total: int | None, running: RunningMetrics
+        self, run: Callable, batches: Batches, label: str, total: int | None, running: RunningMetrics
     ) -> dict[str, Any]:
-        """Call step(input, target) for each minibatch, add the results to `running`, and return the means."""
+        """Call run(input, target) for each minibatch, add the results to `running`, and return the means."""
         start = time.monotonic() - running.seconds
         with self.progress.start(label, total, running.batches):
             for input, target in batches:
-                running.add(len(target), self._queue(step, input, target))
+                running.add(len(target), self._queue(run, input, target))
                 running.drain(keep=self.network.device.steps_ahead)
                 running.seconds = time.monotonic() - start
                 self.progress.advance(len(target), running.last_loss)
@@ -211,11 +208,13 @@ class Trainer:
             raise ValueError(f"{label}: there is no minibatch, expected at least one")
         return running.means()
 
-    def _queue(self, step: Callable, input: Array, target: Array) -> Results:
-        """Queue step(input, target); return a function that waits for the results, and raises if the loss is not
-        finite: ValueError if the labels are the reason, else DivergedError."""
+    def _queue(self, run: Callable, input: Array, target: Array) -> Results:
+        """Call run(input, target), and return a function that waits for the results.
+
+        If the loss is not finite, the function raises ValueError if the labels are the reason, else DivergedError.
+        """
         steps_before = self.global_step
-        step(input, target)
+        run(input, target)
         fetched, learning_rate = self.train_step.fetch(), self.optimizer.learning_rate
 
         def results() -> tuple[float, int]:
