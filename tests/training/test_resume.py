@@ -9,7 +9,7 @@ import time
 import pytest
 from program import TINY, error_line, metrics, network_of, run, start
 
-from tinyfft import checkpoint
+from tinyfft.training import checkpoint
 
 LONG = (*TINY, "model.dropout=0.2", "epochs=12", "checkpoint.every_steps=3", "validation.fraction=0.2")
 

@@ -5,8 +5,9 @@ import pytest
 from full_disk import full_disk
 from safetensors import numpy as safetensors_numpy
 
-from tinyfft import backend, checkpoint, nn
-from tinyfft.checkpoint import CheckpointError
+from tinyfft import backend, nn
+from tinyfft.training import checkpoint
+from tinyfft.training.checkpoint import CheckpointError
 
 
 def network(features=3, dtype="float32"):
