@@ -58,7 +58,7 @@ class Saved(NamedTuple):
 
 
 def _config(path: str | Path, metadata: Mapping[str, str]) -> Config:
-    text = metadata["config"].replace('limit_bytes = "auto"', "limit_bytes = 0")  # which older versions had
+    text = metadata["config"].replace('limit_bytes = "auto"', "limit_bytes = 0")  # older versions had "auto"
     try:
         return parse_config(text)
     except ConfigError as error:

@@ -40,5 +40,5 @@ class RunningMetrics:
         return {"loss": self.loss / self.images, "accuracy": self.correct / self.images, "images": self.images}
 
     def state(self) -> dict[str, Any]:
-        """Return the arguments that make an equal object, for JSON. Nothing may be pending."""
+        """Return the arguments of RunningMetrics that continue these sums, as JSON values. Nothing may be pending."""
         return {name: getattr(self, name) for name in ("images", "loss", "correct", "batches", "seconds")}
