@@ -12,7 +12,7 @@ package = Path(tinyfft.__file__).parent
 assert "site-packages" in package.parts, package
 assert kernel_directory() == package / "kernels", kernel_directory()
 assert "__global__" in kernel_source("spectrum")
-assert (kernel_directory() / "fourier.cuh").is_file()
+assert (kernel_directory() / "fourier" / "transform.cuh").is_file()
 assert (package / "py.typed").is_file()
 assert report.NAME == "report.html"
 

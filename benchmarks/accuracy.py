@@ -1,6 +1,6 @@
-"""How far the passes of a convolution are from float64: max|y - reference| / max|reference|.
+"""Error of a convolution's passes against float64: max|y - reference| / max|reference|.
 
-The reference is PyTorch's convolution in float64 without cuDNN and oneDNN, whose fp32 results are among what is judged.
+The reference is PyTorch's convolution in float64 without cuDNN and oneDNN, because their fp32 results are judged too.
 """
 
 import math
@@ -11,30 +11,29 @@ from benchmarks.peers import gradients
 from benchmarks.shapes import Layer
 from tinyfft.backend import Array
 
-SAMPLES = 16
-"""At a time: what PyTorch unfolds in float64 would not fit into memory for a whole minibatch."""
+SAMPLES_AT_ONCE = 16  # PyTorch unfolds the input, and a whole minibatch would not fit into memory in float64
 
 
 def reference(layer: Layer, x: Array, weight: Array, bias: Array, gy: Array) -> list[torch.Tensor]:
-    """The three passes in float64: output, gradient of the input, gradient of the weights."""
+    """Return the three passes in float64: output, gradient of the input, gradient of the weights."""
     w, b = (torch.as_tensor(a).double() for a in (weight, bias))
-    outputs, inputs, of_weight = [], [], torch.zeros_like(w)
+    outputs, inputs, weight_sum = [], [], torch.zeros_like(w)
     with torch.backends.cudnn.flags(enabled=False):
-        for first in range(0, len(x), SAMPLES):
-            part, gradient = (torch.as_tensor(a[first : first + SAMPLES]).double() for a in (x, gy))
+        for first in range(0, len(x), SAMPLES_AT_ONCE):
+            part, gradient = (torch.as_tensor(a[first : first + SAMPLES_AT_ONCE]).double() for a in (x, gy))
             outputs.append(torch.nn.functional.conv2d(part, w, b, padding=layer.padding))
             of_x, of_w, _ = gradients(layer, part, w, gradient, (True, True, False))
             inputs.append(of_x)
-            of_weight += of_w
-    return [torch.cat(outputs), torch.cat(inputs), of_weight]
+            weight_sum += of_w
+    return [torch.cat(outputs), torch.cat(inputs), weight_sum]
 
 
 def error(values: Array | torch.Tensor, expected: torch.Tensor) -> float:
-    """max|values - expected| / max|expected|; NaN if there is a NaN."""
+    """Return max|values - expected| / max|expected|, NaN if a value is NaN."""
     difference = (torch.as_tensor(values).double() - expected).abs().max()
     return float(difference / expected.abs().max())
 
 
 def worst(errors: list[float]) -> float:
-    """The largest, or NaN if there is one, which the builtin would forget."""
+    """Return the largest error, or NaN if one is NaN, which the builtin max may drop."""
     return math.nan if any(math.isnan(each) for each in errors) else max(errors)

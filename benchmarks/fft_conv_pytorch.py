@@ -1,6 +1,6 @@
-"""fft-conv-pytorch beside us: the package that PyTorch's users install for convolution through FFTs.
+"""fft-conv-pytorch beside tinyfft: a package for PyTorch that convolves through FFTs.
 
-It is timed as they call it, in fp32: forward, and forward with the backward that autograd derives from it.
+It is timed in fp32: forward, and forward with autograd's backward.
 """
 
 from typing import Any
@@ -15,12 +15,11 @@ from tinyfft.backend import Array, Device
 
 
 def measure(layer: Layer, arrays: tuple[Array, Array, Array, Array], device: Device) -> dict[str, Any]:
-    """Milliseconds and the output's error on input, weights, bias and gradOutput.
+    """Return the times and the output's error on input, weights, bias and gradOutput.
 
-    It unfolds the product over the minibatch: where that does not fit into memory, "failure" says so, and what was
-    measured before is kept.
+    The package unfolds the product over the minibatch. Where that exceeds the memory, the result has a "failure".
     """
-    from fft_conv_pytorch import fft_conv  # needed here alone, so that all else runs without it
+    from fft_conv_pytorch import fft_conv  # optional: only this function needs it
 
     set_precision("fp32")
     expected = accuracy.reference(layer, *arrays)[0]
@@ -40,12 +39,8 @@ def measure(layer: Layer, arrays: tuple[Array, Array, Array, Array], device: Dev
             found["forward_ms"] = milliseconds(forward, device, ahead=True)
         found["forward_backward_ms"] = milliseconds(both, device, ahead=True)
     except RuntimeError as error:
-        if not _out_of_memory(error):
+        # on a CPU PyTorch raises a plain RuntimeError
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
         found["failure"] = "out of memory"
     return found
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    # on a CPU PyTorch has no class of its own for it
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,44 +1,50 @@
-"""Figures of benchmarks: panels side by side, lines over one quantity, saved as SVG.
+"""Figures as SVG files: matplotlib without a display, common colours, panels of lines.
 
-Colours are Okabe and Ito's, which people of every colour vision can tell apart; markers and dashes tell the lines apart
-without any. matplotlib is the extra `report`.
+The colours are Okabe and Ito's, which people of every colour vision can tell apart. Markers and dashes tell lines apart
+without colours. The extra `report` installs matplotlib.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 COLOURS = {"tinyfft": "#0072B2", "PyTorch": "#D55E00", "direct": "#D55E00"}
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line: `whose` gives its colour and marker, `dashed` sets a part apart from its whole."""
-
+class Line(NamedTuple):
     label: str
     values: Sequence[float]
-    whose: str
-    dashed: bool = False
+    side: str  # a key of COLOURS
+    dashed: bool = False  # for a part of a whole
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One set of axes: a title and lines over the same points x."""
-
+class Panel(NamedTuple):
     title: str
-    x: Sequence[float]
+    x: Sequence[float]  # of all lines
     lines: Sequence[Line]
 
 
-def save(path: Path, title: str, x_label: str, y_label: str, panels: Sequence[Panel]) -> None:
-    """Write a figure; values are shown on a logarithmic scale that all panels share."""
+def pyplot() -> Any:
+    """Return matplotlib.pyplot without a display. Equal figures give equal files."""
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = "tinyfft"  # so that the same measurements give the same file
+    matplotlib.rcParams["svg.hashsalt"] = "tinyfft"
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(
+    return pyplot
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write an SVG file, in a folder that is made if missing, and close the figure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    pyplot().close(figure)
+
+
+def save_panels(path: Path, title: str, x_label: str, y_label: str, panels: Sequence[Panel]) -> None:
+    """Write panels side by side. They share one logarithmic scale of values."""
+    figure, axes = pyplot().subplots(
         1, len(panels), figsize=(1.2 + 4.6 * len(panels), 4.6), sharey=True, squeeze=False, layout="constrained"
     )
     figure.suptitle(title, fontsize=10)
@@ -46,16 +52,15 @@ def save(path: Path, title: str, x_label: str, y_label: str, panels: Sequence[Pa
         _draw(panel, ax)
         ax.set_xlabel(x_label)
     axes[0][0].set_ylabel(y_label)
-    # below the panels, where it covers no line
+    # below the panels, where the legend covers no line
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None, dpi=120)
-    pyplot.close(figure)
+    save(figure, path)
 
 
-def _draw(panel: Panel, ax: object) -> None:
+def _draw(panel: Panel, ax: Any) -> None:
     for line in panel.lines:
-        colour = COLOURS[line.whose]
-        marker = "o" if line.whose == "tinyfft" else "s"
+        colour = COLOURS[line.side]
+        marker = "o" if line.side == "tinyfft" else "s"
         style, face = ("--", "white") if line.dashed else ("-", colour)
         ax.plot(panel.x, line.values, style, marker=marker, color=colour, markerfacecolor=face, label=line.label)
     ax.set_title(panel.title, fontsize=10)

@@ -1,119 +1,169 @@
-"""Whole training iterations, tinyfft beside PyTorch: gradients to zero, forward, loss, backward, a step of SGD.
+"""Time whole training iterations, tinyfft beside PyTorch: zero the gradients, forward, loss, backward, a step of SGD.
 
-    python -m benchmarks.iteration [--device cpu] [--configs paper cifar] [--precisions fp32 tf32 bf16]
-                                   [--batch-size N] [--set KEY=VALUE ...] [--json FILE] [--markdown FILE]
+    python -m benchmarks.iteration [--configs NAME ...] [--precisions fp32 ...] [--json FILE] [--markdown FILE]
+    python -m benchmarks.iteration --from FILE ... --plots DIR
 
-Both train the same network on the same random minibatch, at equal precision, in one run; before anything is timed
-their losses are compared. The peer is the best of its variants (torch_iteration.py), for the iteration, for the forward
-pass apart, and for the network in use, whose spectra of weights are kept. Memory is the most that CuPy's and PyTorch's
-allocators had given out at once, on a CPU what a process of its own needed (resident_memory.py); there page faults are
-counted too.
+Both train the same network on the same random minibatch, at equal precision, in one run. The losses are compared before
+anything is timed. PyTorch's time is the best of its variants (torch_iteration.py), chosen separately for the iteration,
+for the forward pass and for inference. tinyfft keeps the spectra of the weights during inference. Memory is the peak of
+what CuPy's and PyTorch's allocators have handed out. On a CPU it is the peak of a process for each side
+(resident_memory.py), and page faults are counted too.
 """
 
-import argparse
-import math
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
 
-import models
-import tinyfft
-from benchmarks import iteration_tables, peers, report, resident_memory, torch_iteration
-from benchmarks.clock import milliseconds
-from benchmarks.peak_memory import cupy_peak_bytes
-from tinyfft.backend import Device
-from tinyfft.config import Config, load_config
-from tinyfft.inference import Inference
-from tinyfft.timing import Iteration
+import numpy as np
 
-LOSS_BOUND = {"fp32": 1e-5, "tf32": 1e-3, "bf16": 2e-2}
-"""How far two losses at equal precision may lie apart, relative to their size."""
+from benchmarks import figures, report
+from benchmarks.report import Options, Report, Row
+
+HEAD = (
+    "config | minibatch | precision | PyTorch ms | its variant | tinyfft ms | **ratio**"
+    " | forward, PyTorch / tinyfft | **ratio** | peak MiB, PyTorch / tinyfft | page faults"
+)
+VARIANT = "{peer[how]}, {peer[layout]}"
+CELLS = (
+    "{config} | {batch_size} | {precision} | {peer[iteration_ms]:.2f} | " + VARIANT + " | {ours[iteration_ms]:.2f}"
+    " | **{ratio:.2f}** | {peer_forward_ms:.2f} / {ours[forward_ms]:.2f} | **{forward_ratio:.2f}**"
+    " | {peer_peak} / {ours_peak} | {page_faults}"
+)
+TEXT = (
+    "One training iteration. Ratio: PyTorch's time / tinyfft's, below 1 where PyTorch is faster. PyTorch is the fastest"
+    " of its variants, listed below; its forward pass is the fastest among all variants. Page faults are those of one"
+    " iteration of tinyfft."
+)
+INFERENCE_HEAD = "config | precision | minibatch | PyTorch ms | its variant | tinyfft ms | **ratio**"
+INFERENCE_CELLS = (
+    "{config} | {precision} | {minibatch} | {peer_ms:.3f} | " + VARIANT + " | {ours_ms:.3f} | **{ratio:.2f}**"
+)
+INFERENCE_TEXT = "The forward pass in evaluation mode. tinyfft has the spectra of the weights from an earlier pass."
+VERSIONS = ("PyTorch", "cuDNN", "CUDA", "threads", "tinyfft")  # of the machine, in the figure
+VARIANTS_HEAD = "config | precision | variant | optimizer | iteration ms | forward ms | peak MiB"
+VARIANTS_CELLS = "{config} | {precision} | " + VARIANT + " | {optimizer} | {iteration} | {forward} | {peak}"
 
 
 def main() -> None:
-    options = _options()
+    flags = ("device", "configs", "precisions", "batch-size", "set", "plots", "from")
+    options = report.parse("iteration", __doc__, *flags, configs={"default": ["paper", "cifar"]})
+    report.produce(options, measure, markdown, plot)
+
+
+def measure(options: Options) -> Report:
+    """Measure each config at each precision."""
+    from benchmarks import iteration_timing, peers  # PyTorch, which --from does not need
+
     device = report.use_device(options.device)
     options.precisions = report.precisions(options.precisions, device)
-    found = {"machine": report.machine(device) | peers.prepare(device)}
-    found |= {"command": report.command("python -m benchmarks.iteration", options), "rows": []}
+    found = report.begin("iteration", options, device, peers.prepare(device))
     for name in options.configs:
         for precision in options.precisions:
-            found["rows"].append(measure(name, precision, options, device))
-            print(iteration_tables.line(found["rows"][-1]), flush=True)
-            report.write(options, found, iteration_tables.markdown(found))
+            row = iteration_timing.measure(name, precision, options, device)
+            report.add(found, row, CELLS.format_map(with_best(row)), options, markdown)
             peers.free_memory(device)
+    return found
 
 
-def measure(name: str, precision: str, options: argparse.Namespace, device: Device) -> dict[str, Any]:
-    """One config at one precision: our figures, and those of each of PyTorch's variants."""
-    overrides = [*options.set, f"precision={precision}"]
-    overrides += [f"batch_size={options.batch_size}"] if options.batch_size else []
-    config = load_config(name, overrides)
-    tinyfft.manual_seed(config.seed)
-    ours = Iteration(models.build(config, config.timing.input_shape, config.timing.classes), config)
-    losses = _compare_losses(ours, precision)
-    row = {"config": name, "batch_size": config.batch_size, "precision": precision, "losses": losses}
-    row["ours"] = {
-        "iteration_ms": milliseconds(ours.run, device),
-        "forward_ms": milliseconds(ours.forward, device),
-        **_memory(ours, name, overrides),
-        "inference_ms": {batch: _inference_ms(ours, config, batch) for batch in sorted({1, config.batch_size})},
-        "algorithms": {
-            path: module.algorithms for path, module in ours.network.modules() if hasattr(module, "algorithms")
-        },
-    }
-    row["peers"] = [
-        {"how": how, "layout": layout} | _variant(ours, precision, layout, how)
-        for how in torch_iteration.RUNS[device.kind]
-        for layout in peers.LAYOUTS
+def markdown(found: Report) -> str:
+    rows = [with_best(row) for row in found["rows"]]
+    paragraphs = [
+        TEXT,
+        report.table(HEAD, CELLS, rows),
+        "## Where PyTorch is faster",
+        report.slower(map(_ratios, rows)),
     ]
-    for peer in row["peers"]:
-        if device.kind == "cpu" and "failure" not in peer:
-            peer["peak_bytes"] = resident_memory.measure(name, peer["layout"], overrides)
-    return row
+    inference = [each for row in rows for each in _inference(row)]
+    if inference:
+        table = report.table(INFERENCE_HEAD, INFERENCE_CELLS, inference)
+        paragraphs += ["## Networks in use", INFERENCE_TEXT, table]
+    variants = [_variant(row, peer) for row in rows for peer in row["peers"]]
+    paragraphs += ["## PyTorch's variants", report.table(VARIANTS_HEAD, VARIANTS_CELLS, variants)]
+    return report.document("Whole training iterations: tinyfft beside PyTorch", found, *paragraphs)
 
 
-def _memory(ours: Iteration, config: str, overrides: list[str]) -> dict[str, int | None]:
-    """Our peak, and on a CPU the page faults of an iteration."""
-    device = ours.network.device
-    if device.kind == "cuda":
-        return {"peak_bytes": cupy_peak_bytes(device, ours.run), "page_faults": None}
-    peak = resident_memory.measure(config, "tinyfft", overrides)
-    return {"peak_bytes": peak, "page_faults": resident_memory.page_faults(ours.run)}
+def with_best(row: Row) -> Row:
+    """Return the row with PyTorch's fastest variant, its fastest forward pass, the ratios and other cells."""
+    ours, peer, forward_ms = row["ours"], best(row), best(row, "forward_ms")["forward_ms"]
+    return row | {
+        "peer": peer,
+        "peer_forward_ms": forward_ms,
+        "ratio": peer["iteration_ms"] / ours["iteration_ms"],
+        "forward_ratio": forward_ms / ours["forward_ms"],
+        "peer_peak": _mebibytes(peer),
+        "ours_peak": _mebibytes(ours),
+        "page_faults": "-" if ours["page_faults"] is None else ours["page_faults"],
+    }
 
 
-def _inference_ms(ours: Iteration, config: Config, batch_size: int) -> float:
-    """Of our network in use. It goes back to training: the peer takes its mode over."""
-    inference = Inference(ours.network, config, batch_size)
-    ms = milliseconds(inference.run, ours.network.device)
-    ours.network.training()
-    return ms
+def best(row: Row, key: str = "iteration_ms") -> Row:
+    """Return the variant of PyTorch whose `key` is least. Raises RuntimeError if all variants failed."""
+    return min(_ran(row), key=lambda peer: peer[key])
 
 
-def _variant(ours: Iteration, precision: str, layout: str, how: str) -> dict[str, Any]:
-    """Its measurements, or the failure in place of them: a variant that fails shall be seen in the table."""
-    peers.free_memory(ours.network.device)
-    try:
-        return torch_iteration.measure(ours, precision, layout, how)
-    except RuntimeError as error:
-        return {"failure": str(error).partition("\n")[0]}
+def _ran(row: Row) -> list[Row]:
+    ran = [peer for peer in row["peers"] if "failure" not in peer]
+    if not ran:
+        raise RuntimeError(f"{row['config']}, {row['precision']}: every variant failed: {row['peers']}")
+    return ran
 
 
-def _compare_losses(ours: Iteration, precision: str) -> dict[str, float]:
-    """Both losses on the same weights. Raises ArithmeticError if they differ: then the two train different networks."""
-    loss = float(ours.criterion.forward(ours.network.forward(ours.input), ours.target))
-    peer = torch_iteration.TorchIteration(ours, precision, "NCHW").loss().item()
-    if not math.isclose(loss, peer, rel_tol=LOSS_BOUND[precision]):
-        raise ArithmeticError(f"the loss is {loss}, PyTorch's {peer}, expected at most {LOSS_BOUND[precision]:g} apart")
-    return {"ours": loss, "peer": peer}
+def _inference(row: Row) -> Iterator[Row]:
+    """Yield a row for each size of a minibatch; none for a report made before inference was measured."""
+    for size, ours_ms in row["ours"].get("inference_ms", {}).items():
+        peer = min(_ran(row), key=lambda peer, size=size: peer["inference_ms"][size])
+        peer_ms = peer["inference_ms"][size]
+        times = {"peer_ms": peer_ms, "ours_ms": ours_ms, "ratio": peer_ms / ours_ms}
+        yield row | {"minibatch": size, "peer": peer} | times
 
 
-def _options() -> argparse.Namespace:
-    parser = report.parser("iteration", __doc__)
-    report.add_device(parser)
-    parser.add_argument("--configs", nargs="+", default=["paper", "cifar"], metavar="NAME", help="from configs/")
-    report.add_precisions(parser)
-    parser.add_argument("--batch-size", type=int, metavar="N", help="the minibatch, in place of the config's")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="change keys of the configs")
-    return parser.parse_args()
+def _variant(row: Row, peer: Row) -> Row:
+    """Return one variant's cells."""
+    if "failure" in peer:
+        cells = {"optimizer": f"failed: {peer['failure']}", "iteration": "-", "forward": "-", "peak": "-"}
+    else:
+        times = {name: f"{peer[f'{name}_ms']:.2f}" for name in ("iteration", "forward")}
+        cells = times | {"optimizer": peer["optimizer"], "peak": _mebibytes(peer)}
+    return row | {"peer": peer} | cells
+
+
+def _ratios(row: Row) -> tuple[str, dict[str, float]]:
+    return f"{row['config']}, {row['precision']}", {"iteration": row["ratio"], "forward": row["forward_ratio"]}
+
+
+def _mebibytes(side: Row) -> str:
+    return "-" if side["peak_bytes"] is None else f"{side['peak_bytes'] / 2**20:.0f}"
+
+
+def plot(found: Report, folder: Path) -> None:
+    """Draw iteration.svg: for each row a bar of PyTorch's best time and a bar of tinyfft's, with the ratio."""
+    rows = [with_best(row) for row in found["rows"]]
+    peer_ms, ours_ms = ([row[side]["iteration_ms"] for row in rows] for side in ("peer", "ours"))
+    ratios = [f"{row['ratio']:.1f} times as fast" for row in rows]
+    figure, ax = figures.pyplot().subplots(figsize=(7.3, 1.6 + 0.8 * len(rows)), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
+    places = np.arange(len(rows))
+    bars = ax.barh(places - 0.2, peer_ms, 0.38, color=figures.COLOURS["PyTorch"], label="PyTorch, best variant")
+    ax.bar_label(bars, map(_time, peer_ms), padding=4, fontsize=12)
+    bars = ax.barh(places + 0.2, ours_ms, 0.38, color=figures.COLOURS["tinyfft"], label="tinyfft")
+    labels = [f"{_time(ms)}, {ratio}" for ms, ratio in zip(ours_ms, ratios, strict=True)]
+    ax.bar_label(bars, labels, padding=4, fontsize=12, fontweight="bold", color=figures.COLOURS["tinyfft"])
+    names = [f"{row['config']}, {row['precision']}\nminibatch {row['batch_size']}" for row in rows]
+    ax.set_yticks(places, names, fontsize=12)
+    ax.set_xticks([])  # each bar has its time
+    ax.tick_params(length=0)
+    ax.invert_yaxis()
+    ax.margins(x=0.15)  # room for the longest bar's time
+    ax.spines[["top", "right", "bottom"]].set_visible(False)
+    figure.suptitle("Time of one training iteration (shorter is better)", fontsize=14, fontweight="bold")
+    versions = (f"{name} {found['machine'][name]}" for name in VERSIONS if name in found["machine"])
+    caption = ", ".join([found["machine"]["hardware"], *versions])
+    legend = {"fontsize": 12, "title": caption, "title_fontsize": 11, "frameon": False}
+    figure.legend(loc="outside lower center", ncols=2, **legend)
+    figures.save(figure, folder / "iteration.svg")
+
+
+def _time(ms: float) -> str:
+    return f"{ms / 1000:.2f} s" if ms >= 1000 else f"{ms:.{1 if ms >= 10 else 2}f} ms"
 
 
 if __name__ == "__main__":

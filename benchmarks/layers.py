@@ -1,160 +1,141 @@
-"""Single layers: every pass of FFTConvolution beside PyTorch's, at equal precision, in one run.
+"""Time single layers: every pass of FFTConvolution beside PyTorch's, at equal precision, in one run.
 
-    python -m benchmarks.layers [--device cpu] [--layers net-L2 k15 ...] [--precisions fp32 tf32 bf16] [--batch-size N]
-                                [--fft-conv-pytorch [NAME ...]] [--json FILE] [--markdown FILE] [--resume]
+    python -m benchmarks.layers [--layers NAME ...] [--precisions fp32 ...] [--json FILE] [--markdown FILE] [--resume]
 
-Before anything is timed, ours and the peer's results are compared with a float64 convolution (accuracy.py). A pass of
-ours is timed with all its own transforms. "sum" is forward and backward, where backward transforms gradOutput once and
-makes the spectra of input and weights again; "kept" is the same with memory = "keep", where both are made once.
+Both sides are compared with a float64 convolution (accuracy.py) before anything is timed. Each pass of tinyfft is timed
+with all its own transforms. "sum" is forward and backward, where backward transforms gradOutput once and transforms
+input and weights again. "kept" is the same with memory = "keep", where input and weights are transformed once.
 """
 
-import argparse
-from collections.abc import Iterator, Sequence
-from typing import Any
+import math
+from collections.abc import Iterable
 
-import torch
-
-import tinyfft
-from benchmarks import accuracy, fft_conv_pytorch, layer_tables, peers, report
-from benchmarks.clock import milliseconds
+from benchmarks import report
+from benchmarks.report import Markdown, Options, Report, Row
 from benchmarks.shapes import LAYERS, PAPER, SMALL, Layer
-from tinyfft import nn
-from tinyfft.backend import Array, Device
-from tinyfft.nn.convolution_layer import PASSES, ConvolutionLayer
+from tinyfft.nn.convolution_layer import PASSES
+
+FP32_BOUND = 2.0**-18
+"""The largest allowed error of each pass in fp32."""
+
+
+def three(key: str, form: str) -> str:
+    """Return a cell with a number for each of the three passes."""
+    return " / ".join(f"{{{key}[{name}]:{form}}}" for name in PASSES)
+
+
+HEAD = (
+    "layer | minibatch | precision | N | PyTorch ms | tinyfft ms | ratios of passes"
+    " | sum, PyTorch / tinyfft | **ratio** | kept | **ratio, kept**"
+)
+TIMES = " | ".join((three("peer_ms", ".3f"), three("ours_ms", ".3f"), three("ratio", ".2f")))
+CELLS = (
+    "{layer} | {shape[S]} | {precision} | {N} | " + TIMES + " | {peer_ms[sum]:.3f} / {ours_ms[sum]:.3f}"
+    " | **{ratio[sum]:.2f}** | {ours_ms[kept]:.3f} | **{ratio[kept]:.2f}**"
+)
+TEXT = (
+    "Milliseconds of updateOutput / updateGradInput / accGradParameters: tinyfft's with all transforms of the pass,"
+    " PyTorch's in the better of NCHW and channels_last. Sum: PyTorch's three passes; tinyfft's forward and backward,"
+    ' which transforms gradOutput once. Kept: with memory = "keep", where input and weights are transformed once, too.'
+    " Ratio: PyTorch's time / tinyfft's, below 1 where PyTorch is faster."
+)
+ERROR_HEAD = "layer | precision | tinyfft | PyTorch"
+ERROR_CELLS = "{layer} | {precision} | {errors} | {peer_errors}"
+ERROR_TEXT = (
+    "max|y - reference| / max|reference| of each pass against float64, PyTorch's in its worse layout."
+    f" The bound in fp32 is 2^-18 = {FP32_BOUND:.1e}; larger errors are bold."
+)
+FFT_CONV_PYTORCH_HEAD = "layer | forward | with backward | error of forward | tinyfft, forward | tinyfft, with backward"
+FFT_CONV_PYTORCH_CELLS = (
+    "{layer} | {forward_ms} | {forward_backward_ms} | {error} | {ours_ms[updateOutput]:.3f} | {ours_ms[sum]:.3f}"
+)
+FFT_CONV_PYTORCH_TEXT = "Milliseconds in fp32; its backward is PyTorch's autograd."
 
 
 def main() -> None:
     options = _options()
+    cases = [({"layer": name}, (LAYERS | SMALL)[name]) for name in options.layers]
+    if options.batch_size:
+        cases = [(head, layer._replace(S=options.batch_size)) for head, layer in cases]
+    measure("layers", cases, options, markdown)
+
+
+def measure(module: str, cases: Iterable[tuple[Row, Layer]], options: Options, markdown: Markdown) -> Report:
+    """Measure each layer at each precision, for a page of `benchmarks.MODULE`. A case is (head of the row, layer)."""
+    from benchmarks import fft_conv_pytorch, layer_timing, peers  # PyTorch, which pages and figures do not need
+
     device = report.use_device(options.device)
     options.precisions = report.precisions(options.precisions, device)
-    found = {"machine": report.machine(device) | peers.prepare(device)}
-    found |= {"command": report.command("python -m benchmarks.layers", options), "rows": []}
+    found = report.begin(module, options, device, peers.prepare(device))
     done = report.resume(options, found)
-    for name in options.layers:
-        layer = (LAYERS | SMALL)[name]
-        layer = layer._replace(S=options.batch_size or layer.S)
-        for row in rows(layer, [each for each in options.precisions if (name, each) not in done], device):
-            if row["precision"] == "fp32" and name in options.fft_conv_pytorch:
-                row["fft_conv_pytorch"] = fft_conv_pytorch.measure(layer, arrays(layer, device), device)
-            found["rows"].append({"layer": name} | row)
-            print(layer_tables.line(found["rows"][-1]), flush=True)
-            report.write(options, found, layer_tables.markdown(found))  # now: a run cut off keeps what it has measured
+    for head, layer in cases:
+        name = head["layer"]
+        precisions = [precision for precision in options.precisions if (name, precision) not in done]
+        for times in layer_timing.rows(layer, precisions, device):
+            row = head | times
+            if row["precision"] == "fp32" and name in getattr(options, "fft_conv_pytorch", ()):
+                arrays = layer_timing.arrays(layer, device)
+                row["fft_conv_pytorch"] = fft_conv_pytorch.measure(layer, arrays, device)
+            report.add(found, row, line(row), options, markdown)
+    return found
 
 
-def rows(layer: Layer, precisions: Sequence[str], device: Device) -> Iterator[dict[str, Any]]:
-    """Errors and milliseconds of one layer at each precision, ours and the peer's."""
-    if not precisions:
-        return
-    given = arrays(layer, device)
-    expected = accuracy.reference(layer, *given)
-    for precision in precisions:
-        peers.free_memory(device)
-        row = _measure(layer, precision, given, expected, device)
-        peers.free_memory(device)
-        yield row
+def line(row: Row) -> str:
+    """Return the cells of a row in the table of times."""
+    return CELLS.format_map(row | report.lengths(row))
 
 
-def _measure(
-    layer: Layer, precision: str, given: tuple[Array, ...], expected: list[torch.Tensor], device: Device
-) -> dict[str, Any]:
-    x, weight, bias, gy = given
-    ours, kept = (
-        convolution(nn.FFTConvolution, layer, weight, bias, precision=precision, memory=memory)
-        for memory in ("recompute", "keep")
-    )
-    calls = {layout: peers.passes(layer, precision, layout, *given) for layout in peers.LAYOUTS}
-    errors, peer_errors = _errors(ours, calls, x, gy, expected)
-    times = own_times(ours, x, gy, device)
-    times["kept"] = milliseconds(lambda: (kept.updateOutput(x), kept.backward(x, gy)), device, ahead=True)
-    peer_times, layouts = peers.time_passes(calls, device)
-    peer_times["sum"] = sum(peer_times.values())
-    plan = ours.plan(x.shape)
-    return {
-        "shape": layer._asdict(),
-        "precision": precision,
-        "lengths": plan.lengths,
-        "tiles": plan.tiles,
-        "ours_ms": times,
-        "peer_ms": peer_times,
-        "peer_layouts": layouts,
-        "ratio": {name: peer_times["sum" if name == "kept" else name] / times[name] for name in times},
-        "errors": errors,
-        "peer_errors": peer_errors,
-    }
-
-
-def arrays(layer: Layer, device: Device) -> tuple[Array, Array, Array, Array]:
-    """Input, weights, bias and gradOutput: the same numbers at every call."""
-    rng = device.xp.random.default_rng(7)
-    out = layer.n if layer.padding == "same" else layer.n + 2 * layer.padding - layer.k + 1
-    tinyfft.manual_seed(7)
-    drawn = nn.FFTConvolution(layer.C, layer.F, layer.k)
-    x, gy = (
-        rng.standard_normal((layer.S, maps, size, size), dtype=device.xp.float32)
-        for maps, size in ((layer.C, layer.n), (layer.F, out))
-    )
-    return x, drawn.weight, drawn.bias, gy
-
-
-def convolution(
-    kind: type[ConvolutionLayer], layer: Layer, weight: Array, bias: Array, **named: Any
-) -> ConvolutionLayer:
-    """One of our layers, with copies of these weights."""
-    ours = kind(layer.C, layer.F, layer.k, padding=layer.padding, **named)
-    ours.weight[...], ours.bias[...] = weight, bias
-    return ours
-
-
-def own_times(ours: ConvolutionLayer, x: Array, gy: Array, device: Device) -> dict[str, float]:
-    """Milliseconds of each pass of ours, and of forward and backward together as "sum"."""
-    calls = {
-        "updateOutput": lambda: ours.updateOutput(x),
-        "updateGradInput": lambda: ours.updateGradInput(x, gy),
-        "accGradParameters": lambda: ours.accGradParameters(x, gy),
-        "sum": lambda: (ours.updateOutput(x), ours.backward(x, gy)),
-    }
-    return {name: milliseconds(call, device, ahead=True) for name, call in calls.items()}
-
-
-def _errors(
-    ours: ConvolutionLayer, calls: dict[str, dict[str, Any]], x: Array, gy: Array, expected: list[torch.Tensor]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Of each pass: ours, and the peer's in its worse layout."""
-    ours.forward(x)
-    ours.zeroGradParameters()
-    results = (ours.output, ours.backward(x, gy), ours.gradWeight)
-    errors = [accuracy.error(result, truth) for result, truth in zip(results, expected, strict=True)]
-    peer_errors = [
-        accuracy.worst([accuracy.error(of[name](), truth) for of in calls.values()])
-        for name, truth in zip(PASSES, expected, strict=True)
+def markdown(found: Report, title: str = "Layers: tinyfft beside PyTorch") -> str:
+    rows = found["rows"]
+    paragraphs = [
+        TEXT,
+        report.table(HEAD, CELLS, (row | report.lengths(row) for row in rows)),
+        "## Where PyTorch is faster",
+        report.slower((f"{row['layer']}, {row['precision']}", row["ratio"]) for row in rows),
+        "## Errors",
+        ERROR_TEXT,
+        report.table(ERROR_HEAD, ERROR_CELLS, map(_errors, rows)),
     ]
-    return dict(zip(PASSES, errors, strict=True)), dict(zip(PASSES, peer_errors, strict=True))
+    timed = [row for row in rows if "fft_conv_pytorch" in row]
+    if timed:
+        table = report.table(FFT_CONV_PYTORCH_HEAD, FFT_CONV_PYTORCH_CELLS, map(_fft_conv_pytorch, timed))
+        paragraphs += ["## fft-conv-pytorch", FFT_CONV_PYTORCH_TEXT, table]
+    return report.document(title, found, *paragraphs)
 
 
-def _options() -> argparse.Namespace:
-    parser = report.parser("layers", __doc__)
-    report.add_device(parser)
-    names = {"nargs": "+", "choices": LAYERS | SMALL, "metavar": "NAME"}
-    which = f"which, of {', '.join(LAYERS | SMALL)}; without, all but {' and '.join(SMALL)}"
-    parser.add_argument("--layers", **names, default=list(LAYERS), help=which)
-    report.add_precisions(parser)
-    report.add_resume(parser)
-    parser.add_argument("--batch-size", type=int, metavar="N", help="minibatch of every layer, in place of its own")
-    parser.add_argument(
-        "--fft-conv-pytorch",
-        **names | {"nargs": "*"},
-        default=[],
-        action=_PaperByDefault,
-        help=f"time fft-conv-pytorch too, in fp32, on these layers; without names on {', '.join(PAPER)}",
+def _errors(row: Row) -> Row:
+    return row | {key: _error_cell(row[key], row["precision"]) for key in ("errors", "peer_errors")}
+
+
+def _error_cell(errors: dict[str, float], precision: str) -> str:
+    bound = FP32_BOUND if precision == "fp32" else math.inf
+    cells = (f"{errors[name]:.1e}" if errors[name] <= bound else f"**{errors[name]:.1e}**" for name in PASSES)
+    return " / ".join(cells)
+
+
+def _fft_conv_pytorch(row: Row) -> Row:
+    """Return the row with fft-conv-pytorch's cells: numbers, or the failure."""
+    measured, forms = row["fft_conv_pytorch"], {"forward_ms": ".3f", "forward_backward_ms": ".3f", "error": ".1e"}
+    return row | {
+        key: format(measured[key], form) if key in measured else measured["failure"] for key, form in forms.items()
+    }
+
+
+def _options() -> Options:
+    names = {"choices": LAYERS | SMALL, "metavar": "NAME"}
+    layers_help = f"of {', '.join(LAYERS | SMALL)}; default: all but {' and '.join(SMALL)}"
+    fft_conv_pytorch_help = f"time fft-conv-pytorch in fp32 on these layers too; without names on {', '.join(PAPER)}"
+    flags = ("device", "layers", "precisions", "resume", "batch-size", "fft-conv-pytorch")
+    options = report.parse(
+        "layers",
+        __doc__,
+        *flags,
+        layers=names | {"default": list(LAYERS), "help": layers_help},
+        fft_conv_pytorch=names | {"nargs": "*", "help": fft_conv_pytorch_help},
     )
-    return parser.parse_args()
-
-
-class _PaperByDefault(argparse.Action):
-    """Some names, or none for the paper's five."""
-
-    def __call__(self, parser: argparse.ArgumentParser, options: argparse.Namespace, names: list[str], *_: str) -> None:
-        setattr(options, self.dest, names or list(PAPER))
+    given = options.fft_conv_pytorch
+    options.fft_conv_pytorch = list(PAPER) if given == [] else given or []
+    return options
 
 
 if __name__ == "__main__":

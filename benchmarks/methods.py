@@ -1,25 +1,23 @@
-"""The two methods of Convolution on one layer, and which of them "auto" takes, beside PyTorch.
+"""Time the two methods of Convolution on one layer, and the method that "auto" chooses, beside PyTorch.
 
-    python -m benchmarks.methods [--device cpu] [--layers cifar-L1 net-L3 ... | --configs cifar paper ...]
-                                 [--batch-size N] [--json FILE] [--markdown FILE] [--resume]
+    python -m benchmarks.methods [--layers NAME ... | --configs NAME ...] [--json FILE] [--markdown FILE] [--resume]
 
-A pass is timed with all its own transforms. "sum" is forward and backward, as in training: of "auto" with the method
-that it has chosen for each pass. PyTorch's is the better of NCHW and channels_last, at equal precision. The three are
-timed in turns, ROUNDS times, and medians taken: on a CPU that others use too, one after the other would not be
-comparable. Layers are measured in fp32, those of configs at their precision, on a CPU in fp32 too.
+Each pass is timed with all its own transforms. "sum" is forward and backward, as in training; "auto" runs the method
+that it has chosen for each pass. PyTorch runs in the better of NCHW and channels_last, at equal precision. The methods
+alternate for ROUNDS rounds, and the medians count: on a CPU with other work, times taken one after the other are not
+comparable. --layers are measured in fp32, --configs at their precision, or in fp32 on a CPU.
 """
 
-import argparse
 import statistics
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 import models
 import tinyfft
-from benchmarks import peers, report
-from benchmarks.layers import arrays, convolution, own_times
+from benchmarks import report
+from benchmarks.layers import three
+from benchmarks.report import Options, Report, Row
 from benchmarks.shapes import CIFAR, LAYERS, SMALL, Layer
 from tinyfft import nn
 from tinyfft.backend import Device
@@ -28,42 +26,48 @@ from tinyfft.fourier.product import PRECISIONS
 from tinyfft.nn.convolution_layer import PASSES
 
 ALL = CIFAR | LAYERS | SMALL
-CHOSEN = (*CIFAR, "net-L1", "net-L3", "net-L5", "convnet-L5")
+DEFAULT = (*CIFAR, "net-L1", "net-L3", "net-L5", "convnet-L5")
 METHODS = ("direct", "fft", "auto")
 ROUNDS = 3
-ABOUT = (
+TEXT = (
     "Milliseconds of updateOutput / updateGradInput / accGradParameters, and of forward and backward together (sum)."
-    " direct / PyTorch: of the three passes' sum, above 1 where PyTorch is faster. auto: what it took for each pass,"
-    " and its time over that of the better method."
+    " direct / PyTorch: sums of the three passes, above 1 where PyTorch is faster. auto: the method chosen for each"
+    " pass, and the time over the better method's."
 )
 HEAD = (
-    *("layer", "precision", "minibatch", "PyTorch ms", "direct ms", "fft ms", "sum, PyTorch / direct / fft / auto"),
-    *("**direct / PyTorch**", "auto", "**auto / better**"),
+    "layer | precision | minibatch | PyTorch ms | direct ms | fft ms | sum, PyTorch / direct / fft / auto"
+    " | **direct / PyTorch** | auto | **auto / better**"
+)
+TIMES = " | ".join(three(side, ".2f") for side in ("peer", "direct", "fft"))
+CELLS = (
+    "{layer} | {precision} | {shape[S]} | " + TIMES + " | {peer[sum]:.2f} / {direct[sum]:.2f} / {fft[sum]:.2f}"
+    " / {auto[sum]:.2f} | **{direct_share:.2f}** | " + three("chosen", "") + " | **{auto_share:.2f}**"
 )
 
 
 def main() -> None:
     options = _options()
-    layers = {name: (ALL[name], "fp32") for name in options.layers or CHOSEN}
+    layers = {name: (ALL[name], "fp32") for name in options.layers or DEFAULT}
     cases = of_configs(options.configs) if options.configs else layers
+
+    from benchmarks import peers  # PyTorch, which --help does not need
+
     device = report.use_device(options.device)
-    found = {"machine": report.machine(device) | peers.prepare(device)}
-    found |= {"command": report.command("python -m benchmarks.methods", options), "rows": []}
+    found = report.begin("methods", options, device, peers.prepare(device))
     done = report.resume(options, found)
     for name, (layer, precision) in cases.items():
         layer = layer._replace(S=options.batch_size or layer.S)
         precision = precision if precision in PRECISIONS[device.kind] else "fp32"
-        if (name, precision) in done:
-            continue
-        found["rows"].append({"layer": name} | measure(layer, precision, device))
-        print(report.table_row(_cells(found["rows"][-1])), flush=True)
-        report.write(options, found, markdown(found))
+        if (name, precision) not in done:
+            row = {"layer": name} | measure(layer, precision, device)
+            report.add(found, row, CELLS.format_map(row), options, markdown)
 
 
 def of_configs(names: Iterable[str]) -> dict[str, tuple[Layer, str]]:
-    """The convolutions of these configs' networks and their precisions, each once, by its first place in a network.
+    """Return {place in a network: (convolution, precision)} of these configs, each convolution once.
 
-    The networks see one picture, on the CPU, which then is the current device. All of their convolutions keep its size.
+    The networks run once on one image to find the sizes, on the CPU, which becomes the current device. All their
+    convolutions keep the image's size.
     """
     tinyfft.use_device("cpu")
     places: dict[tuple[Layer, str], str] = {}
@@ -79,19 +83,22 @@ def of_configs(names: Iterable[str]) -> dict[str, tuple[Layer, str]]:
     return {place: case for case, place in places.items()}
 
 
-def measure(layer: Layer, precision: str, device: Device) -> dict[str, Any]:
-    """Milliseconds of each method and of the peer, and what "auto" took for each pass."""
+def measure(layer: Layer, precision: str, device: Device) -> Row:
+    """Time each method and PyTorch on one layer."""
+    from benchmarks import peers
+    from benchmarks.layer_timing import arrays, convolution, own_times
+
     x, weight, bias, gy = arrays(layer, device)
     layers = {
         method: convolution(nn.Convolution, layer, weight, bias, algorithm=method, precision=precision)
         for method in METHODS
     }
-    rounds = [{method: own_times(of, x, gy, device) for method, of in layers.items()} for _ in range(ROUNDS)]
-    row: dict[str, Any] = {"shape": layer._asdict(), "precision": precision, "chosen": dict(layers["auto"].algorithms)}
+    rounds = [{method: own_times(ours, x, gy, device) for method, ours in layers.items()} for _ in range(ROUNDS)]
+    row: Row = {"shape": layer._asdict(), "precision": precision, "chosen": dict(layers["auto"].algorithms)}
     row |= {method: _medians([times[method] for times in rounds]) for method in METHODS}
     calls = {layout: peers.passes(layer, precision, layout, x, weight, bias, gy) for layout in peers.LAYOUTS}
     row["peer"] = _medians([peers.time_passes(calls, device)[0] for _ in range(ROUNDS)])
-    row["peer"]["sum"] = sum(row["peer"].values())
+    row["peer"]["sum"] = sum(row["peer"][name] for name in PASSES)
     row["direct_share"] = row["direct"]["sum"] / row["peer"]["sum"]
     row["auto_share"] = row["auto"]["sum"] / min(row["direct"]["sum"], row["fft"]["sum"])
     peers.free_memory(device)
@@ -102,34 +109,19 @@ def _medians(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {name: statistics.median(times[name] for times in rounds) for name in rounds[0]}
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """The page for one run."""
-    lines = [ABOUT, "", *report.table(HEAD, map(_cells, found["rows"]))]
-    return report.document("Methods: direct and Fourier convolution", found, lines)
+def markdown(found: Report) -> str:
+    table = report.table(HEAD, CELLS, found["rows"])
+    return report.document("Methods: direct and Fourier convolution", found, TEXT, table)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    sides = ("peer", *METHODS)
-    return [
-        *(row["layer"], row["precision"], str(row["shape"]["S"])),
-        *(" / ".join(f"{row[side][name]:.2f}" for name in PASSES) for side in sides[:-1]),
-        " / ".join(f"{row[side]['sum']:.2f}" for side in sides),
-        f"**{row['direct_share']:.2f}**",
-        " / ".join(row["chosen"][name] for name in PASSES),
-        f"**{row['auto_share']:.2f}**",
-    ]
-
-
-def _options() -> argparse.Namespace:
-    parser = report.parser("methods", __doc__)
-    report.add_device(parser)
-    which, names = parser.add_mutually_exclusive_group(), {"nargs": "+", "metavar": "NAME"}
-    help_text = f"which, of {', '.join(ALL)}; without, {', '.join(CHOSEN)}"
-    which.add_argument("--layers", **names, choices=ALL, help=help_text)
-    which.add_argument("--configs", **names, help="all convolutions of the networks of these, from configs/")
-    report.add_resume(parser)
-    parser.add_argument("--batch-size", type=int, metavar="N", help="minibatch of every layer, in place of its own")
-    return parser.parse_args()
+def _options() -> Options:
+    layers = {"choices": ALL, "help": f"of {', '.join(ALL)}; default: {', '.join(DEFAULT)}"}
+    configs = {"help": "measure all convolutions of these networks instead of --layers"}
+    flags = ("device", "layers", "configs", "resume", "batch-size")
+    options = report.parse("methods", __doc__, *flags, layers=layers, configs=configs)
+    if options.layers and options.configs:
+        raise report.UsageError("--layers and --configs are both given, expected one of them")
+    return options
 
 
 if __name__ == "__main__":

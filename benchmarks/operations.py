@@ -1,29 +1,29 @@
-"""The paper's figure of operations: one pass, direct and through the Fourier domain, against the kernel's size.
+"""Count the operations of one pass, direct and through the Fourier domain, against the kernel size, as the paper does.
 
     python -m benchmarks.operations [--json FILE] [--markdown FILE] [--plots DIR]
 
-Counted are real additions and multiplications by the plan's own figures: of the direct sums, 2 S f' f k k a pixel of
-output; of the FFT method, as a GPU does it, the three transforms of a pass and one complex product a frequency and pair
-of maps. Nothing is timed and no device is needed.
+The counts are real additions and multiplications, taken from the plan. Direct convolution needs 2 S f' f k k for each
+pixel of the output. The FFT method, as a GPU runs it, needs three transforms and one complex product for each
+frequency and pair of maps. Nothing is timed, and no device is needed.
 Source  Mathieu, Henaff, LeCun 2013, section 2 (f = 96, f' = 256)
 """
 
 from pathlib import Path
-from typing import Any
 
 from benchmarks import figures, report
+from benchmarks.report import Report, Row
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import plan_convolution
 
 S, C, F, PIXELS = 128, 96, 256, 32
 KERNEL_SIZES = (1, 3, 5, 7, 9, 11, 13, 15)
 PADDINGS = ("valid", "same")
+HEAD = "padding | k | N | direct | FFT | of which products | direct / FFT"
+CELLS = "{padding} | {kernel_size} | {N} | {direct:.1f} | {fft:.1f} | {products:.1f} | {ratio:.2f}"
 
 
 def main() -> None:
-    parser = report.parser("operations", __doc__)
-    parser.add_argument("--plots", metavar="DIR", help="draw the figure in DIR, as operations.svg")
-    options = parser.parse_args()
+    options = report.parse("operations", __doc__, "plots")
     found = {"rows": [count(k, padding) for padding in PADDINGS for k in KERNEL_SIZES]}
     text = markdown(found)
     print(text, end="")
@@ -32,8 +32,8 @@ def main() -> None:
         plot(found, Path(options.plots))
 
 
-def count(k: int, padding: str) -> dict[str, Any]:
-    """Operations of one pass with kernels of k x k; the three passes do not differ."""
+def count(k: int, padding: str) -> Row:
+    """Count the operations of one pass with kernels of k x k. The three passes do not differ."""
     margin = (k - 1) // 2 if padding == "same" else 0
     axis = Axis(PIXELS, k, 1, margin, margin)
     plan = plan_convolution(S, C, F, axis, axis, kind="cuda")
@@ -48,35 +48,32 @@ def count(k: int, padding: str) -> dict[str, Any]:
     }
 
 
-def markdown(found: dict[str, Any]) -> str:
-    """The counts as a table."""
-    head = ("padding", "k", "N", "direct", "FFT", "of which products", "direct / FFT")
+def markdown(found: Report) -> str:
+    """Return the counts as a page."""
     title = f"# Operations of one pass: S = {S}, f = {C}, f' = {F}, {PIXELS} x {PIXELS} pixels"
-    return "\n".join([title, "", "Units: 10^9.", "", *report.table(head, map(_cells, found["rows"]))]) + "\n"
+    return "\n\n".join([title, "Units: 10^9.", report.table(HEAD, CELLS, map(_cells, found["rows"]))]) + "\n"
 
 
-def plot(found: dict[str, Any], folder: Path) -> None:
-    """The figure, a panel for each padding."""
+def _cells(row: Row) -> Row:
+    counts = {key: row[key] / 1e9 for key in ("direct", "fft", "products")}
+    return row | counts | report.lengths(row) | {"ratio": row["direct"] / row["fft"]}
+
+
+def plot(found: Report, folder: Path) -> None:
+    """Draw operations.svg, with a panel for each padding."""
     panels = []
     for padding in PADDINGS:
         rows = [row for row in found["rows"] if row["padding"] == padding]
-        of = {key: [row[key] / 1e9 for row in rows] for key in ("direct", "fft", "products")}
+        counts = {key: [row[key] / 1e9 for row in rows] for key in ("direct", "fft", "products")}
         lines = (
-            figures.Line("direct", of["direct"], "direct"),
-            figures.Line("FFT", of["fft"], "tinyfft"),
-            figures.Line("FFT: products alone", of["products"], "tinyfft", dashed=True),
+            figures.Line("direct", counts["direct"], "direct"),
+            figures.Line("FFT", counts["fft"], "tinyfft"),
+            figures.Line("FFT: products alone", counts["products"], "tinyfft", dashed=True),
         )
         panels.append(figures.Panel(f'"{padding}" convolution', [row["kernel_size"] for row in rows], lines))
     title = f"Operations of one pass: minibatch {S}, {C} to {F} maps, {PIXELS} x {PIXELS} pixels"
-    folder.mkdir(parents=True, exist_ok=True)
-    figures.save(folder / "operations.svg", title, "kernel size (pixels)", "real operations (10⁹)", panels)
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    tiles = f", {row['tiles']} tiles" if row["tiles"] > 1 else ""
-    counts = (f"{row[key] / 1e9:.1f}" for key in ("direct", "fft", "products"))
-    lengths = "{} x {}".format(*row["lengths"])
-    return [row["padding"], str(row["kernel_size"]), lengths + tiles, *counts, f"{row['direct'] / row['fft']:.2f}"]
+    path = folder / "operations.svg"
+    figures.save_panels(path, title, "kernel size (pixels)", "real operations (10⁹)", panels)
 
 
 if __name__ == "__main__":

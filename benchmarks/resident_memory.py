@@ -1,10 +1,9 @@
-"""The most memory of a process that trains on the CPU, and the page faults of an iteration, both by Linux's count.
+"""Print the peak memory of a process that trains on the CPU, counted by Linux.
 
     python -m benchmarks.resident_memory CONFIG --side tinyfft|NCHW|channels_last [--set KEY=VALUE ...]
 
-prints by how many bytes the process has grown at its peak, over building the network and three iterations; what it
-needs before that, libraries above all, does not count. `measure` starts one such process for each side: what one side
-has held cannot help the other.
+The number is the growth in bytes while the process builds the network and runs three iterations. Libraries are loaded
+before and do not count. `measure` starts a process for each side, so that one side's memory does not help the other.
 """
 
 import argparse
@@ -19,17 +18,16 @@ from typing import Any
 import models
 import tinyfft
 from benchmarks import report
-from benchmarks.peers import LAYOUTS
-from benchmarks.torch_iteration import TorchIteration
 from tinyfft.config import load_config
 from tinyfft.timing import Iteration
 
+SIDES = ("tinyfft", "NCHW", "channels_last")
 STATUS = Path("/proc/self/status")
-ITERATIONS = 3  # in the second one buffers are as large as they get
+ITERATIONS = 3  # buffers reach their full size in the second one
 
 
 def measure(config: str, side: str, overrides: Sequence[str]) -> int | None:
-    """Bytes, or None where there is no Linux to count them. Raises RuntimeError with what a failed process said."""
+    """Return the peak in bytes, or None without Linux. Raises RuntimeError with the last line of a failed process."""
     if not STATUS.exists():
         return None
     command = [sys.executable, "-m", "benchmarks.resident_memory", config, "--side", side]
@@ -40,25 +38,31 @@ def measure(config: str, side: str, overrides: Sequence[str]) -> int | None:
 
 
 def page_faults(call: Callable[[], Any]) -> int:
-    """Of one call, that needed no reading from a disk: pages of fresh memory."""
+    """Return the page faults of one call without disk access: pages of new memory."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     call()
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def main() -> None:
-    options = _options()
+    parser = argparse.ArgumentParser("python -m benchmarks.resident_memory", description=__doc__.partition("\n")[0])
+    parser.add_argument("config", metavar="CONFIG", help="from configs/")
+    parser.add_argument("--side", choices=SIDES, required=True, help="tinyfft, or PyTorch in a layout")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="change keys of the config")
+    options = parser.parse_args()
+    if options.side != "tinyfft":
+        from benchmarks.torch_iteration import TorchIteration
     if not STATUS.exists():
-        raise report.UsageError(f"{STATUS}: there is none, expected Linux")
+        raise report.UsageError(f"resident_memory: {STATUS} is missing, expected Linux")
     tinyfft.use_device("cpu")
     before = _kibibytes("VmRSS")
     config = load_config(options.config, options.set)
     tinyfft.manual_seed(config.seed)
     iteration = Iteration(models.build(config, config.timing.input_shape, config.timing.classes), config)
-    if options.side in LAYOUTS:
-        iteration = TorchIteration(iteration, "fp32", options.side)  # has copies; the original goes
+    if options.side != "tinyfft":
+        iteration = TorchIteration(iteration, "fp32", options.side)  # it has copies, so the original is freed
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # reset the peak
     for _ in range(ITERATIONS):
         iteration.run()
     print(1024 * (_kibibytes("VmHWM") - before))
@@ -67,16 +71,6 @@ def main() -> None:
 def _kibibytes(name: str) -> int:
     (line,) = (line for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1])
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.resident_memory", description=__doc__.partition("\n")[0]
-    )
-    parser.add_argument("config", metavar="CONFIG", help="from configs/")
-    parser.add_argument("--side", choices=("tinyfft", *LAYOUTS), required=True, help="whose; PyTorch's by its layout")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="change keys of the config")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The layers that are timed: the paper's five, convnet-benchmarks' five, and dense wide kernels.
+"""Layers to time: the paper's five, convnet-benchmarks' five, and wide kernels.
 
-Each is (minibatch, input maps, output maps, pixels, kernel, padding); images and kernels are square, strides 1.
+Each layer is (minibatch, input maps, output maps, pixels, kernel, padding); images and kernels are square, strides 1.
 Source  Mathieu, Henaff, LeCun 2013 (its five layers); soumith/convnet-benchmarks, README (L1 to L5)
 """
 
@@ -43,14 +43,14 @@ SMALL = {
     "k15-16": Layer(16, 64, 64, 56, 15, "same"),
     "k31-8": Layer(8, 64, 64, 56, 31, "same"),
 }
-"""Wide kernels on minibatches for a CPU, measured when asked for."""
+"""Wide kernels with minibatches for a CPU, measured only when named."""
 
 CIFAR = {
     "cifar-L1": Layer(128, 3, 32, 32, 5, "same"),
     "cifar-L2": Layer(128, 32, 64, 16, 5, "same"),
     "cifar-L3": Layer(128, 64, 128, 8, 5, "same"),
 }
-"""Three of the five convolutions of configs/cifar.toml, measured by `benchmarks.methods`."""
+"""Three of the five convolutions of configs/cifar.toml, for `benchmarks.methods`."""
 
 PAPER = ("net-L1", "net-L2", "net-L3", "net-L4", "net-L5")
-"""The paper's five, as they stand in its network here."""
+"""The paper's five, as in models/paper.py."""

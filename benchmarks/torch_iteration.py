@@ -1,17 +1,17 @@
-"""The peer of a whole training iteration: our network's twin, trained by PyTorch on the same minibatch.
+"""PyTorch's side of a training iteration: the network's twin, trained on the same minibatch.
 
-A variant is a layout (NCHW or channels_last) and a way to run: eager, or on a GPU as one CUDA graph, which leaves the
-host nothing to do, of the eager network or of the one that torch.compile makes of it. Precision is PyTorch's: TF32 by
-its flags, bf16 by autocast. The optimizer is torch.optim.SGD, fused or foreach, whichever takes less time for a step.
+A variant is a layout (NCHW or channels_last) and a mode: eager, or on a GPU a CUDA graph of the eager network or of the
+network after torch.compile. A CUDA graph takes the host's time out of the iteration. Precision is PyTorch's: flags for
+TF32, autocast for bf16. The optimizer is torch.optim.SGD, fused or foreach, whichever takes less time for a step.
 """
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from benchmarks.clock import milliseconds
-from benchmarks.peak_memory import torch_peak_bytes
 from benchmarks.peers import LAYOUTS, set_precision
 from benchmarks.twins import twin
 from tinyfft.backend import Device
@@ -19,11 +19,11 @@ from tinyfft.optim import SGD
 from tinyfft.timing import Iteration
 
 RUNS = {"cpu": ("eager",), "cuda": ("eager", "CUDA graph", "torch.compile, CUDA graph")}
-WARM_UP = 3  # iterations before a capture, as PyTorch's notes on CUDA graphs ask
+WARM_UP_CALLS = 3
 
 
 class TorchIteration:
-    """One iteration with copies of what `ours` has now: weights, minibatch, criterion, settings of SGD."""
+    """One iteration with copies of the weights, minibatch, criterion and SGD settings of `ours`."""
 
     def __init__(self, ours: Iteration, precision: str, layout: str) -> None:
         set_precision(precision)
@@ -38,7 +38,7 @@ class TorchIteration:
         self.optimizer = torch.optim.SGD(parameters, **settings, **{self.optimizer_name: True})
 
     def compile(self) -> None:
-        """Let torch.compile make kernels of the network's element-wise parts."""
+        """Compile the model with torch.compile, which fuses element-wise operations."""
         self.model = torch.compile(self.model)
 
     def forward(self) -> torch.Tensor:
@@ -46,7 +46,7 @@ class TorchIteration:
             return self.model(self.input)
 
     def infer(self, input: torch.Tensor) -> torch.Tensor:
-        """Of a model in eval mode."""
+        """Return the output without gradients. The caller sets the evaluation mode."""
         with torch.no_grad(), self._autocast():
             return self.model(input)
 
@@ -57,26 +57,26 @@ class TorchIteration:
             )
 
     def run(self) -> None:
-        # gradients set to None are written by backward, not added to: the fastest way, and the one to capture
+        # backward writes gradients that are None and adds to others: None is faster, and safe to capture
         self.optimizer.zero_grad(set_to_none=True)
         self.loss().backward()
         self.optimizer.step()
 
     def _autocast(self) -> torch.autocast:
-        # without its cache of converted weights: each is used once, and a captured graph must convert them anew
+        # without its cache of converted weights: each is used once, and a captured graph must convert them each time
         return torch.autocast(self.device.kind, torch.bfloat16, enabled=self.bf16, cache_enabled=False)
 
 
 def sgd_settings(like: SGD) -> dict[str, Any]:
-    """The arguments of torch.optim.SGD that make it do what ours does."""
+    """Return the arguments that make torch.optim.SGD behave as tinyfft's optimizer."""
     settings = {name: getattr(like, name) for name in ("momentum", "nesterov", "weight_decay")}
     return settings | {"lr": like.learning_rate}
 
 
 def measure(ours: Iteration, precision: str, layout: str, how: str) -> dict[str, Any]:
-    """Milliseconds of an iteration and of its forward part, and on a GPU the most bytes that PyTorch held.
+    """Return milliseconds of an iteration, of its forward pass and of inference, and on a GPU PyTorch's peak bytes.
 
-    "inference_ms": of the network in use, for each size of a minibatch.
+    "inference_ms" has a time for each size of a minibatch.
     """
     peer = TorchIteration(ours, precision, layout)
     if how.startswith("torch.compile"):
@@ -87,7 +87,7 @@ def measure(ours: Iteration, precision: str, layout: str, how: str) -> dict[str,
         forward, _ = _capture(peer, peer.forward)
     iteration_ms = milliseconds(run, peer.device)
     if peer.device.kind == "cuda" and how == "eager":
-        peak = torch_peak_bytes(run)
+        peak = _peak_bytes(run)
     return {
         "optimizer": peer.optimizer_name,
         "iteration_ms": iteration_ms,
@@ -109,16 +109,11 @@ def _inference_ms(peer: TorchIteration, batch_size: int, how: str) -> float:
 
 
 def _capture(peer: TorchIteration, call: Callable[[], Any]) -> tuple[Callable[[], None], int]:
-    """(a call that replays `call` as a CUDA graph, the most bytes held while it was captured).
+    """Capture `call` as a CUDA graph. Returns (a call that replays the graph, peak bytes during the capture).
 
-    A replay allocates nothing: its memory is what the capture took.
+    A replay allocates nothing: the graph's memory is that of the capture.
     """
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        for _ in range(WARM_UP):
-            call()
-    torch.cuda.current_stream().wait_stream(stream)
+    warm_up(call)
     peer.optimizer.zero_grad(set_to_none=True)  # so that gradients too come from the graph's memory
     graph = torch.cuda.CUDAGraph()
 
@@ -126,12 +121,32 @@ def _capture(peer: TorchIteration, call: Callable[[], Any]) -> tuple[Callable[[]
         with torch.cuda.graph(graph):
             call()
 
-    peak = torch_peak_bytes(capture)
+    peak = _peak_bytes(capture)
     return graph.replay, peak
 
 
+def warm_up(call: Callable[[], Any]) -> None:
+    """Call a few times on a side stream, as PyTorch's notes on CUDA graphs ask before a capture."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UP_CALLS):
+            call()
+    torch.cuda.current_stream().wait_stream(stream)
+
+
+def _peak_bytes(call: Callable[[], Any]) -> int:
+    """Return the peak during a call of what PyTorch's allocator has handed out, earlier allocations included."""
+    gc.collect()  # discarded optimizers form reference cycles and hold their arrays
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated()
+
+
 def _faster_sgd(parameters: list[torch.nn.Parameter], settings: dict[str, Any], device: Device) -> str:
-    """ "fused" or "foreach": timed on copies, so that nothing is trained meanwhile."""
+    """Return "fused" or "foreach", timed on copies so that the parameters stay as they are."""
     copies = [torch.nn.Parameter(parameter.detach().clone()) for parameter in parameters]
     for parameter in copies:
         parameter.grad = torch.zeros_like(parameter)

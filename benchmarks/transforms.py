@@ -1,44 +1,40 @@
-"""How close the GPU's transforms come to copying the bytes that they must move.
+"""Compare the GPU's transforms with a copy of the bytes that they must move.
 
-    python -m benchmarks.transforms [--lengths 18 36 40 64 72] [--mebibytes 256] [--planes N] [--blocks N]
-                                    [--json FILE] [--markdown FILE]
+    python -m benchmarks.transforms [--lengths N ...] [--mebibytes N] [--json FILE] [--markdown FILE]
 
-For each length N: planes of (N - 4) x (N - 4) pixels to half spectra of N x N and back, against a copy on the device of
-as many bytes as the transform reads and writes. Times are medians of CUDA events after a warm-up.
+For each length N, planes of (N - 4) x (N - 4) pixels are transformed to half spectra of N x N and back. The copy on the
+device reads and writes as many bytes. Times are medians of CUDA events after a warm-up.
 """
 
-import argparse
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
-import tinyfft
 from benchmarks import report
 from benchmarks.clock import milliseconds
+from benchmarks.report import Options, Report, Row
+from tinyfft.backend import Device
 from tinyfft.fourier import kernel, launch
 from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.plan import Plan
 
-HEAD = ("N", "planes a block", "blocks", "spectrum ms", "signal ms", "share of copy bandwidth", "copy GB/s")
+HEAD = "N | planes a block | blocks | spectrum ms | signal ms | share of copy bandwidth | copy GB/s"
+CELLS = (
+    "{N} | {planes} | {blocks} | {spectrum_ms:.3f} | {signal_ms:.3f} | {spectrum_share:.2f} / {signal_share:.2f}"
+    " | {copy_gb_per_s:.0f}"
+)
 
 
 def main() -> None:
-    parser = report.parser("transforms", __doc__)
-    parser.add_argument("--lengths", type=int, nargs="+", default=[18, 36, 38, 40, 64, 72], metavar="N")
-    parser.add_argument("--mebibytes", type=int, default=256, help="bytes to move, reading and writing together")
-    parser.add_argument("--planes", type=int, help="planes a block, in place of the launcher's choice")
-    parser.add_argument("--blocks", type=int, help="blocks a multiprocessor, in place of the launcher's choice")
-    options = parser.parse_args()
+    options = _options()
     device = report.use_device("cuda")
-    found = {"machine": report.machine(device), "rows": [measure(device, N, options) for N in options.lengths]}
-    found["command"] = report.command("python -m benchmarks.transforms", options)
-    text = report.document("Transforms beside a copy", found, report.table(HEAD, map(_cells, found["rows"])))
-    print(text, end="")
-    report.write(options, found, text)
+    found = report.begin("transforms", options, device)
+    for N in options.lengths:
+        row = measure(device, N, options)
+        report.add(found, row, CELLS.format_map(row), options, markdown)
 
 
-def measure(device: tinyfft.Device, N: int, options: argparse.Namespace) -> dict[str, Any]:
-    """The times of one length."""
+def measure(device: Device, N: int, options: Options) -> Row:
+    """Time both transforms of one length, and the copy."""
     xp, size = device.xp, N - 4
     axis = AxisPlan(Axis(size, 9, 1, 4, 4), N)
     bytes_of_plane = 4 * size * size + 8 * Plan(1, 1, 1, axis, axis).Q
@@ -64,13 +60,21 @@ def measure(device: tinyfft.Device, N: int, options: argparse.Namespace) -> dict
     return row | {"copy_gb_per_s": moved / copy_ms / 1e6}
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    return [
-        *(str(row[key]) for key in ("N", "planes", "blocks")),
-        *(f"{row[f'{stem}_ms']:.3f}" for stem in ("spectrum", "signal")),
-        f"{row['spectrum_share']:.2f} / {row['signal_share']:.2f}",
-        f"{row['copy_gb_per_s']:.0f}",
-    ]
+def markdown(found: Report) -> str:
+    return report.document("Transforms beside a copy", found, report.table(HEAD, CELLS, found["rows"]))
+
+
+def _options() -> Options:
+    flags = ("lengths", "mebibytes", "planes", "blocks")
+    return report.parse(
+        "transforms",
+        __doc__,
+        *flags,
+        lengths={"type": int, "nargs": "+", "default": [18, 36, 38, 40, 64, 72], "metavar": "N"},
+        mebibytes={"type": int, "default": 256, "help": "bytes to move, reading and writing together"},
+        planes={"type": int, "help": "planes for each block, instead of the launcher's choice"},
+        blocks={"type": int, "help": "blocks for each multiprocessor, instead of the launcher's choice"},
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The PyTorch twin of a network: the same layers, with copies of the same weights, statistics and settings.
+"""The PyTorch twin of a network: the same layers with copies of their weights, statistics and settings.
 
-Source  the layers' semantics are torch.nn's, so that each module has one counterpart there
+tinyfft's layers follow torch.nn, so each module has one counterpart there.
 """
 
 import torch
@@ -10,10 +10,9 @@ from tinyfft.nn.convolution_layer import ConvolutionLayer
 
 
 def twin(network: nn.Sequential) -> torch.nn.Sequential:
-    """A torch.nn.Sequential, on the network's device and in its mode, that computes what the network computes.
+    """Return a torch.nn.Sequential on the network's device and in its mode that computes the same output.
 
-    Precision is PyTorch's to choose (its flags, autocast), not the layers'. Raises TypeError for a module without
-    counterpart.
+    PyTorch's flags and autocast set its precision. Raises TypeError for a module without a counterpart.
     """
     return _chain(network).train(network.train)
 
@@ -31,7 +30,7 @@ class Residual(torch.nn.Module):
 
 def _chain(network: nn.Sequential) -> torch.nn.Sequential:
     layers = []
-    planes = True  # whether the modules so far give planes (S, C, H, W), or vectors (S, C)
+    planes = True  # whether the output so far is planes (S, C, H, W) or vectors (S, C)
     for module in (network[index] for index in range(len(network))):
         planes = planes and not isinstance(module, (nn.Flatten, nn.Linear))
         layers.append(_counterpart(module, planes))
@@ -68,11 +67,11 @@ def _counterpart(module: nn.Module, planes: bool) -> torch.nn.Module:
 
 
 def _with_arrays(layer: torch.nn.Module, module: nn.Module) -> torch.nn.Module:
-    """The layer with copies of the module's parameters and statistics, in its dtype and on its device."""
+    """Return the layer with copies of the module's parameters and statistics, in its dtype and on its device."""
     names = (*module.parameter_names, *module.buffer_names)
     arrays = {name: torch.as_tensor(getattr(module, name)).clone() for name in names}
     first = next(iter(arrays.values()))
     layer = layer.to(device=first.device, dtype=first.dtype)
-    # the layer's own state too, as it counts minibatches, for a kind of running mean that tinyfft does not have
+    # the layer's own state too: BatchNorm counts minibatches, which tinyfft does not
     layer.load_state_dict(layer.state_dict() | arrays)
     return layer

@@ -1,8 +1,7 @@
-/* Runs CUDA C++ on a machine without a GPU: the unchanged kernels, compiled as C++, one block at a time.
+/* Run CUDA C++ on a machine without a GPU: the unchanged kernels, compiled as C++, one block at a time.
 
-   Each thread of a block is a coroutine with a stack of its own. It runs until it has to wait for others, where the next
-   thread has its turn: so a value that is read before the barrier it should wait for was not written yet, every time.
-   Shared memory begins as NaN. */
+   Each thread of a block is a coroutine with its own stack. It runs until it must wait for other threads; then the next
+   thread runs. So a read that lacks a barrier always comes before the write. Shared memory begins as NaN. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #define __global__ static
 #define __device__
+#define DEVICE inline
 #define __forceinline__ inline
 #define __restrict__
 #define __grid_constant__
@@ -55,8 +55,8 @@ inline unsigned to_bf16(float x) { /* to the nearest, ties to even; NaN stays Na
     const unsigned bits = __float_as_uint(x);
     return x != x ? 0x7FFF : (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
 }
-inline unsigned to_bf16s(float first, float second) { return to_bf16(first) | to_bf16(second) << 16; }
-inline float2 from_bf16s(unsigned both) { return {__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000)}; }
+inline unsigned to_bf16x2(float first, float second) { return to_bf16(first) | to_bf16(second) << 16; }
+inline float2 from_bf16x2(unsigned both) { return {__uint_as_float(both << 16), __uint_as_float(both & 0xFFFF0000)}; }
 inline float multiply_then_add(float x, float factor, float offset) { return x * factor + offset; }
 inline double multiply_then_add(double x, double factor, double offset) { return x * factor + offset; }
 static uint3 threadIdx, blockIdx, blockDim, gridDim;
@@ -65,7 +65,7 @@ namespace host {
 static const size_t STACK = 256 * 1024;
 static char *shared, *stacks, *done;
 static void (*body)();
-static void** arguments; /* as a GPU's launch takes them: a pointer to each */
+static void** arguments; /* a pointer to each argument, as for a launch on a GPU */
 static ucontext_t scheduler, *threads;
 static unsigned current, ended;
 
@@ -85,13 +85,13 @@ static void run_thread() {
     ++ended;
 }
 
-static void forget(); /* copies and products that the block before has left */
+static void forget(); /* drop the copies and products that the previous block did not wait for */
 
-/* A block that would wait for ever, or copies what is not aligned, ends: what it has not written stays as it was. */
-static const int MOST_TURNS = 2000;
+/* A block that waits for ever, or that makes an unaligned copy, is aborted: its remaining output is not written. */
+static const int MAX_ROUNDS = 2000;
 static bool stuck;
 
-/* Threads at the block's barrier, how often all have been there, and those that have come to each warp's, ever. */
+/* Threads at the block's barrier, barriers completed, and arrivals so far at each warp's barrier. */
 static unsigned at_barrier, barriers, at_warps[32];
 
 static void run_block(size_t shared_bytes) {
@@ -136,19 +136,19 @@ static void run_grid(unsigned x, unsigned y, unsigned threads_of_block, size_t s
 }  // namespace host
 
 namespace host {
-/* Let the others have their turns, until this one may go on. */
+/* Let the other threads run until the condition is met. */
 template <typename Condition>
 static void wait_until(Condition met) {
     const unsigned me = current;
-    for (int turn = 0; turn == 0 || !met(); ++turn) {
-        stuck |= turn == MOST_TURNS;
+    for (int round = 0; round == 0 || !met(); ++round) {
+        stuck |= round == MAX_ROUNDS;
         swapcontext(&threads[me], &scheduler);
         threadIdx = {me, 0, 0};
     }
 }
-/* So often that those who may go on have come as far as they can. */
+/* Let the other threads run until they can go no further. */
 inline void let_others_run() {
-    for (int turn = 0; turn < 10; ++turn) wait_until([] { return true; });
+    for (int round = 0; round < 10; ++round) wait_until([] { return true; });
 }
 inline void check_alignment(size_t bytes, const void* to, const void* from, size_t count) {
     stuck |= (reinterpret_cast<size_t>(to) | reinterpret_cast<size_t>(from) | count) % bytes != 0;
@@ -164,7 +164,7 @@ inline void __syncthreads() {
         return host::barriers != before;
     });
 }
-/* Lanes of a warp wait for each other; one that never comes leaves the others stuck. */
+/* A lane that never arrives leaves the other lanes stuck. */
 inline void __syncwarp() {
     unsigned& count = host::at_warps[threadIdx.x / 32];
     const unsigned all = count / 32 * 32 + 32;
@@ -174,23 +174,23 @@ inline void __syncwarp() {
 
 template <typename Real>
 inline Real relu(Real x) { return x < 0 ? 0 : x; }
-inline unsigned bytes_of(unsigned first, unsigned second, unsigned chosen) {
+inline unsigned byte_perm(unsigned first, unsigned second, unsigned selector) {
     const unsigned long long both = first | (unsigned long long)second << 32;
     unsigned bytes = 0;
-    for (int i = 0; i < 4; ++i) bytes |= (both >> 8 * (chosen >> 4 * i & 7) & 0xFF) << 8 * i;
+    for (int i = 0; i < 4; ++i) bytes |= (both >> 8 * (selector >> 4 * i & 7) & 0xFF) << 8 * i;
     return bytes;
 }
-/* The values of all lanes of the warp, which come together for it, at their threads' places. By turns, since who reads may
-   be one exchange behind who writes. */
+/* The values of the threads, those of the calling warp being new. All lanes of the warp must call it. There are two
+   buffers: a reader may be one exchange behind a writer. */
 inline const unsigned* exchanged(unsigned value) {
     static unsigned values[2][1024];
-    static char turns[1024];
-    unsigned* given = values[turns[threadIdx.x] ^= 1];
+    static char buffers[1024];
+    unsigned* given = values[buffers[threadIdx.x] ^= 1];
     given[threadIdx.x] = value;
     __syncwarp();
     return given;
 }
-inline unsigned from_neighbour(unsigned value) { return exchanged(value)[threadIdx.x ^ 1]; }
+inline unsigned shfl_xor_1(unsigned value) { return exchanged(value)[threadIdx.x ^ 1]; }
 
-#include "host_tensor.h"
-#include "host_warpgroup.h"
+#include "host_mma.h"
+#include "host_wgmma.h"

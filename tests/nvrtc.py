@@ -8,7 +8,7 @@ from pathlib import Path
 
 @cache
 def load():
-    """The library, or None where the wheel is not installed."""
+    """Return the library, or None if the wheel is not installed."""
     spec = importlib.util.find_spec("nvidia.cuda_nvrtc") if importlib.util.find_spec("nvidia") else None
     for folder in spec.submodule_search_locations if spec else ():
         for file in sorted(Path(folder).glob("**/libnvrtc.so.*")) + sorted(Path(folder).glob("**/nvrtc64_*.dll")):
@@ -17,7 +17,7 @@ def load():
 
 
 def compile_for(source, architecture):
-    """The machine code (cubin) of `source` for "sm_90" and the like; AssertionError with the compiler's log."""
+    """Return the cubin of `source` for an architecture such as "sm_90". An AssertionError has the compiler's log."""
     nvrtc, program = load(), ctypes.c_void_p()
     options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17"]
     assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None) == 0

@@ -1,4 +1,4 @@
-"""Machine code for one architecture is kept in files: compiled once, and again where a file is not to be had."""
+"""Cubins are compiled once and cached in files; a missing or damaged file is compiled again."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ class Refused(Exception):
 
 
 class Compiler:
-    """NVRTC as CuPy has it."""
+    """NVRTC with CuPy's interface."""
 
     NVRTCError = Refused
 
@@ -77,7 +77,7 @@ def test_a_source_is_compiled_once_for_each_architecture_and_compiler(device, tm
 
 
 @pytest.mark.parametrize("content", [b"", b"half"])
-def test_a_damaged_file_is_made_anew(device, tmp_path, content):
+def test_a_damaged_file_is_compiled_again(device, tmp_path, content):
     cubin.module("a", "sm_90a", device)
     (path,) = files(tmp_path)
     path.write_bytes(content)
@@ -85,14 +85,14 @@ def test_a_damaged_file_is_made_anew(device, tmp_path, content):
     assert path.read_bytes() == CODE
 
 
-def test_where_nothing_can_be_kept_it_is_compiled_all_the_same(device, tmp_path):
+def test_without_a_cache_it_is_compiled_every_time(device, tmp_path):
     (tmp_path / "cache").write_text("a file, no folder")
     for _ in range(2):
         assert cubin.module("a", "sm_90a", device) == CODE
     assert len(device.xp.cuda.nvrtc.programs) == 2
 
 
-def test_a_refusal_has_the_compilers_words(device, tmp_path):
+def test_an_error_has_the_compilers_log(device, tmp_path):
     device.xp.cuda.compiler.CompileException = lambda *words: CompileException(words[0])
     with pytest.raises(CompileException, match="line 1: refused"):
         cubin.module("refuse", "sm_90a", device)

@@ -23,23 +23,26 @@ def device():
     return SimpleNamespace(index=5, current=current, xp=SimpleNamespace(cuda=SimpleNamespace(Device=choose)))
 
 
-def test_kernels_compile_side_by_side_each_in_a_thread_on_the_device(device):
-    together = threading.Barrier(2, timeout=20)
+def test_sources_compile_side_by_side_each_once_in_a_thread_on_the_device(device, monkeypatch):
+    together, compiled = threading.Barrier(2, timeout=20), []
 
-    def compile_one():
-        assert device.current.index == 5
+    def compile_one(source, on):
+        assert (on, device.current.index) == (device, 5)
         together.wait()
+        compiled.append(source.stem)
 
-    gpu.compile_all([compile_one, compile_one], device)
-    assert not together.broken
+    monkeypatch.setattr(gpu, "_compiled", compile_one)
+    gpu.compile_all([gpu.Source(stem, "") for stem in ("sgd", "dropout", "sgd")], device)
+    assert sorted(compiled) == ["dropout", "sgd"]
 
 
-def test_an_error_of_the_compiler_is_raised(device):
-    def refuse():
+def test_an_error_of_the_compiler_is_raised(device, monkeypatch):
+    def refuse(source, device):
         raise RuntimeError("no such instruction")
 
+    monkeypatch.setattr(gpu, "_compiled", refuse)
     with pytest.raises(RuntimeError, match="no such instruction"):
-        gpu.compile_all([refuse], device)
+        gpu.compile_all([gpu.Source("sgd", "")], device)
 
 
 def test_nothing_to_compile_needs_no_device():

@@ -1,4 +1,4 @@
-"""The CUDA sources: found, headed, and compiled wherever there is a compiler for them."""
+"""The CUDA sources: they are found, have headers, and compile."""
 
 import nvrtc
 import pytest
@@ -11,15 +11,20 @@ from tinyfft.fourier.kernel import specialise
 from tinyfft.fourier.plan import Plan
 from tinyfft.kernel_source import kernel_directory, kernel_source
 from tinyfft.spatial import implicit_gemm, normalization_kernels
-from tinyfft.spatial.max_pool import Specialisation
+from tinyfft.spatial.max_pool import PoolKernel
 
 ONLY_FOR = {"warpgroup_product": ("sm_90a",)}
-STEMS = sorted(path.stem for path in kernel_directory().glob("*.cu"))
+STEMS = sorted(path.stem for path in kernel_directory().rglob("*.cu"))
 
 
 def test_sources_are_found_beside_the_package():
     assert "probe" in STEMS
     assert "__global__" in kernel_source("probe")
+
+
+def test_every_source_and_header_has_a_name_of_its_own():
+    names = [path.name for path in kernel_directory().rglob("*.cu*")]
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("stem", STEMS)
@@ -41,10 +46,10 @@ def test_every_source_compiles(stem, architecture):
 
 
 def sources(stem):
-    """The source as it is, or specialised: whole and cut windows, odd and even sizes, all numbers, with ReLU."""
+    """Yield a source, specialised: whole and clipped windows, odd and even sizes, all precisions, with ReLU."""
     if stem == "max_pool":
-        yield Specialisation(Axis(32, 2, 2), Axis(32, 2, 2), 4).source().text()
-        yield Specialisation(Axis(9, 3, 2, 1, 1), Axis(8, 4, 1), 8, wide=True, rectified=True).source().text()
+        yield PoolKernel(Axis(32, 2, 2), Axis(32, 2, 2), 4).source().text()
+        yield PoolKernel(Axis(9, 3, 2, 1, 1), Axis(8, 4, 1), 8, wide_index=True, behind_relu=True).source().text()
         return
     if stem == "normalization":
         yield from (normalization_kernels.source(itemsize).text() for itemsize in (4, 8))
@@ -53,21 +58,21 @@ def sources(stem):
         yield from (source.text() for source in dense_sources(stem))
         return
     if stem in ("tensor_product", "warpgroup_product"):
-        of_stem = {"tensor_product": tensor_product, "warpgroup_product": warpgroup_product}[stem]
+        module = {"tensor_product": tensor_product, "warpgroup_product": warpgroup_product}[stem]
         for precision, flags in (("fp32", "0111"), ("fp32", "1001"), ("tf32", "0010")):
-            yield of_stem.source(precision, *(flag == "1" for flag in flags)).text()
+            yield module.source(precision, *(flag == "1" for flag in flags)).text()
         for transposed in ((False, True), (False, False), (True, False)):  # the passes of a layer
-            yield of_stem.source("bf16", *transposed, True, True).text()
+            yield module.source("bf16", *transposed, True, True).text()
         return
     if stem == "implicit_gemm":
         yield implicit_gemm.source("fp32").text()
-        yield implicit_gemm.source("tf32", few=True, backwards=True).text()
-        yield implicit_gemm.source("fp32", taps_are_rows=True).text()
+        yield implicit_gemm.source("tf32", narrow=True, dgrad=True).text()
+        yield implicit_gemm.source("fp32", wgrad=True).text()
         return
     if stem == "plain_gemm":
         yield implicit_gemm.plain_source(4).text()
-        yield implicit_gemm.plain_source(8, backwards=True).text()
-        yield implicit_gemm.plain_source(8, taps_are_rows=True).text()
+        yield implicit_gemm.plain_source(8, dgrad=True).text()
+        yield implicit_gemm.plain_source(8, wgrad=True).text()
         return
     if stem == "add_parts":
         yield from (implicit_gemm.sum_source(itemsize).text() for itemsize in (4, 8))
@@ -82,10 +87,10 @@ def sources(stem):
         axis = AxisPlan(Axis(2 * N - 9, 5, stride, 2, 2) if stride > 1 else Axis(N - 4, 5, 1, 2, 2), N, tile)
         plan = Plan(4, 3, 2, axis, axis, itemsize, "cuda")
         plane = (axis.axis.size, axis.axis.size)
-        yield specialise(stem, plan, "x", plane, 99 << 10, conjugate=True, accumulate=tile is not None).source()
+        yield specialise(stem, plan, "x", plane, 99 << 10, conjugate=True, accumulate=tile is not None).source().text()
     axis = AxisPlan(Axis(32, 5, 1, 2, 2), 36)
     plan = Plan(4, 3, 2, axis, axis, kind="cuda", precision="bf16")
-    yield specialise(stem, plan, "y", (32, 32), 99 << 10, conjugate=False, relu=True).source()
+    yield specialise(stem, plan, "y", (32, 32), 99 << 10, conjugate=False, relu=True).source().text()
 
 
 def dense_sources(stem):

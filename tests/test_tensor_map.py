@@ -1,4 +1,4 @@
-"""Tensor maps: what the driver is asked for. What copies make of them: tests/fourier/test_tensor_product.py."""
+"""Tensor maps: the calls of the driver. Their use is tested in tests/fourier/test_tensor_product.py."""
 
 import ctypes
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from tinyfft import gpu, tensor_map
 
 @pytest.fixture
 def asked(monkeypatch):
-    """The arguments of each call of the driver, which answers with the last one's `status`."""
+    """The arguments of each call of the driver, which returns `status`."""
     calls = []
 
     def encode(to, *arguments):
@@ -41,21 +41,21 @@ def test_the_driver_is_asked_once_for_each_place_and_shape(asked):
     tensor_map.boxes(at(4096), sizes, strides, box)
     tensor_map.boxes(at(8192), sizes, strides, box)
     assert [call[2].value for call in asked] == [4096, 8192]
-    two_bytes, axes, _, *lists = asked[0][:7]
-    assert (two_bytes, axes) == (1, 5)
+    uint16, axes, _, *lists = asked[0][:7]
+    assert (uint16, axes) == (1, 5)
     assert lists == [list(sizes), list(strides), list(box), [1] * 5]
-    no_interleaving, swizzled_64, lines_of_128, zeros = asked[0][7:]
-    assert (no_interleaving, swizzled_64, lines_of_128, zeros) == (0, 2, 2, 0)  # as cuda.h has them
+    interleave, swizzle, l2_promotion, fill = asked[0][7:]
+    assert (interleave, swizzle, l2_promotion, fill) == (0, 2, 2, 0)  # none, 64 bytes, 128 bytes, zeros
 
 
-def test_what_the_driver_refuses_is_an_error(asked):
+def test_an_error_of_the_driver(asked):
     asked.status = 1
     with pytest.raises(RuntimeError, match=r"error 1 for sizes \(32, 7\), strides \(60,\), box \(32, 4\)"):
         tensor_map.boxes(at(4096), (32, 7), (60,), (32, 4))
 
 
 @pytest.mark.gpu
-def test_the_driver_refuses_strides_between_16_bytes():
+def test_the_driver_rejects_strides_that_are_no_multiple_of_16():
     device = tinyfft.use_device("cuda")
     if gpu.architecture(device) < 90:
         pytest.skip("this GPU has no tensor maps")

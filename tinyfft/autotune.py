@@ -17,6 +17,7 @@ import tinyfft
 from tinyfft import backend, files, gpu, machine
 from tinyfft.backend import Device
 from tinyfft.cuda import graph
+from tinyfft.gpu import Source
 
 ROUNDS = 4
 MIN_SECONDS = 1e-3  # of a measurement: long beside the host's 20 us, and enough for a GPU's clock to rise
@@ -37,11 +38,11 @@ def table(device: Device) -> dict[str, str]:
 
 
 def fastest(
-    device: Device, problem: str, candidates: Candidates, kernels: Callable[[], Iterable[Callable]] = tuple
+    device: Device, problem: str, candidates: Candidates, kernels: Callable[[], Iterable[Source]] = tuple
 ) -> str:
     """Return the name of the candidate that solves `problem`, any text, in the least time.
 
-    kernels  returns functions that each compile a kernel; they run side by side before the candidates are measured
+    kernels  returns the kernels that the candidates need; they are compiled side by side before any is measured
     What the table knows is not measured again. During graph capture nothing can be measured: an unknown choice falls
     back to the first candidate.
     """

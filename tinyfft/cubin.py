@@ -1,8 +1,7 @@
-"""Kernels for one architecture alone, such as sm_90a, which CuPy's compiler does not ask for.
+"""Compile kernels for one specific architecture, such as sm_90a, which CuPy's compiler does not support.
 
-NVRTC compiles them, once: they are kept as files, kernels/*.cubin in `files.cache_folder()`.
-
-A folder that cannot be read, or written, costs time, not results.
+NVRTC compiles each source once, and the cubin is cached in `files.cache_folder() / "kernels"`. If that folder cannot be
+read or written the source is compiled again.
 """
 
 import atexit
@@ -17,19 +16,19 @@ from typing import Any
 from tinyfft import files
 from tinyfft.backend import Device
 
-MAGIC = b"\x7fELF"  # of machine code
+MAGIC = b"\x7fELF"  # the first bytes of a cubin
 
 
 def module(source: str, architecture: str, device: Device) -> Any:
-    """The kernels of a source, to be loaded on the device. Raises CuPy's CompileException with the compiler's words."""
+    """Return the kernels of a source as a module. Raises CuPy's CompileException with the compiler's log."""
     version = device.xp.cuda.nvrtc.getVersion()
     name = f"{hashlib.sha256(f'{version} {architecture} {source}'.encode()).hexdigest()}.cubin"
-    path = _kept(name) or _written(name, compiled(source, architecture, device))
+    path = _cached(name) or _written(name, compiled(source, architecture, device))
     return device.xp.RawModule(path=str(path))
 
 
 def compiled(source: str, architecture: str, device: Device) -> bytes:
-    """The machine code of a source."""
+    """Return the cubin of a source."""
     nvrtc = device.xp.cuda.nvrtc
     program = nvrtc.createProgram(source, "kernel.cu", (), ())
     try:
@@ -43,8 +42,8 @@ def compiled(source: str, architecture: str, device: Device) -> bytes:
         nvrtc.destroyProgram(program)
 
 
-def _kept(name: str) -> Path | None:
-    """The file, if it is there and whole at its beginning."""
+def _cached(name: str) -> Path | None:
+    """Return the cached file, if it exists and begins like a cubin."""
     with suppress(OSError, RuntimeError):  # RuntimeError: the user has no home folder
         path = _folder() / name
         with path.open("rb") as file:
@@ -53,6 +52,7 @@ def _kept(name: str) -> Path | None:
 
 
 def _written(name: str, code: bytes) -> Path:
+    """Write the file to the cache, or to this process's folder if that fails, and return its path."""
     with suppress(OSError, RuntimeError):
         path = _folder() / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def _folder() -> Path:
 
 @cache
 def _own_folder() -> Path:
-    """This process's, where there is no other."""
+    """Make a folder for this process, removed at its end."""
     folder = tempfile.mkdtemp(prefix="tinyfft-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

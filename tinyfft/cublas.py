@@ -11,7 +11,7 @@ captured on a stream must not meet another's. Raises RuntimeError with cuBLAS's 
 
 import ctypes
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
@@ -23,7 +23,7 @@ WORKSPACE_BYTES = 8 << 20
 """What a handle may use to cut long sums into parts that run at the same time."""
 
 # cudaDataType_t CUDA_R_32F, R_64F, C_32F, C_64F; cublasComputeType_t CUBLAS_COMPUTE_32F, _64F
-_NUMBERS = {"float32": (0, 68), "float64": (1, 70), "complex64": (4, 68), "complex128": (5, 70)}
+_NUMBERS = {"f": (0, 68), "d": (1, 70), "F": (4, 68), "D": (5, 70)}
 _FAST_TF32 = 77
 _DEFAULT_ALGORITHM = -1
 
@@ -47,8 +47,8 @@ def gemm(
     inner = a.shape[-2 if transpose_a else -1]
     if not out.size:
         return
-    kind, compute = _NUMBERS[out.dtype.name]
-    factors = np.array([scale, add], out.dtype)
+    kind, compute = _NUMBERS[out.dtype.char]
+    factors = _factors(scale, add, out.dtype)
     handle, _ = _handle(device, device.xp.cuda.get_current_stream().ptr)
     # rows of ours are columns of cuBLAS: it is asked for out^T = op(b)^T op(a)^T, operands swapped, nothing moved
     status = _library(device).cublasGemmStridedBatchedEx(
@@ -62,6 +62,11 @@ def gemm(
         *(prod(out.shape[:-2]), _FAST_TF32 if tf32 and compute == 68 else compute, _DEFAULT_ALGORITHM),
     )
     _check("cublasGemmStridedBatchedEx", status)
+
+
+@lru_cache(maxsize=64)
+def _factors(scale: float, add: bool, dtype: np.dtype) -> np.ndarray:
+    return np.array([scale, add], dtype)
 
 
 def _operand(m: Array, kind: int) -> tuple[int, int, int, int]:

@@ -1,7 +1,7 @@
 """Kernels of a GPU, compiled once and launched on the current stream."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import Structure, sizeof
 from functools import lru_cache
@@ -51,7 +51,7 @@ def launch(
 ) -> None:
     """Launch kernel `name`. Arguments are arrays of the device, None for a null pointer, NumPy numbers, structures."""
     arguments = tuple(by_value(argument) if isinstance(argument, Structure) else argument for argument in arguments)
-    _function(source, name, device, shared_bytes)(blocks, (threads,), arguments, shared_mem=shared_bytes)
+    function(source, name, device, shared_bytes)(blocks, (threads,), arguments, shared_mem=shared_bytes)
 
 
 def by_value(structure: Structure) -> np.ndarray:
@@ -60,35 +60,33 @@ def by_value(structure: Structure) -> np.ndarray:
 
 
 @lru_cache(maxsize=1024)
-def _function(source: Source, name: str, device: Device, shared_bytes: int) -> Any:
-    function = _compiled(source, device).get_function(name)
-    if shared_bytes > function.max_dynamic_shared_size_bytes:
-        function.max_dynamic_shared_size_bytes = shared_bytes
-    return function
+def function(source: Source, name: str, device: Device, shared_bytes: int) -> Any:
+    """Return kernel `name` of a source, compiled."""
+    kernel = _compiled(source, device).get_function(name)
+    if shared_bytes > kernel.max_dynamic_shared_size_bytes:
+        kernel.max_dynamic_shared_size_bytes = shared_bytes
+    return kernel
 
 
 @lru_cache(maxsize=1024)
 def _compiled(source: Source, device: Device) -> Any:
     if source.architecture:
         return cubin.module(source.text(), source.architecture, device)
-    return device.xp.RawModule(code=source.text(), options=("-std=c++17",))
+    module = device.xp.RawModule(code=source.text(), options=("-std=c++17",))
+    module.compile()  # not only when the first kernel is asked for
+    return module
 
 
-def compile_all(kernels: Iterable[Callable[[], Any]], device: Device) -> None:
-    """Call functions that each compile a kernel, side by side: a compiler takes up to a second for one, on one core."""
+def compile_all(sources: Iterable[Source], device: Device) -> None:
+    """Compile sources side by side, for `launch` to find: a compiler takes up to a second for one, on one core."""
 
-    def compile_one(kernel: Callable[[], Any]) -> None:
+    def compile_one(source: Source) -> None:
         with device.xp.cuda.Device(device.index):  # CuPy's current device is the thread's
-            kernel()
+            _compiled(source, device)
 
-    if kernels := list(kernels):
+    if sources := list(dict.fromkeys(sources)):
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(compile_one, kernels))
-
-
-def compile_source(source: Source, device: Device) -> None:
-    """Compile all kernels of a source, for `launch` to find."""
-    _compiled(source, device)
+            list(pool.map(compile_one, sources))
 
 
 @lru_cache(maxsize=64)

@@ -1,13 +1,14 @@
-"""Where the CUDA sources lie: in the installed package, or beside it in a bare checkout."""
+"""Read the CUDA sources, which lie in the installed package, or beside it in a bare checkout."""
 
 import re
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
+_INCLUDE = re.compile(r'#include "(\w+\.cuh)"\n')
 
 
 def kernel_directory() -> Path:
-    """The folder that holds the .cu files. Raises FileNotFoundError, naming both places, if there is none."""
+    """Return the folder of the CUDA sources. Raises FileNotFoundError, naming both places, if there is none."""
     candidates = (_PACKAGE / "kernels", _PACKAGE.parent / "kernels")
     for folder in candidates:
         if any(folder.glob("*.cu")):
@@ -16,12 +17,12 @@ def kernel_directory() -> Path:
 
 
 def kernel_source(stem: str) -> str:
-    """The text of `stem`.cu, our headers in place of their includes: one file, as a compiler's cache needs."""
-    return with_headers((kernel_directory() / f"{stem}.cu").read_text(encoding="utf-8"))
+    """Return the text of `stem`.cu with the text of our headers: the compiler's cache needs a single file."""
+    return with_headers(_read(f"{stem}.cu"))
 
 
 def with_headers(text: str) -> str:
-    """CUDA C++ with our headers in place of their includes, each where it is first asked for."""
+    """Return CUDA C++ with the text of our headers at their first include, and nothing at later ones."""
     included: set[str] = set()
 
     def replace(include: re.Match) -> str:
@@ -29,9 +30,12 @@ def with_headers(text: str) -> str:
         if name in included:
             return ""
         included.add(name)
-        return _INCLUDE.sub(replace, (kernel_directory() / name).read_text(encoding="utf-8"))
+        return _INCLUDE.sub(replace, _read(name))
 
     return _INCLUDE.sub(replace, text)
 
 
-_INCLUDE = re.compile(r'#include "(\w+\.cuh)"\n')
+def _read(name: str) -> str:
+    """Return the text of the file with this name, in whichever folder of the sources it lies."""
+    (path,) = kernel_directory().rglob(name)
+    return path.read_text(encoding="utf-8")

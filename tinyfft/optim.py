@@ -21,7 +21,7 @@ from tinyfft.dense import sgd
 
 
 class SGD:
-    records = True  # step.py
+    capturable = True
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""Tensor maps: what a box of an array on a GPU is, in the form in which copies of boxes ask for it (sm_90).
+"""Tensor maps: descriptors for bulk copies of boxes of an array between global and shared memory (TMA, sm_90).
 
-The array has five axes, of any sizes and strides, the one along numbers side by side first. In shared memory a box has
-them in that order too, swizzled as kernels/warpgroup.cuh says.
+The array has five axes of any sizes and strides, the contiguous axis first. A box has the same order of axes in shared
+memory, with 64-byte swizzling (wgmma.cuh).
 Source  CUDA Driver API, tensor map object management; PTX ISA, tensor copies
 """
 
@@ -10,18 +10,22 @@ from functools import cache, lru_cache
 
 from tinyfft.backend import Array
 
-_TWO_BYTES, _NO_INTERLEAVING, _SWIZZLED_64, _LINES_OF_128, _ZEROS = 1, 0, 2, 2, 0  # names of the driver's
+_UINT16, _INTERLEAVE_NONE, _SWIZZLE_64B, _L2_PROMOTION_128B, _OOB_FILL_ZEROS = 1, 0, 2, 2, 0  # enums of cuda.h
 
 
 class TensorMap(ctypes.Structure):
+    """CUtensorMap."""
+
     _fields_ = [("opaque", ctypes.c_uint64 * 16)]
 
 
 def boxes(array: Array, sizes: tuple[int, ...], strides: tuple[int, ...], box: tuple[int, ...]) -> TensorMap:
-    """Of the array's memory, numbers of two bytes: the axes' sizes, all but the first one's strides in bytes, multiples
-    of 16, and the sizes of a box.
+    """Return the tensor map of an array of 16-bit numbers.
 
-    Raises RuntimeError if the driver takes them for impossible.
+    sizes    of the axes
+    strides  of all axes but the first, in bytes, multiples of 16
+    box      the sizes of a box
+    Raises RuntimeError if the driver rejects them.
     """
     return _encoded(array.data.ptr, sizes, strides, box)
 
@@ -33,17 +37,17 @@ def _encoded(address: int, sizes: tuple[int, ...], strides: tuple[int, ...], box
     ones = (1,) * len(sizes)
     status = _driver().cuTensorMapEncodeTiled(
         ctypes.byref(aligned),
-        _TWO_BYTES,
+        _UINT16,
         len(sizes),
         ctypes.c_void_p(address),
         (ctypes.c_uint64 * len(sizes))(*sizes),
         (ctypes.c_uint64 * len(strides))(*strides),
         (ctypes.c_uint32 * len(box))(*box),
         (ctypes.c_uint32 * len(ones))(*ones),
-        _NO_INTERLEAVING,
-        _SWIZZLED_64,
-        _LINES_OF_128,
-        _ZEROS,
+        _INTERLEAVE_NONE,
+        _SWIZZLE_64B,
+        _L2_PROMOTION_128B,
+        _OOB_FILL_ZEROS,
     )
     if status:
         raise RuntimeError(f"cuTensorMapEncodeTiled: error {status} for sizes {sizes}, strides {strides}, box {box}")

@@ -1,10 +1,10 @@
-"""A report of `benchmarks.layers` that nobody measured."""
+"""A made-up report of `benchmarks.layers`."""
 
 PASSES = ("updateOutput", "updateGradInput", "accGradParameters")
 
 
 def layer_row(name="net-L1", precision="fp32", ours=2.0, peer=3.0, error=1e-7, **more):
-    """A layer whose three passes take `ours` and `peer` milliseconds each, and two thirds of the sum when kept."""
+    """Return a row whose passes take `ours` and `peer` milliseconds each, and two thirds of the sum when kept."""
     ours_ms = dict.fromkeys(PASSES, ours) | {"sum": 3 * ours, "kept": 2 * ours}
     peer_ms = dict.fromkeys(PASSES, peer) | {"sum": 3 * peer}
     return {

@@ -1,4 +1,4 @@
-"""Where an iteration's time goes: launches are told apart, counted and summed, on a device that is made up."""
+"""Breakdown of an iteration: launches are grouped, counted and summed, on a fake device."""
 
 import itertools
 import re
@@ -8,21 +8,20 @@ import numpy as np
 import pytest
 
 import tinyfft
-from benchmarks import breakdown_tables
+from benchmarks import breakdown
 from benchmarks.clock import occupy
 from benchmarks.watch import GROUPS, Watch
-from tinyfft import cublas, gpu
-from tinyfft.fourier import launch
+from tinyfft import cublas, gpu, nn
+from tinyfft.fourier import launch, product
 from tinyfft.gpu import Source
 from tinyfft.kernel_source import kernel_directory, kernel_source
-from tinyfft.nn import fft_convolution
 
-WATCHED = ((launch, "run"), (gpu, "launch"), (cublas, "gemm"), (fft_convolution, "product"))
+WATCHED = ((launch, "run"), (gpu, "launch"), (cublas, "gemm"), (product, "product"))
 
 
 @pytest.fixture
 def device(monkeypatch):
-    """Whose clock goes on by one millisecond at each event; what is launched is noted."""
+    """A fake GPU. Each recorded event advances its clock by one millisecond; `done` lists the launches."""
     ticks, done = itertools.count(), []
 
     class Event:
@@ -58,8 +57,8 @@ def test_each_launch_is_timed_and_its_bytes_counted(device):
 @pytest.mark.parametrize(
     ("module", "name", "dtype", "group", "each"),
     [
-        (fft_convolution, "product", "complex64", "products", 8),
-        (fft_convolution, "product", "uint32", "products", 8),
+        (product, "product", "complex64", "products", 8),
+        (product, "product", "uint32", "products", 8),
         (cublas, "gemm", "float32", "linear layer", 2),
     ],
 )
@@ -73,30 +72,39 @@ def test_products_are_counted_by_operations_or_bytes(device, module, name, dtype
     assert watch.floors(4.0, {dtype: 1e9})[group] == (a.nbytes + b.nbytes + out.nbytes) / 4
 
 
-@pytest.mark.parametrize("way", [lambda *a: cublas.gemm(*a), lambda *a: gpu.launch(Source("s", ""), "s", (1, 1), 8, a)])
-def test_what_a_product_launches_is_not_counted_again(device, monkeypatch, way):
-    monkeypatch.setattr(fft_convolution, "product", way)
+@pytest.mark.parametrize(
+    "inner", [lambda *a: cublas.gemm(*a), lambda *a: gpu.launch(Source("s", ""), "s", (1, 1), 8, a)]
+)
+def test_a_launch_inside_a_product_is_not_counted_again(device, monkeypatch, inner):
+    monkeypatch.setattr(product, "product", inner)
     a, out = np.ones((5, 2, 2), np.complex64), np.ones((5, 2, 2), np.complex64)
     with Watch(device) as watch:
-        fft_convolution.product(a, a, out, device)
+        product.product(a, a, out, device)
         gpu.launch(Source("cross_entropy", ""), "mean", (1, 1), 8, (out,), device)
     assert len(device.done) == 2
     assert watch.milliseconds() == {"products": 1.0, "loss": 1.0}
 
 
-def test_behind_it_all_is_as_before(device):
-    before = [getattr(*of) for of in WATCHED]
+def test_the_engine_calls_the_product_that_is_watched(monkeypatch):
+    calls = []
+    monkeypatch.setattr(product, "product", lambda *arguments, **options: calls.append(options))
+    nn.FFTConvolution(2, 3, 3).forward(tinyfft.current_device().array(floats(1, 2, 8, 8)))
+    assert len(calls) == 1
+
+
+def test_watching_ends_with_the_original_functions(device):
+    before = [getattr(*names) for names in WATCHED]
     with Watch(device):
-        during = [getattr(*of) for of in WATCHED]
+        during = [getattr(*names) for names in WATCHED]
     assert not set(during) & set(before)
-    assert [getattr(*of) for of in WATCHED] == before
+    assert [getattr(*names) for names in WATCHED] == before
 
 
 def test_every_kernel_of_ours_has_a_group():
-    """But those that no iteration launches."""
+    """Except those that no iteration launches."""
     known = {name for kernels in GROUPS.values() for name in kernels}
     pattern = r'extern "C" __global__ void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\('
-    ours = {name for path in kernel_directory().glob("*.cu") for name in re.findall(pattern, kernel_source(path.stem))}
+    ours = {name for path in kernel_directory().rglob("*.cu") for name in re.findall(pattern, kernel_source(path.stem))}
     assert ours - known == {"probe", "minibatch"}
 
 
@@ -119,26 +127,26 @@ FOUND = {
 
 
 def test_the_table_has_parts_and_the_whole():
-    lines = breakdown_tables.markdown(FOUND).splitlines()
+    lines = breakdown.markdown(FOUND).splitlines()
     assert "A copy reads and writes 4000 GB/s together." in lines
     assert lines[-4:] == [
         "| paper | tf32 | products | 5.000 | 4.000 |",
         "| paper | tf32 | transforms | 2.000 | 1.500 |",
         "| paper | tf32 | rest | 1.000 | 0.500 |",
-        "| paper | tf32 | **whole**, 1.33 of its floors | 8.000 | 6.000 |",
+        "| paper | tf32 | **whole**, 1.33 x the sum of floors | 8.000 | 6.000 |",
     ]
 
 
-def test_the_picture_names_the_parts(tmp_path):
+def test_the_figure_names_the_parts(tmp_path):
     pytest.importorskip("matplotlib")
-    breakdown_tables.plot(FOUND, tmp_path / "new")
+    breakdown.plot(FOUND, tmp_path / "new")
     drawn = (tmp_path / "new" / "breakdown.svg").read_text()
     for text in ("products", "sum of floors", "paper, fp32", "paper, tf32"):
         assert f"<!-- {text} -->" in drawn
 
 
 @pytest.mark.gpu
-def test_work_is_recorded_after_a_pause_too():
+def test_occupy_restores_the_stream_that_can_be_captured():
     device = tinyfft.use_device("cuda")
     occupy(device)
     assert device.captures

@@ -1,9 +1,10 @@
-"""Each benchmark's command in the documents is taken from the text and run: on small layers, each call timed once."""
+"""Each benchmark command in the documents runs, on small layers, with each call timed once."""
 
 import importlib
 import json
 import re
 import shlex
+import shutil
 import sys
 from functools import cache
 
@@ -13,24 +14,25 @@ from program import ROOT, network_of
 
 pytestmark = pytest.mark.torch
 
+RESULTS = ROOT / "benchmarks" / "results"
 COMMANDS = commands(r"-m benchmarks\.(\w+)")
-GPU_ALONE = ("transforms", "breakdown")  # but for drawing what is measured already
-SMALL = {  # what makes a command short, where its own options can
+GPU_ONLY = ("transforms", "breakdown")  # except with --from
+SMALL = {  # options that make a command short
     "iteration": ("--batch-size", "2", "--set", "timing.input_shape=[3,8,8]"),
-    "picture_memory": ("--pictures", "80", "160", "--side", "16"),
+    "image_memory": ("--images", "80", "160", "--side", "16"),
     "training": ("--set", "epochs=1", *network_of(2, 2, 2), "batch_size=4", "precision=fp32"),
 }
 
 
 @cache
 def once(measure, config, side, overrides):
-    """Each process is started once: many commands differ in where they write to alone."""
+    """Start each process once, since commands repeat."""
     return measure(config, side, overrides)
 
 
 @pytest.fixture
 def small(monkeypatch, tmp_path, pictures):
-    """Small layers in place of all, the clock looks once, and the folder has what the commands name."""
+    """Small layers, one timed call each, and a working folder with the files that the commands name."""
     from benchmarks import clock, memory, methods, plans, resident_memory, shapes, sweeps
 
     layer = shapes.Layer(2, 3, 4, 10, 3, "same")
@@ -40,21 +42,19 @@ def small(monkeypatch, tmp_path, pictures):
     monkeypatch.setattr(methods, "of_configs", lambda names: dict.fromkeys(names, (layer, "tf32")))
     monkeypatch.setattr(sweeps, "CENTRE", shapes.Layer(2, 3, 4, 16, 3))
     for name in sweeps.SWEEPS:
-        size, _, label = sweeps.SWEEPS[name]
-        monkeypatch.setitem(sweeps.SWEEPS, name, (size, {"k": (3, 5), "n": (16, 20), "S": (2, 3)}[size], label))
+        size, _, *texts = sweeps.SWEEPS[name]
+        monkeypatch.setitem(sweeps.SWEEPS, name, (size, {"k": (3, 5), "n": (16, 20), "S": (2, 3)}[size], *texts))
     monkeypatch.setattr(memory, "TABLE", memory.TABLE[:1])
-    monkeypatch.setattr(clock, "GROUPS", (1, 1))
+    monkeypatch.setattr(clock, "MIN_GROUPS", 1)
+    monkeypatch.setattr(clock, "MAX_GROUPS", 1)
     measure = resident_memory.measure
     monkeypatch.setattr(resident_memory, "measure", lambda name, side, keys: once(measure, name, side, tuple(keys)))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for what a benchmark starts
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for processes that a benchmark starts
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path / "cache"))
     for name in PICTURES:
         (tmp_path / name).symlink_to(pictures)
-    for stem in ("sweeps", "breakdown"):
-        for file in (ROOT / "benchmarks" / "results").glob(f"{stem}-*.json"):
-            for name in (file.name, f"{stem}-NAME.json"):
-                (tmp_path / name).write_bytes(file.read_bytes())
+    shutil.copytree(RESULTS, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -63,31 +63,18 @@ def test_the_documents_have_such_commands():
 
 
 @pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")  # by fft-conv-pytorch
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "--from" in c or not c.startswith(GPU_ALONE)])
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "--from" in c or not c.startswith(GPU_ONLY)])
 def test_a_benchmark_runs(small, monkeypatch, command):
     name, *words = shlex.split(command)
     module = importlib.import_module(f"benchmarks.{name}")
     if "--fft-conv-pytorch" in words:
         pytest.importorskip("fft_conv_pytorch")
     named = "--device" in words or "--from" in words
-    of_device = [] if named or name in ("operations", "picture_memory") else ["--device", "cpu"]
-    arguments = [*_files(words), *of_device, *SMALL.get(name, ())]
+    of_device = [] if named or name in ("operations", "image_memory") else ["--device", "cpu"]
+    words = ["plots" if before == "--plots" else word for before, word in zip(["", *words], words, strict=False)]
+    arguments = [*words, *of_device, *SMALL.get(name, ()), "--json", "found.json", "--markdown", "found.md"]
     monkeypatch.setattr(sys, "argv", [f"benchmarks.{name}", *arguments])
     module.main()
-    for file in (word for word in arguments if word.endswith(".md")):
-        assert re.search(r"^\| .* \|$", (small / file).read_text(), re.M)
-    for file in (word for word in arguments if word.startswith("found")):
-        assert (small / file).stat().st_size
-        if file.endswith(".json"):
-            json.loads((small / file).read_text())
-
-
-def _files(words):
-    """The words with names for the files that they write."""
-    named = list(words)
-    for place, word in enumerate(words[:-1]):
-        if words[place + 1] == "FILE":
-            named[place + 1] = {"--json": "found.json", "--markdown": "found.md"}[word]
-        elif word == "--plots":
-            named[place + 1] = "plots"
-    return named
+    assert re.search(r"^\| .* \|$", (small / "found.md").read_text(), re.M)
+    assert json.loads((small / "found.json").read_text())
+    assert "--plots" not in words or list(small.glob("plots/*.svg"))

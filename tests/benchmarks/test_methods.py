@@ -1,4 +1,4 @@
-"""The benchmark of the two methods: every pass of each, and what "auto" took."""
+"""The benchmark of the two methods: every pass of each, and the methods that "auto" chooses."""
 
 import json
 
@@ -7,13 +7,13 @@ import pytest
 from benchmarks.shapes import Layer
 from tinyfft import autotune
 from tinyfft.backend import current_device
-from tinyfft.nn import convolution
+from tinyfft.nn.convolution_layer import PASSES
 
 pytestmark = pytest.mark.torch
 
 
 def test_each_method_is_timed_beside_the_peer(monkeypatch, tmp_path):
-    from benchmarks import layers, methods, peers
+    from benchmarks import layer_timing, methods, peers
 
     called = []
 
@@ -21,16 +21,18 @@ def test_each_method_is_timed_beside_the_peer(monkeypatch, tmp_path):
         called.append(call())
         return 1.0 if len(called) > 4 * methods.ROUNDS * 2 else 2.0
 
-    monkeypatch.setattr(layers, "milliseconds", milliseconds)
-    monkeypatch.setattr(peers, "passes", lambda *_: dict.fromkeys(convolution.PASSES))
-    monkeypatch.setattr(peers, "time_passes", lambda calls, device: (dict.fromkeys(convolution.PASSES, 1.0), {}))
+    monkeypatch.setattr(layer_timing, "milliseconds", milliseconds)
+    monkeypatch.setattr(peers, "passes", lambda *_: dict.fromkeys(PASSES))
+    monkeypatch.setattr(peers, "time_passes", lambda calls, device: (dict.fromkeys(PASSES, 1.0), {}))
     monkeypatch.setattr(autotune, "_tables", {})
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
-    monkeypatch.setattr(autotune, "benchmark", lambda ways, device: {name: 1.0 for name in ways if not ways[name]()})
+    monkeypatch.setattr(
+        autotune, "benchmark", lambda candidates, device: {name: 1.0 for name in candidates if not candidates[name]()}
+    )
     row = methods.measure(Layer(2, 2, 3, 12, 3, "same"), "fp32", current_device())
     assert len(called) == 3 * 4 * methods.ROUNDS  # methods, and three passes with their sum
     assert set(row["chosen"].values()) == {"fft"}
-    assert row["peer"] == {**dict.fromkeys(convolution.PASSES, 1.0), "sum": 3.0}
+    assert row["peer"] == {**dict.fromkeys(PASSES, 1.0), "sum": 3.0}
     assert row["direct_share"] == row["direct"]["sum"] / 3
 
 
@@ -43,14 +45,14 @@ def test_the_convolutions_of_configs_are_measured_once_each():
     assert found["paper 2"] == (Layer(128, 96, 256, 32, 7, "same"), "fp32")
 
 
-def test_what_is_measured_is_not_measured_again(monkeypatch, tmp_path):
+def test_resume_measures_no_row_again(monkeypatch, tmp_path):
     from benchmarks import methods, peers
 
-    times, measured = dict.fromkeys((*convolution.PASSES, "sum"), 1.0), []
+    times, measured = dict.fromkeys((*PASSES, "sum"), 1.0), []
 
     def measure(layer, precision, device):
         measured.append(layer.k)
-        chosen = dict.fromkeys(convolution.PASSES, "fft")
+        chosen = dict.fromkeys(PASSES, "fft")
         sides = dict.fromkeys(("peer", *methods.METHODS), times)
         shares = {"direct_share": 1.0, "auto_share": 1.0}
         return {"shape": layer._asdict(), "precision": precision, "chosen": chosen, **sides, **shares}
@@ -63,22 +65,3 @@ def test_what_is_measured_is_not_measured_again(monkeypatch, tmp_path):
         methods.main()
         assert measured == [7, 5]
     assert [row["layer"] for row in json.loads((tmp_path / "a.json").read_text())["rows"]] == ["net-L2", "net-L3"]
-
-
-def test_the_page_has_a_row_for_each_layer():
-    from benchmarks import methods
-
-    times = dict.fromkeys((*convolution.PASSES, "sum"), 1.5)
-    row = {
-        "layer": "net-L1",
-        "precision": "fp32",
-        "shape": {"S": 16},
-        "chosen": dict.fromkeys(convolution.PASSES, "fft"),
-        **dict.fromkeys(("peer", *methods.METHODS), times),
-        "direct_share": 1.0,
-        "auto_share": 1.25,
-    }
-    page = methods.markdown({"machine": {"hardware": "a CPU"}, "command": "python -m it", "rows": [row]})
-    three = "1.50 / 1.50 / 1.50"
-    cells = ["net-L1", "fp32", "16", three, three, three, f"{three} / 1.50", "**1.00**", "fft / fft / fft", "**1.25**"]
-    assert page.splitlines()[-1] == f"| {' | '.join(cells)} |"

@@ -1,4 +1,4 @@
-"""The figure of operations: counts by hand, and where the two methods cross."""
+"""Counts of operations: checked by hand, and the crossing of the two methods."""
 
 from benchmarks import operations
 

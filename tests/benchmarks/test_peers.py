@@ -22,9 +22,9 @@ def truth(layer, x, weight, bias, gy):
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_the_reference_is_the_definition(layer):
-    from benchmarks import accuracy, layers
+    from benchmarks import accuracy, layer_timing
 
-    arrays = layers.arrays(layer, current_device())
+    arrays = layer_timing.arrays(layer, current_device())
     found = accuracy.reference(layer, *arrays)
     for tensor, expected in zip(found, truth(layer, *arrays), strict=False):
         assert error(tensor.numpy(), expected) <= FP64_BOUND
@@ -34,9 +34,9 @@ def test_the_reference_is_the_definition(layer):
 @pytest.mark.parametrize("layer", LAYERS)
 @pytest.mark.parametrize("layout", ["NCHW", "channels_last"])
 def test_pytorchs_passes_are_the_definition(layer, layout):
-    from benchmarks import layers, peers
+    from benchmarks import layer_timing, peers
 
-    arrays = layers.arrays(layer, current_device())
+    arrays = layer_timing.arrays(layer, current_device())
     calls = peers.passes(layer, "fp32", layout, *arrays)
     for call, expected in zip(calls.values(), truth(layer, *arrays), strict=False):
         assert error(call().numpy(), expected) <= FP32_BOUND
@@ -46,10 +46,10 @@ def test_pytorchs_passes_are_the_definition(layer, layout):
 def test_the_gradient_of_the_bias_is_asked_for_too():
     import torch
 
-    from benchmarks import layers, peers
+    from benchmarks import layer_timing, peers
 
     layer = LAYERS[0]
-    x, weight, _, gy = arrays = layers.arrays(layer, current_device())
+    x, weight, _, gy = arrays = layer_timing.arrays(layer, current_device())
     of_bias = peers.gradients(layer, *(torch.as_tensor(a) for a in (x, weight, gy)), (False, True, True))[2]
     assert error(of_bias.numpy(), truth(layer, *arrays)[3]) <= FP32_BOUND
 
@@ -67,11 +67,11 @@ def test_a_nan_is_never_a_small_error():
 
 
 def test_a_layer_is_measured_whole(monkeypatch):
-    from benchmarks import layers
+    from benchmarks import layer_timing
 
-    monkeypatch.setattr("benchmarks.layers.milliseconds", lambda call, device, ahead: (call(), 2.0)[1])
+    monkeypatch.setattr("benchmarks.layer_timing.milliseconds", lambda call, device, ahead: (call(), 2.0)[1])
     monkeypatch.setattr("benchmarks.peers.milliseconds", lambda call, device, ahead: (call(), 3.0)[1])
-    (row,) = layers.rows(LAYERS[1], ("fp32",), current_device())
+    (row,) = layer_timing.rows(LAYERS[1], ("fp32",), current_device())
     assert row["ratio"] == dict.fromkeys(row["ours_ms"], 1.5) | {"sum": 4.5, "kept": 4.5}
     assert max(row["errors"].values()) <= FP32_BOUND
     assert max(row["peer_errors"].values()) <= FP32_BOUND
@@ -82,14 +82,14 @@ def test_fft_conv_pytorch_that_lacks_memory_says_so(monkeypatch):
     pytest.importorskip("fft_conv_pytorch")
     import torch
 
-    from benchmarks import fft_conv_pytorch, layers
+    from benchmarks import fft_conv_pytorch, layer_timing
 
     def no_memory(call, device, ahead):
         call()
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(fft_conv_pytorch, "milliseconds", no_memory)
-    arrays = layers.arrays(LAYERS[1], current_device())
+    arrays = layer_timing.arrays(LAYERS[1], current_device())
     found = fft_conv_pytorch.measure(LAYERS[1], arrays, current_device())
     assert found["failure"] == "out of memory"
     assert set(found) == {"error", "failure"}

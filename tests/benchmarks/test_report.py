@@ -1,7 +1,9 @@
-"""The command that is recorded, and the files."""
+"""Command, machine, tables, files and errors of a report."""
 
 import argparse
 import json
+import runpy
+import sys
 
 import pytest
 
@@ -29,11 +31,11 @@ def test_no_file_that_was_not_asked_for(tmp_path, monkeypatch):
 
 def test_a_document_names_machine_and_command():
     found = {"machine": {"hardware": "a GPU", "PyTorch": "2.0"}, "command": "python -m it"}
-    text = report.document("Title", found, report.table(("a", "b"), [("1", "2")]))
-    assert text == "# Title\n\na GPU, PyTorch 2.0\n\n`python -m it`\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+    text = report.document("Title", found, report.table("a | b", "{x} | {y:.1f}", [{"x": 1, "y": 2}]))
+    assert text == "# Title\n\na GPU, PyTorch 2.0\n\n`python -m it`\n\n| a | b |\n| --- | --- |\n| 1 | 2.0 |\n"
 
 
-def test_what_a_device_cannot_compute_is_named():
+def test_a_precision_that_the_device_lacks_is_an_error():
     device = Device("cpu")
     assert report.precisions(None, device) == ["fp32"]
     assert report.precisions(["fp32"], device) == ["fp32"]
@@ -42,18 +44,18 @@ def test_what_a_device_cannot_compute_is_named():
 
 
 def resumed(tmp_path, **changed):
-    """What `resume` makes of a file with one row, and the rows it took over."""
+    """Resume a file with one row. Returns the result and the rows of the report."""
     earlier = {
         "machine": {"hardware": "a GPU"},
         "command": "python -m it",
         "rows": [{"layer": "a", "precision": "fp32"}],
     }
     (tmp_path / "a.json").write_text(json.dumps(earlier))
-    found = earlier | {"rows": []} | changed
+    found = {"machine": earlier["machine"], "command": earlier["command"]} | changed
     return report.resume(argparse.Namespace(resume=True, json=str(tmp_path / "a.json")), found), found["rows"]
 
 
-def test_a_run_goes_on_with_the_rows_it_has(tmp_path):
+def test_resume_keeps_the_rows_of_the_file(tmp_path):
     assert resumed(tmp_path) == ({("a", "fp32")}, [{"layer": "a", "precision": "fp32"}])
 
 
@@ -64,10 +66,10 @@ def test_no_rows_of_another_machine_or_command(tmp_path, changed):
         resumed(tmp_path, **changed)
 
 
-def test_nothing_is_taken_over_unasked(tmp_path):
-    found = {"rows": []}
+def test_without_resume_the_file_is_not_read(tmp_path):
+    found = {}
     assert report.resume(argparse.Namespace(resume=False, json=str(tmp_path / "none.json")), found) == set()
-    assert found == {"rows": []}
+    assert found == {}
 
 
 def test_resume_needs_a_file():
@@ -86,3 +88,51 @@ def test_a_wrong_request_is_one_line(error, capsys):
         report.run(main)
     assert caught.value.code == 2
     assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def files_of(tmp_path, *machines):
+    """Write a report of one row for each machine. Returns the paths."""
+    paths = [tmp_path / f"{number}.json" for number in range(len(machines))]
+    for number, (path, machine) in enumerate(zip(paths, machines, strict=True)):
+        path.write_text(json.dumps({"machine": machine, "command": f"python -m it {number}", "rows": [number]}))
+    return list(map(str, paths))
+
+
+def test_reports_of_one_machine_are_joined(tmp_path):
+    found = report.earlier(files_of(tmp_path, "a GPU", "a GPU"))
+    assert found == {"machine": "a GPU", "command": "python -m it 0; python -m it 1", "rows": [0, 1]}
+
+
+def test_reports_of_two_machines_are_not_joined(tmp_path):
+    with pytest.raises(report.UsageError, match=r"--from: the machine of .*1.json is a CPU, expected a GPU"):
+        report.earlier(files_of(tmp_path, "a GPU", "a CPU"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "iteration --device cpu",
+        "layers --device cpu",
+        "methods --device cpu",
+        "sweeps --device cpu",
+        "training --device cpu",
+        "resident_memory cifar --side NCHW",
+    ],
+)
+def test_a_benchmark_without_pytorch_says_what_to_install(command, monkeypatch, capsys):
+    name, *words = command.split()
+    for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == "benchmarks"]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, "torch", None)  # import torch fails as where it is not installed
+    monkeypatch.setattr("sys.argv", [name, *words])
+    with pytest.raises(SystemExit, match=r"^2$"):
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+    assert capsys.readouterr().err == 'error: torch is not installed: pip install -e ".[benchmarks]"\n'
+
+
+def test_another_missing_module_is_a_bug():
+    def main():
+        raise ModuleNotFoundError("No module named 'tinyffft'", name="tinyffft")
+
+    with pytest.raises(ModuleNotFoundError):
+        report.run(main)

@@ -1,4 +1,4 @@
-"""Figures of the sweeps, drawn from a report that is made up."""
+"""Figures of the sweeps, from made-up results."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ def made_up(*values):
 
 
 def test_a_sweep_changes_one_size():
-    sizes = {sweeps.CENTRE._replace(**{size: values[0]}) for size, values, _ in sweeps.SWEEPS.values()}
+    sizes = {sweeps.CENTRE._replace(**{size: values[0]}) for size, values, *_ in sweeps.SWEEPS.values()}
     assert len(sizes) == 3
     assert all(size.k <= size.n for size in sizes)
 
@@ -37,7 +37,7 @@ def test_an_earlier_run_is_drawn(tmp_path, monkeypatch):
 
 def test_panels_hold_the_times(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(sweeps.figures, "save", lambda *arguments: drawn.append(arguments))
+    monkeypatch.setattr(sweeps.figures, "save_panels", lambda *arguments: drawn.append(arguments))
     sweeps.plot(made_up(3, 5), tmp_path)
     ((path, title, label, unit, panels),) = drawn
     assert (path.name, label, unit) == ("kernel.svg", "kernel size (pixels)", "time (ms)")

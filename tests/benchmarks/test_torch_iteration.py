@@ -1,4 +1,4 @@
-"""The peer's iteration is ours: after two of them both networks have the same weights."""
+"""PyTorch's iteration computes tinyfft's: after two of them both networks have the same weights."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def small_iteration(*overrides):
 
 @pytest.mark.parametrize("layout", ["NCHW", "channels_last"])
 @pytest.mark.parametrize("nesterov", ["true", "false"])
-def test_two_iterations_train_alike(layout, nesterov):
+def test_two_iterations_give_the_same_weights(layout, nesterov):
     from benchmarks.torch_iteration import TorchIteration
 
     ours = small_iteration(f"optimizer.nesterov={nesterov}")
@@ -37,14 +37,14 @@ def test_two_iterations_train_alike(layout, nesterov):
 
 
 def test_losses_are_compared_before_anything_is_timed():
-    from benchmarks import iteration
+    from benchmarks import iteration_timing
 
     ours = small_iteration()
-    losses = iteration._compare_losses(ours, "fp32")
-    assert losses["ours"] == pytest.approx(losses["peer"], rel=iteration.LOSS_BOUND["fp32"])
+    losses = iteration_timing.compare_losses(ours, "fp32")
+    assert losses["ours"] == pytest.approx(losses["peer"], rel=iteration_timing.LOSS_BOUND["fp32"])
     ours.criterion.forward = lambda *_: losses["ours"] + 0.01
     with pytest.raises(ArithmeticError, match="PyTorch's"):
-        iteration._compare_losses(ours, "fp32")
+        iteration_timing.compare_losses(ours, "fp32")
 
 
 def test_bf16_is_autocast():

@@ -1,4 +1,4 @@
-"""The benchmark of whole trainings: both sides begin alike, see the same pictures, and end alike."""
+"""The benchmark of whole trainings: both sides give the same losses on the same images."""
 
 import re
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.torch
 
 
 @pytest.fixture
-def pictures(rng):
+def made_up_data(rng):
     images = rng.integers(0, 255, (24, 3, 8, 8), dtype=np.uint8)
     labels = rng.integers(0, 2, 24)
     return SimpleNamespace(
@@ -27,13 +27,13 @@ def pictures(rng):
     )
 
 
-def test_both_sides_train_alike(pictures):
+def test_both_sides_have_the_same_losses(made_up_data):
     from benchmarks import training
 
     settings = ["batch_size=8", "epochs=2", *network_of(2, 3, 4), "data.crop=1", "optimizer.learning_rate=0.02"]
     settings += ["evaluation.mirror=true"]
     config = load_config("cifar", settings)
-    ours, peer = (list(training.measure(side, config, pictures, current_device())) for side in training.SIDES)
+    ours, peer = (list(training.measure(side, config, made_up_data, current_device())) for side in training.SIDES)
     assert [metrics["epoch"] for metrics in ours] == [metrics["epoch"] for metrics in peer] == [1, 2]
     for of_ours, of_peer in zip(ours, peer, strict=True):
         for name in ("train_loss", "test_loss"):
@@ -65,7 +65,7 @@ def test_the_page_has_a_row_for_each_epoch():
         (["--set", "epoch=1"], "error: .*epoch"),
     ],
 )
-def test_what_cannot_be_had_is_one_line(arguments, message, monkeypatch, capsys):
+def test_a_wrong_request_is_one_line(arguments, message, monkeypatch, capsys):
     from benchmarks import report, training
 
     monkeypatch.setattr("sys.argv", ["training", "--device", "cpu", *arguments])

@@ -1,4 +1,4 @@
-"""Twins: every kind of layer gives PyTorch's output and gradients with the weights that were copied."""
+"""Twins: every kind of layer gives PyTorch's output and gradients with the copied weights."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tinyfft import nn
 pytestmark = pytest.mark.torch
 
 DTYPE = {"dtype": "float64"}
-# no bias before a normalisation: it takes the bias away, so that the gradient is rounding alone
+# no bias before a normalisation, which cancels it: the gradient would be rounding alone
 NETWORKS = {
     "planes": lambda: (
         nn.FFTConvolution(3, 4, (3, 5), stride=(2, 1), padding=(1, 0), bias=False, **DTYPE),
@@ -32,14 +32,14 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("kind", NETWORKS)
-def test_output_and_gradients_are_the_networks(kind, rng):
+def test_output_and_gradients_equal_the_networks(kind, rng):
     import torch
 
     from benchmarks.twins import twin
 
     network = nn.Sequential(*NETWORKS[kind]())
     x = rng.standard_normal((3, 3, 9, 10))
-    network.forward(x)  # moves the running statistics, which must be copied too
+    network.forward(x)  # moves the running statistics, which the twin copies too
     peer, tensor = twin(network), torch.tensor(x, requires_grad=True)
     y = network.forward(x)
     gy = rng.standard_normal(y.shape)
@@ -65,7 +65,7 @@ def test_the_weights_are_copies():
     assert np.array_equal(peer[0].weight.detach().numpy(), before)
 
 
-def test_the_mode_is_the_networks():
+def test_the_twin_is_in_the_networks_mode():
     from benchmarks.twins import twin
 
     network = nn.Sequential(nn.Dropout(0.5))
@@ -74,7 +74,7 @@ def test_the_mode_is_the_networks():
     assert not twin(network)[0].training
 
 
-def test_what_has_no_counterpart_is_an_error():
+def test_a_module_without_counterpart_is_an_error():
     from benchmarks.twins import twin
 
     with pytest.raises(TypeError, match="twin: Sequential has no counterpart"):

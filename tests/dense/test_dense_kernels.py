@@ -1,4 +1,4 @@
-"""The kernels of dense/, built for the host, through the layers as a GPU runs them: against the CPU's."""
+"""The GPU's kernels of dense/, built for the host, against the CPU."""
 
 import bfloat16
 import host_gpu
@@ -30,7 +30,7 @@ def gpu(monkeypatch):
         (sgd, "THREADS", 8),
         (dropout, "THREADS", 3),
         (cross_entropy, "THREADS", 8),
-        (column_sums, "COLUMNS", 4),
+        (column_sums, "BLOCK_X", 4),
     ):
         monkeypatch.setattr(module, name, value)
     return host_gpu.stands_in(monkeypatch)
@@ -56,9 +56,9 @@ def test_sums_of_the_first_columns(gpu, where, rng):
 
 
 def test_column_sums_of_bfloat16(gpu, rng):
-    words, out = bfloat16.to_runs(rng.standard_normal((9, 41)) + 3j), np.zeros(41, np.float32)
+    words, out = bfloat16.to_bf16_blocks(rng.standard_normal((9, 41)) + 3j), np.zeros(41, np.float32)
     add_column_sums(words, out, gpu)
-    sums = bfloat16.from_runs(words).real.sum(axis=0, dtype=np.float64)
+    sums = bfloat16.from_bf16_blocks(words).real.sum(axis=0, dtype=np.float64)
     assert error(out, sums[:41], 9) <= FP32_BOUND
 
 
@@ -130,7 +130,7 @@ def test_nan_goes_through(gpu, place):
 @many
 @given(S=st.integers(1, 9), K=st.integers(1, 30), levels=st.integers(1, 4))
 def test_count_correct(gpu, S, K, levels):
-    """Of equal ones the first is the largest, as argmax has it."""
+    """Of equal maxima the first counts, as in argmax."""
     rng = np.random.default_rng(7)
     x, target = rng.integers(levels, size=(S, K)).astype(np.float32), rng.integers(K, size=S)
     counts = [np.array([2.0]), np.array([2.0])]
@@ -145,7 +145,7 @@ def test_count_correct(gpu, S, K, levels):
     n=st.integers(1, 200), p=st.sampled_from([0.1, 0.5, 0.99, 1e-12]), key=st.tuples(*[st.integers(0, 2**64 - 1)] * 2)
 )
 def test_masks_of_dropout(gpu, dtype, n, p, key):
-    """The kernel's are those of NumPy's generator, bit for bit, in both directions; NaN stays NaN."""
+    """The kernel's masks equal those of NumPy's generator in both passes; NaN stays NaN."""
     x, key = np.random.default_rng(1).standard_normal(n).astype(dtype), np.array(key, np.uint64)
     x[n // 2] = np.nan
     found = []
@@ -160,7 +160,7 @@ def test_masks_of_dropout(gpu, dtype, n, p, key):
 
 @dtypes
 def test_linear(gpu, rng, dtype):
-    """All three passes, with operands as they lie, and strided ones."""
+    """All three passes, with contiguous and with strided operands."""
     ours, peer = nn.Linear(6, 5, dtype=dtype), nn.Linear(6, 5, dtype=dtype)
     peer.device = CPU
     for own, other in zip(ours.parameters()[0], peer.parameters()[0], strict=True):
@@ -182,8 +182,8 @@ def test_linear(gpu, rng, dtype):
 @many
 @given(m=st.integers(1, 5), n=st.integers(1, 5), k=st.integers(1, 40))
 def test_long_sums_go_in_parts(gpu, monkeypatch, dtype, transposed, m, n, k):
-    monkeypatch.setattr(matmul, "SHORTEST", 3)
-    monkeypatch.setattr(matmul, "MOST_PARTS", 6)
+    monkeypatch.setattr(matmul, "SPLIT_K_MIN_K", 3)
+    monkeypatch.setattr(matmul, "SPLIT_K_MAX_PARTS", 6)
     rng = np.random.default_rng(9)
     a, b, out = (rng.standard_normal(shape).astype(dtype) for shape in ((m, k), (k, n), (m, n)))
     a, b = (
@@ -201,12 +201,12 @@ def test_the_parts_of_a_sum(gpu, k, parts):
 
 def test_parts_keep_to_the_limits(gpu, monkeypatch):
     a, out = np.ones((4, 24576), np.float32), np.ones((4, 10), np.float32)
-    monkeypatch.setattr(matmul, "MOST_PARTS", 4)
+    monkeypatch.setattr(matmul, "SPLIT_K_MAX_PARTS", 4)
     assert matmul._parts(a, out, gpu) == 4
     monkeypatch.setitem(arena.limit_bytes, gpu, 3 * out.nbytes + 32)
     assert matmul._parts(a, out, gpu) == 3
     monkeypatch.setitem(arena.limit_bytes, gpu, 3 * out.nbytes)  # but the arena rounds up
     assert matmul._parts(a, out, gpu) == 1
     monkeypatch.delitem(arena.limit_bytes, gpu)
-    monkeypatch.setattr(matmul, "SMALL", out.size - 1)
+    monkeypatch.setattr(matmul, "SPLIT_K_MAX_OUT", out.size - 1)
     assert matmul._parts(a, out, gpu) == 1

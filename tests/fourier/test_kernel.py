@@ -1,4 +1,4 @@
-"""The real CUDA sources, built for the host, against numpy.fft: every radix, padded and cropped, tiles and phases."""
+"""spectrum.cu and signal.cu, built for the host, against numpy.fft: radices, padding, cropping, tiles and phases."""
 
 import host_gpu
 import numpy as np
@@ -60,7 +60,7 @@ def test_signal_is_cropped_around_the_circle(lengths, conjugate, rng):
 @pytest.mark.parametrize(("kind", "bound"), [(np.float32, FP32_BOUND), (np.float64, 1e-14)])
 @pytest.mark.parametrize(("tile", "stride"), [(None, 1), (None, 2), (None, 3), (3, 1), (2, 2), (1, 3)])
 def test_tiles_and_phases_there_and_back(tile, stride, kind, bound, rng):
-    """Windows cut to the plane on the way in, added to it on the way back: a row comes back once a reading."""
+    """Windows are clipped to the plane and accumulated into it: a row comes back as often as it was read."""
     axis = Axis(11, 4, stride, 2, 1)
     taps = -(-4 // stride)
     N = 14 if tile is None else tile + taps - 1
@@ -74,9 +74,9 @@ def test_tiles_and_phases_there_and_back(tile, stride, kind, bound, rng):
     assert np.isfinite(hat).all()
     back = np.ones_like(x)
     inverse = specialise("signal", plan, "x", (11, 11), SHARED, conjugate=True, accumulate=True)
-    if tile is None:  # the input lies at the start of its circle, the crop begins at `shift`: turn the spectrum there
+    if tile is None:  # the crop begins at `shift`: shift the spectrum there
         shifts = tuple(window.shift for window in windows)
-        hat = np.stack([_turned(hat[q], q, plan.lengths, shifts) for q in range(plan.Q)]).astype(hat.dtype)
+        hat = np.stack([_shifted(hat[q], q, plan.lengths, shifts) for q in range(plan.Q)]).astype(hat.dtype)
     for layout in launches(x.shape, windows, apart=True):
         host_gpu.run(inverse, layout, hat, back, None, -0.5)
     readings = np.zeros(11)
@@ -88,7 +88,7 @@ def test_tiles_and_phases_there_and_back(tile, stride, kind, bound, rng):
 
 
 def test_some_maps_of_each_sample(rng):
-    """Planes that are maps 1 and 2 of 5: the others are neither read nor written."""
+    """Maps 1 and 2 of 5: the others are neither read nor written."""
     plan = planned((6, 5), (6, 5), (1, 1), C=2)
     every = rng.standard_normal((2, 5, 6, 5)).astype(np.float32)
     hat, back = poisoned(plan.spectrum_shape("x"), np.complex64), poisoned(every.shape, np.float32)
@@ -101,15 +101,15 @@ def test_some_maps_of_each_sample(rng):
     assert np.isnan(back[:, [0, 3, 4]]).all()
 
 
-def _turned(hat, q, lengths, shifts):
-    """The conjugated spectrum of a plane shifted by `shifts` around the circle, at stored frequency q."""
+def _shifted(hat, q, lengths, shifts):
+    """Return the conjugated spectrum of a cyclically shifted plane, at stored frequency q."""
     Ny, Nx = lengths
     chosen = [(ky, kx) for ky in range(Ny // 2 + 1) for kx in range(Nx) if ky not in (0, Ny - ky) or kx <= Nx // 2]
     ky, kx = chosen[q]
     return hat * np.exp(2j * np.pi * (ky * shifts[0] / Ny + kx * shifts[1] / Nx))
 
 
-def test_textbook_and_kernel_agree_on_what_is_stored(rng):
+def test_textbook_and_kernel_store_the_same_frequencies(rng):
     plan = planned((6, 9), (6, 9), (1, 1))
     x = rng.standard_normal((2, 3, 6, 9)).astype(np.float32)
     out = poisoned(plan.spectrum_shape("x"), np.complex64)
@@ -121,7 +121,7 @@ def test_textbook_and_kernel_agree_on_what_is_stored(rng):
 
 
 @pytest.mark.parametrize("stem", ["spectrum", "signal"])
-def test_a_missing_barrier_is_seen(stem, rng):
+def test_a_missing_barrier_is_detected(stem, rng):
     plan = planned((6, 6), (6, 6), (1, 1))
     special = specialise(stem, plan, "x", (6, 6), SHARED, conjugate=False)
     planes = rng.standard_normal((2, 3, 6, 6)).astype(np.float32)

@@ -5,16 +5,19 @@ from types import SimpleNamespace
 import host_gpu
 import numpy as np
 import pytest
-from bfloat16 import RUN
+from bfloat16 import BF16_BLOCK
 from limits import least_bytes, limited
 from measure import FP32_BOUND, error
 from reference import convolution, gradients
 from spectra import SHARED, poisoned
 
 from tinyfft import backend, nn
-from tinyfft.fourier import arena, launch
+from tinyfft import gpu as gpu_module
+from tinyfft.fourier import arena, launch, tensor_product
 from tinyfft.fourier import convolution as engine
 from tinyfft.nn import FFTConvolution
+
+MULTIPLY = tensor_product.multiply
 
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
 
@@ -68,7 +71,7 @@ def test_bf16_spectra_take_two_bytes_a_part(gpu, rng):
     x = on_device(rng, (2, 2, 7, 6))
     layer.forward(x)
     plan = layer.plan(x.shape)
-    S, C, F = 2 * plan.tiles, RUN, RUN  # maps in whole runs
+    S, C, F = 2 * plan.tiles, BF16_BLOCK, BF16_BLOCK  # maps in whole runs
     assert layer.kept_bytes == 4 * plan.Q * (S * C + F * C)
     assert plan.spectra_bytes == 4 * plan.Q * (S * C + F * C + S * F)
     assert layer.weight.dtype == layer.output.dtype == np.float32
@@ -79,9 +82,10 @@ def test_bf16_spectra_take_two_bytes_a_part(gpu, rng):
 @pytest.mark.parametrize("cut", [{}, {"stride": 2}, {"tile": 4}, {"tile": 3, "stride": 2}], ids=str)
 def test_bf16_of_more_maps_than_a_run(gpu, cut, in_chunks, rng):
     """Also in chunks of some of them, which do not follow each other in memory from one sample to the next."""
-    layer = FFTConvolution(RUN + 1, RUN + 3, 3, padding=1, precision="bf16", **cut)
+    layer = FFTConvolution(BF16_BLOCK + 1, BF16_BLOCK + 3, 3, padding=1, precision="bf16", **cut)
     stride = cut.get("stride", 1)
-    x, gy = (on_device(rng, (2, maps, -(-7 // n), -(-6 // n))) for maps, n in ((RUN + 1, 1), (RUN + 3, stride)))
+    shapes = ((2, BF16_BLOCK + 1, 7, 6), (2, BF16_BLOCK + 3, -(-7 // stride), -(-6 // stride)))
+    x, gy = (on_device(rng, shape) for shape in shapes)
     plan = layer.plan(x.shape)
     with limited(layer.device, least_bytes(plan) if in_chunks else plan.arena_bytes):
         y = layer.forward(x)
@@ -137,3 +141,22 @@ def on_device(rng, shape):
 def _poisoned_on_device(owner, shape, dtype):
     unsigned = np.dtype(dtype).kind == "u"  # of which those of two bfloat16 are then NaN too
     return (np.full(shape, np.iinfo(dtype).max, dtype) if unsigned else poisoned(shape, dtype)).view(OnDevice)
+
+
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"tile": 4}, {"precision": "bf16"}], ids=str)
+@pytest.mark.parametrize("relu", [False, True])
+def test_the_passes_launch_the_kernels_that_the_plan_declares(gpu, monkeypatch, relu, options, rng):
+    launched = []
+    monkeypatch.setattr(launch, "launcher", lambda kernel, *_: lambda arguments: launched.append(kernel.source()))
+    monkeypatch.setattr(tensor_product, "multiply", MULTIPLY)
+    monkeypatch.setattr(gpu_module, "launch", lambda source, *_: launched.append(source))
+    monkeypatch.setattr("tinyfft.nn.fft_convolution.add_column_sums", lambda *_: None)
+    launch._prepared.cache_clear()
+    layer = FFTConvolution(33, 34, 3, padding=1, **options)
+    chain = nn.Sequential(layer, *([nn.ReLU()] if relu else []))
+    x = on_device(rng, (4, 33, 7, 6))
+    chain.backward(x, on_device(rng, chain.forward(x).shape))
+    launch._prepared.cache_clear()
+    declared = engine.kernels(layer.plan(x.shape), engine.PASSES, layer.device, relu)
+    assert len(set(launched)) > 6
+    assert set(launched) <= set(declared)

@@ -9,7 +9,7 @@ from spectra import SHARED
 
 from tinyfft.fourier.axis import Axis, candidates
 from tinyfft.fourier.kernel import specialise
-from tinyfft.fourier.plan import CANDIDATES, CLOSE, Plan, plan_convolution, plan_convolutions
+from tinyfft.fourier.plan import CANDIDATES, MAX_COST_RATIO, Plan, plan_convolution, plan_convolutions
 
 
 def plan(S=2, C=3, F=4, size=32, kernel=7, stride=1, padding=0, tile=None, itemsize=4, kind="cpu"):
@@ -137,12 +137,12 @@ def test_tiles_take_scratch_for_their_spectra():
 def test_many_maps_of_large_tiles_are_not_copied():
     tiled = plan(S=1, C=1, F=1, size=100, kernel=9, tile=24)
     assert tiled.lengths == (32, 32)
-    assert [tiled.alone("x", maps) for maps in (31, 32)] == [False, True]
+    assert [tiled.one_sample_at_a_time("x", maps) for maps in (31, 32)] == [False, True]
     assert tiled.plane_scratch("x", 31) - tiled.plane_scratch("x", 32) == 3 * tiled.Q
-    assert not tiled.alone("w", 32)  # which has no tiles
+    assert not tiled.one_sample_at_a_time("w", 32)  # which has no tiles
     small = plan(S=1, C=1, F=1, size=100, kernel=5, tile=12)
     assert small.tiles > 1
-    assert not small.alone("x", 32)
+    assert not small.one_sample_at_a_time("x", 32)
 
 
 def test_bytes_double_in_float64():
@@ -183,6 +183,6 @@ def test_plans_that_may_be_the_fastest(sizes, kernel, kind):
     assert plans[0] is plan_convolution(*arguments)
     assert 1 <= len(plans) <= CANDIDATES
     assert cost[0] == min(cost)
-    assert max(cost) <= CLOSE * cost[0]
+    assert max(cost) <= MAX_COST_RATIO * cost[0]
     assert all(a.y != b.y and a.x != b.x for a, b in combinations(plans, 2))
     assert all(plans[1].tiles <= plan.tiles for plan in plans[2:])

@@ -1,9 +1,9 @@
-"""Complex products on tensor cores: the kernel for warps on the host, both on a GPU, against sums in float64."""
+"""Both kernels of complex products on tensor cores, on the host and on a GPU, against float64."""
 
 import host_gpu
 import numpy as np
 import pytest
-from bfloat16 import RUN, from_runs, to_runs
+from bfloat16 import BF16_BLOCK, from_bf16_blocks, to_bf16_blocks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from measure import FP32_BOUND, error
@@ -15,7 +15,7 @@ from tinyfft.fourier import product as products
 from tinyfft.fourier import tensor_product, warpgroup_product
 
 BOUNDS = {"fp32": 4e-7, "tf32": 1e-3, "bf16": 1.2e-2}
-"""Of max|out - ref| / max over (|a| @ |b|): 22 bits, 11 and 8 of each operand."""
+"""Bounds of max|out - ref| / max(|a| @ |b|), for 22, 11 and 8 bits of each operand."""
 
 flags = st.booleans()
 
@@ -30,7 +30,7 @@ def where(request):
 
 @pytest.fixture(params=KERNELS)
 def multiply(request, where, monkeypatch):
-    """(a, b, precision, transposed) -> out of the kernel, on the host or on a GPU; a and b complex128."""
+    """A function (a, b, precision, transposed) -> out that runs the kernel; a and b are complex128."""
     on_host = where == "host"
     if on_host:
         if host_gpu.COMPILER is None:
@@ -48,26 +48,26 @@ def multiply(request, where, monkeypatch):
     def run(a, b, precision="fp32", transpose_a=False, transpose_b=False):
         rows, columns = a.shape[1], b.shape[2]
         if precision == "bf16":
-            a, b = whole_runs(a, b, transpose_a, transpose_b)
+            a, b = whole_blocks(a, b, transpose_a, transpose_b)
         a, b = (m.swapaxes(1, 2) if flag else m for m, flag in ((a, transpose_a), (b, transpose_b)))
         shape = (len(a), a.shape[2 if transpose_a else 1], b.shape[1 if transpose_b else 2])
-        stored = to_runs if precision == "bf16" else np.complex64
+        stored = to_bf16_blocks if precision == "bf16" else np.complex64
         a, b, out = (np.ascontiguousarray(m) for m in (stored(a), stored(b), stored(np.full(shape, np.nan))))
         if not on_host:
             a, b, out = (device.array(m) for m in (a, b, out))
         how = {"transpose_a": transpose_a, "transpose_b": transpose_b, "precision": precision}
         kernel.multiply(a, b, out, device, **how)
-        return (from_runs(to_host(out)) if precision == "bf16" else to_host(out))[:, :rows, :columns]
+        return (from_bf16_blocks(to_host(out)) if precision == "bf16" else to_host(out))[:, :rows, :columns]
 
     return run
 
 
-def whole_runs(a, b, transpose_a, transpose_b):
-    """The operands with zeros, so that lines in memory are whole runs, those of the product too."""
+def whole_blocks(a, b, transpose_a, transpose_b):
+    """Pad the operands with zeros, so that their lines and the product's lines in memory are whole bf16 blocks."""
     sizes = (*a.shape[1:], b.shape[2])
-    whole = (transpose_a, not transpose_a or transpose_b, True)
-    rows, depth, columns = (-(-n // RUN) * RUN if flag else n for n, flag in zip(sizes, whole, strict=True))
-    return padded(a, rows, depth), padded(b, depth, columns)
+    contiguous = (transpose_a, not transpose_a or transpose_b, True)
+    M, K, N = (n + -n % BF16_BLOCK if flag else n for n, flag in zip(sizes, contiguous, strict=True))
+    return padded(a, M, K), padded(b, K, N)
 
 
 def padded(matrices, rows, columns):
@@ -105,8 +105,8 @@ def test_products_of_all_shapes(multiply, Q, sizes, transposed, precision):
 
 @pytest.mark.parametrize("transposed", [(False, True), (False, False), (True, False)], ids=["Y", "gX", "gW"])
 @pytest.mark.parametrize("precision", BOUNDS)
-def test_whole_groups(multiply, precision, transposed, rng):
-    """Of both operands, which are then copied 16 bytes at a time."""
+def test_aligned_operands(multiply, precision, transposed, rng):
+    """Both operands are copied 16 bytes at a time."""
     a, b = normal(rng, 2, 72, 40), normal(rng, 2, 40, 68)
     check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
 
@@ -115,7 +115,7 @@ def test_whole_groups(multiply, precision, transposed, rng):
 @pytest.mark.parametrize("precision", BOUNDS)
 @pytest.mark.parametrize("multiply", ["warpgroups"], indirect=True)
 def test_several_tiles_of_a_block(multiply, precision, transposed, rng):
-    """Down and across, cut at both edges, and more slabs than there are stages for them."""
+    """Along M and N, cut at both edges, with more K-tiles than stages."""
     a, b = normal(rng, 1, 130, 85), normal(rng, 1, 85, 150)
     check(multiply(a, b, precision, *transposed), a, b, BOUNDS[precision])
 
@@ -123,15 +123,15 @@ def test_several_tiles_of_a_block(multiply, precision, transposed, rng):
 @pytest.mark.parametrize("precision", ["fp32", "tf32"])
 @pytest.mark.parametrize("power", [-60, 0, 60])
 def test_any_magnitude(multiply, power, precision, rng):
-    """Operands are brought to the range of two bytes, one up and the other one down."""
+    """Operands are scaled to the range of fp16, one up and the other one down."""
     a, b = normal(rng, 1, 20, 70) * 2.0**power, normal(rng, 1, 70, 30) * 2.0 ** (20 - power)
     check(multiply(a, b, precision), a, b, BOUNDS[precision])
 
 
 @pytest.mark.parametrize("transposed", [(False, True), (False, False), (True, False)])
 @pytest.mark.parametrize("growth", [0.25, -0.25])
-def test_slabs_of_different_magnitudes(multiply, growth, transposed, rng):
-    """Along the contraction numbers grow, or fall, by 2^40."""
+def test_k_tiles_of_different_magnitudes(multiply, growth, transposed, rng):
+    """Numbers grow or fall by 2^40 along the contraction."""
     powers = 2.0 ** (growth * np.arange(160))
     a, b = normal(rng, 1, 20, 160) * powers, normal(rng, 1, 160, 30)
     for precision in ("fp32", "tf32"):
@@ -141,7 +141,7 @@ def test_slabs_of_different_magnitudes(multiply, growth, transposed, rng):
 @pytest.mark.parametrize("precision", ["fp32", "tf32"])
 @pytest.mark.parametrize("power", [-75, 75])
 def test_tiles_of_different_magnitudes(multiply, power, precision, rng):
-    """Those of one block, which follow each other: each begins with scales of its own."""
+    """Successive tiles of one block each begin with their own scales."""
     a, b = normal(rng, 3, 20, 40), normal(rng, 3, 40, 30)
     a[2] *= 2.0**power
     b[2] *= 2.0 ** (power // 3)
@@ -150,7 +150,7 @@ def test_tiles_of_different_magnitudes(multiply, power, precision, rng):
 
 
 def test_one_operand_falls_as_the_other_one_grows(multiply, rng):
-    """Whose scales then fall while the sums stay as they are."""
+    """The scales then fall while the products stay of one size."""
     powers = 2.0 ** (0.25 * np.arange(160))
     a, b = normal(rng, 1, 20, 160) * powers, normal(rng, 1, 160, 30) / powers[:, None]
     for precision in ("fp32", "tf32"):
@@ -165,17 +165,17 @@ def test_the_largest_number_is_almost_a_power_of_two(multiply, precision, rng):
     check(multiply(a, b, precision), a, b, BOUNDS[precision])
 
 
-@pytest.mark.parametrize("place", [4, 5])
+@pytest.mark.parametrize("k", [4, 5])
 @pytest.mark.parametrize("number", [2.0**20, 2.0**20 * 1j])
-def test_one_large_number(multiply, place, number, rng):
+def test_one_large_number(multiply, k, number, rng):
     a, b = normal(rng, 1, 20, 40), normal(rng, 1, 40, 30)
-    a[0, 3, place] = number
+    a[0, 3, k] = number
     check(multiply(a, b), a, b, BOUNDS["fp32"])
 
 
 @pytest.mark.parametrize("down", [12, 16])
 def test_small_numbers_beside_large_ones(multiply, down, rng):
-    """Of rows 2^-16 as large as others, the same digits are right."""
+    """Rows that are 2^-16 as large as others have the same relative error."""
     a, b = normal(rng, 1, 20, 40), normal(rng, 1, 40, 30)
     a[:, 10:] *= 2.0**-down
     check(multiply(a, b)[:, 10:], a[:, 10:], b, BOUNDS["fp32"])
@@ -186,20 +186,20 @@ def test_zeros(multiply):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_not_finite_shows(multiply, value, rng):
+def test_infinity_and_nan_stay_in_their_row(multiply, value, rng):
     a, b = normal(rng, 1, 20, 40), normal(rng, 1, 40, 30)
     a[0, 3, 5] = value
     for precision in ("fp32", "tf32"):
         out = multiply(a, b, precision)
         assert not np.isfinite(out[0, 3]).any()
-        others = np.arange(20) != 3  # as if it were not there
+        others = np.arange(20) != 3
         check(out[:, others], a[:, others], b, BOUNDS[precision])
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("depth", [384, 4096])
 def test_long_sums(depth, rng):
-    """Positive numbers, whose sums grow with each slab: what tensor cores cut off would add up, beyond the bound."""
+    """Sums of positive numbers grow: what tensor cores truncate would add up to more than the bound."""
     device = tinyfft.use_device("cuda")
     a, b = (rng.uniform(0.5, 1, (2, 128, depth)) * (1 + 0.5j) for _ in range(2))
     operands = [device.array(m.astype(np.complex64)) for m in (a, b)]
@@ -210,14 +210,13 @@ def test_long_sums(depth, rng):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", BOUNDS)
-def test_a_product_by_any_way(precision, rng):
-    """What is chosen by time, and what is without, are both right."""
+def test_a_product_with_and_without_autotuning(precision, rng):
     device = tinyfft.use_device("cuda")
-    a, b = normal(rng, 3, 65, 2 * RUN), normal(rng, 3, 2 * RUN, RUN)
-    stored = to_runs if precision == "bf16" else np.complex64
+    a, b = normal(rng, 3, 65, 2 * BF16_BLOCK), normal(rng, 3, 2 * BF16_BLOCK, BF16_BLOCK)
+    stored = to_bf16_blocks if precision == "bf16" else np.complex64
     operands = [device.array(np.ascontiguousarray(stored(m))) for m in (a, b)]
     for deterministic in (False, True):
-        out = device.empty((3, 65, RUN), operands[0].dtype)
+        out = device.empty((3, 65, BF16_BLOCK), operands[0].dtype)
         products.product(*operands, out, device, precision=precision, deterministic=deterministic)
-        found = from_runs(to_host(out)) if precision == "bf16" else to_host(out)
+        found = from_bf16_blocks(to_host(out)) if precision == "bf16" else to_host(out)
         check(found, a, b, BOUNDS[precision])

@@ -87,7 +87,7 @@ def test_what_is_asked_of_cublas(device, monkeypatch):
 
 def test_lines_of_whole_groups():
     lines = [(4, np.complex64), (3, np.complex64), (32, np.uint32)]
-    assert [tensor_product.grouped(np.zeros((2, 3, n), dtype)) for n, dtype in lines] == [True, False, True]
+    assert [tensor_product.is_aligned((2, 3, n), np.dtype(dtype)) for n, dtype in lines] == [True, False, True]
 
 
 @pytest.mark.parametrize("sizes", [(8, 32, 48), (8, 48, 32)], ids=["depth", "columns"])

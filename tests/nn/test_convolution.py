@@ -81,7 +81,8 @@ def test_the_direct_method_is_not_timed_where_it_has_no_chance(measured, monkeyp
     monkeypatch.setattr(autotune, "benchmark", lambda *_: pytest.fail("timed"))
     layer = nn.Convolution(shape[1], 4, kernel_size)
     plan = layer.plan(shape)
-    monkeypatch.setattr(method_tuner, "DIRECT_MAX_OPS_RATIO", plan.direct_operations / plan.pass_operations * 0.999)
+    ratio = plan.direct_operations / plan.pass_operations
+    monkeypatch.setitem(method_tuner.DIRECT_MAX_OPS_RATIO, "cpu", 0.999 * ratio)
     run(layer, rng.standard_normal(shape, dtype=np.float32))
     assert set(layer.algorithms.values()) == {"fft"}
 
@@ -133,7 +134,7 @@ def test_a_plan_that_was_chosen_elsewhere_is_taken_without_a_clock(clock, rng):
 
 
 def test_after_a_direct_pass_the_next_one_may_take_any_plan(clock, monkeypatch, rng):
-    monkeypatch.setattr(method_tuner, "DIRECT_MAX_OPS_RATIO", np.inf)
+    monkeypatch.setitem(method_tuner.DIRECT_MAX_OPS_RATIO, "cpu", np.inf)
     layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
     clock.seconds = {"direct": 1.0}
     y = layer.forward(x)
@@ -177,7 +178,7 @@ def test_memory_auto_keeps_spectra_that_fit_half_of_the_free_memory(monkeypatch,
 @pytest.mark.parametrize("memory", ["keep", "auto"])
 def test_a_direct_forward_leaves_no_spectra_of_an_earlier_one(clock, monkeypatch, memory, rng):
     """The input's array is filled anew and no optimizer has stepped: what was kept of it is of no use."""
-    monkeypatch.setattr(method_tuner, "DIRECT_MAX_OPS_RATIO", np.inf)
+    monkeypatch.setitem(method_tuner.DIRECT_MAX_OPS_RATIO, "cpu", np.inf)
     layer, x = nn.Convolution(3, 4, 9, memory=memory), rng.standard_normal(WIDE, dtype=np.float32)
     gy = rng.standard_normal((2, 4, 56, 56), dtype=np.float32)
     for _ in range(2):

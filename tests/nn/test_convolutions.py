@@ -135,7 +135,10 @@ def test_tiles_of_so_many_maps_that_they_are_not_copied(device, rng):
     layer = nn.FFTConvolution(33, 34, 9, padding=2, tile=18)
     shape = (3, 33, 40, 33)
     plan = layer.plan(shape)
-    assert plan.kind == "cuda" or [plan.alone("x", 33), plan.alone("y", 34)] == [True, True]
+    assert plan.kind == "cuda" or [plan.one_sample_at_a_time("x", 33), plan.one_sample_at_a_time("y", 34)] == [
+        True,
+        True,
+    ]
     check(layer, shape, rng)
 
 

@@ -85,9 +85,6 @@ def test_errors(device):
     chain, x = nn.Sequential(nn.BatchNormalization(3), nn.ReLU()), device.array(np.ones((4, 3, 2, 5), np.float32))
     with pytest.raises(ValueError, match="backward was called before forward"):
         chain.backward(x, x)
-    chain[0].forward(x)
-    with pytest.raises(ValueError, match="ReLU: backward was called before forward"):
-        chain.backward(x, x)
     chain.forward(x)
     with pytest.raises(ValueError, match=r"gradOutput has shape \(1, 3, 2, 5\) and dtype float32, expected \(4, 3, 2"):
         chain.backward(x, x[:1])

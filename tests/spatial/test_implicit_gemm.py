@@ -1,4 +1,4 @@
-"""The direct method of a GPU, its kernels built for the host: layers against the definition."""
+"""DirectConvolution with the GPU's kernels, built for the host, against the definition."""
 
 import host_gpu
 import numpy as np
@@ -29,7 +29,7 @@ def gpu(monkeypatch):
 
 
 def check(layer, shape, bound, scale=-0.5):
-    """All three passes; gradients are added to what is there."""
+    """Check all three passes; gradients are accumulated."""
     rng = np.random.default_rng(shape)
     x = rng.standard_normal(shape).astype(layer.dtype)
     sizes = {"stride": layer.stride, "padding": layer.padding}
@@ -50,7 +50,7 @@ def check(layer, shape, bound, scale=-0.5):
 
 @st.composite
 def layers(draw):
-    """(input shape, arguments of a layer)."""
+    """Draw (input shape, maps, arguments of a layer)."""
     kernel = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     same = draw(st.booleans())
     padding = "same" if same else draw(st.tuples(st.integers(0, 3), st.integers(0, 3)))
@@ -75,14 +75,14 @@ def test_without_tensor_cores(gpu, monkeypatch):
     check(nn.DirectConvolution(3, 5, 3, 2, padding=1), (3, 3, 9, 11), FP32_BOUND)
 
 
-@pytest.mark.parametrize("few", [False, True])
-def test_more_than_one_tile_and_slab(gpu, few):
-    """Of all three passes: positions, taps, maps."""
-    check(nn.DirectConvolution(9, 33 if not few else 5, 3, padding=1), (3, 9, 9, 11), FP32_BOUND)
+@pytest.mark.parametrize("out_channels", [33, 5], ids=["wide", "narrow"])
+def test_several_tiles_and_k_tiles(gpu, out_channels):
+    """In all three passes, of positions, taps and maps."""
+    check(nn.DirectConvolution(9, out_channels, 3, padding=1), (3, 9, 9, 11), FP32_BOUND)
 
 
 def test_the_minibatch_in_parts(gpu, monkeypatch):
-    monkeypatch.setattr(implicit_gemm, "LEAST_SLABS", 1)
+    monkeypatch.setattr(implicit_gemm, "MIN_PART_K_TILES", 1)
     layer = nn.DirectConvolution(2, 3, 3, padding=1)
     plan = layer.plan((3, 2, 9, 11))
     assert implicit_gemm._parts(plan, np.inf) == (10, 32)  # 297 positions
@@ -103,25 +103,25 @@ def test_arrays_may_lie_in_any_order(gpu, rng):
 
 @pytest.mark.parametrize("S", [2**17, 2**15])
 def test_more_positions_than_an_int_can_count(gpu, S):
-    """Are an error, and not taken by "auto"."""
+    """An error, and "auto" does not choose the method."""
     layer = nn.Convolution(1, 1, 3, padding=1, algorithm="direct")
     plan = layer.plan((S, 1, 128, 128))
-    assert layer._has_room(plan) == (S < 2**17)
-    if not layer._has_room(plan):
+    assert layer.fits_directly(plan) == (S < 2**17)
+    if not layer.fits_directly(plan):
         x = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (S, 1, 128, 128), (0, 0, 0, 0))
         layer._buffer = lambda *_: x
-        with pytest.raises(ValueError, match="are more than it can count"):
+        with pytest.raises(ValueError, match="are more than the kernels can count"):
             layer.updateOutput(x)
 
 
 def test_double_precision_in_parts(gpu, monkeypatch):
-    monkeypatch.setattr(implicit_gemm, "LEAST_SLABS", 1)
+    monkeypatch.setattr(implicit_gemm, "MIN_PART_K_TILES", 1)
     check(nn.DirectConvolution(2, 3, 3, padding=1, dtype="float64"), (3, 2, 9, 11), FP64_BOUND)
 
 
 @pytest.mark.parametrize(("maps", "kernel_size"), [((32, 33), (1, 2)), ((32, 5), (2, 2))])
 def test_taps_that_fill_whole_tiles(gpu, maps, kernel_size):
-    """So that the bias's, one more, is alone in a tile."""
+    """The row of ones, for the bias, then has a tile of its own."""
     check(nn.DirectConvolution(*maps, kernel_size), (2, 32, 4, 5), FP32_BOUND)
 
 
@@ -132,8 +132,8 @@ def test_the_weights_are_counted_too(maps, countable):
 
 
 @pytest.mark.parametrize("power", [-40, -20, 20, 40])
-def test_pictures_of_any_magnitude(gpu, power, rng):
-    """The ones by which the bias's gradient is summed are neither too large for them nor too small."""
+def test_images_of_any_magnitude(gpu, power, rng):
+    """The row of ones, for the bias, shares no scale with the images."""
     layer = nn.DirectConvolution(2, 3, 3, padding=1)
     x = (rng.standard_normal((2, 2, 8, 8)) * 2.0**power).astype(np.float32)
     gy = rng.standard_normal(layer.forward(x).shape).astype(np.float32)

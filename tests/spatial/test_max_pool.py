@@ -1,4 +1,4 @@
-"""max_pool.cu, built for the host, through MaxPool as a GPU runs it: against its definition and the CPU's passes."""
+"""MaxPool with the GPU's kernels, built for the host, against the definition and the CPU."""
 
 import host_gpu
 import numpy as np
@@ -22,7 +22,7 @@ def gpu(monkeypatch):
 
 
 def check(device, x, rng, *sizes):
-    """Against the definition, and bit for bit against the CPU."""
+    """Compare with the definition, and bit for bit with the CPU."""
     layer, peer = pools.check("MaxPool", device, x, rng, *sizes), nn.MaxPool(*sizes)
     peer.device = backend.Device("cpu")
     dy = rng.standard_normal(layer.output.shape).astype(x.dtype)
@@ -48,7 +48,7 @@ def test_random_sizes(gpu, S, C, rows, columns):
 
 @pytest.mark.parametrize("name", ["2x2", "one pixel, padding", "padding and overlap", "stride beyond kernel"])
 def test_behind_a_relu(gpu, rng, name):
-    """Its gradInput at once: zero where its output is, as ReLU by itself has it."""
+    """The gradient of ReLU's input, as the two separate layers compute it."""
     shape, kernel_size, stride, padding = pools.CASES[name]
     x = pools.drawn(rng, shape, "any")
     relu, pool = nn.ReLU(), nn.MaxPool(kernel_size, stride, padding)
@@ -64,18 +64,18 @@ def test_many_blocks(gpu, rng):
 
 
 def test_indices_of_64_bits(gpu, rng, monkeypatch):
-    """As arrays of 2^31 values need them, but on small ones."""
+    """Arrays of 2^31 values need them; small ones are tested."""
     launched, launch = [], kernels.launch
-    monkeypatch.setattr(max_pool, "LARGEST_INT", 100)
+    monkeypatch.setattr(max_pool, "INT_MAX", 100)
     monkeypatch.setattr(kernels, "launch", lambda source, *rest: (launched.append(source), launch(source, *rest)))
     check(gpu, pools.drawn(rng, (2, 3, 7, 8), "ties"), rng, 3, 2, 1)
     assert launched
-    assert all("typedef long long integer;" in source.head for source in launched)
+    assert all("typedef long long index_t;" in source.head for source in launched)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_planes_at_an_odd_address(gpu, rng, dtype):
-    """Whose pairs are not read as one: on a GPU that would be an error, and here it is told apart by the address."""
+    """Their pairs are not aligned: a GPU could not load them at once."""
     numbers = rng.standard_normal(2 * 3 * 4 * 6 + 1).astype(dtype)
     for begin in (0, 1):
         x = numbers[begin : begin + 2 * 3 * 4 * 6].reshape(2, 3, 4, 6)
@@ -84,7 +84,7 @@ def test_planes_at_an_odd_address(gpu, rng, dtype):
 
 def test_which_windows_lie_apart():
     def apart(*axis):
-        return max_pool.Specialisation(Axis(8, 2, 2), Axis(*axis), 4).apart
+        return max_pool.PoolKernel(Axis(8, 2, 2), Axis(*axis), 4).apart
 
     assert apart(8, 2, 2)
     assert apart(9, 2, 5)
@@ -102,7 +102,7 @@ def test_infinite_values(gpu):
 
 
 def test_strided_arrays_are_copied_first(gpu, rng):
-    """Into memory that the module keeps: the kernels know no strides."""
+    """Into memory that the module keeps."""
     layer, copies = nn.MaxPool(2), []
     for _ in range(2):
         x = rng.standard_normal((6, 2, 4, 8)).transpose(1, 2, 0, 3)[..., ::2]

@@ -1,4 +1,4 @@
-"""normalization.cu, built for the host, through BatchNormalization as a GPU runs it: against its definition."""
+"""BatchNormalization with the GPU's kernels, built for the host, against its definition."""
 
 from math import ceil
 
@@ -36,8 +36,8 @@ def test_definition(gpu, rng, shape, train, dtype):
     S=st.integers(2, 9), C=st.integers(1, 4), pixels=st.integers(1, 40), train=st.booleans(), blocks=st.integers(1, 9)
 )
 def test_random_sizes(gpu, monkeypatch, S, C, pixels, train, blocks):
-    """Planes that are smaller and larger than a block, parts that are not alike."""
-    monkeypatch.setattr(normalization_kernels, "BLOCKS", blocks)
+    """Planes smaller and larger than a block, parts of different sizes."""
+    monkeypatch.setattr(normalization_kernels, "TARGET_BLOCKS", blocks)
     normalizations.check(gpu, np.random.default_rng(5), (S, C, pixels, 1), train, "float64")
 
 
@@ -45,11 +45,11 @@ def test_random_sizes(gpu, monkeypatch, S, C, pixels, train, blocks):
 @pytest.mark.parametrize("pixels", [1, 5, 16, 40])
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("more", [-1, 0, 1])
-def test_about_as_many_values_as_the_threads_take_together(gpu, rng, monkeypatch, blocks, pixels, times, more):
-    """Also where ReLU's gradient is written over the one that is read."""
-    monkeypatch.setattr(normalization_kernels, "BLOCKS", blocks)
-    together = normalization_kernels.THREADS * normalization_kernels.TOGETHER
-    shape = (times * ceil(together / pixels) + more, 2, pixels, 1)
+def test_about_as_many_values_as_one_round_of_a_block(gpu, rng, monkeypatch, blocks, pixels, times, more):
+    """Also with a ReLU, whose masked gradient is written in place."""
+    monkeypatch.setattr(normalization_kernels, "TARGET_BLOCKS", blocks)
+    round_size = normalization_kernels.THREADS * normalization_kernels.UNROLL
+    shape = (times * ceil(round_size / pixels) + more, 2, pixels, 1)
     normalizations.check(gpu, rng, shape, True, "float64")
     normalizations.check_with_relu(gpu, rng, shape, True, "float64", behind=True)
 
@@ -58,16 +58,16 @@ def test_about_as_many_values_as_the_threads_take_together(gpu, rng, monkeypatch
 def test_a_large_array_is_cut_into_enough_parts_and_none_is_empty(shape):
     S, C, pixels = shape
     x = np.broadcast_to(np.float32(0), shape)
-    parts, each = normalization_kernels.parts(x), normalization_kernels._each(x)
+    parts, part_size = normalization_kernels.parts(x), normalization_kernels._part_size(x)
     assert C * parts >= 4 * 132  # multiprocessors of an H200
-    assert (parts - 1) * each < S * pixels <= parts * each
+    assert (parts - 1) * part_size < S * pixels <= parts * part_size
 
 
 def test_more_maps_than_threads(gpu, rng):
     normalizations.check(gpu, rng, (3, 37, 2, 2), True, "float64")
 
 
-def test_the_same_bits_as_often_as_one_likes(gpu, rng):
+def test_results_are_deterministic(gpu, rng):
     x, dy = rng.standard_normal((2, 7, 3, 5, 5)).astype(np.float32)
     layers = [nn.BatchNormalization(3) for _ in range(2)]
     for layer in layers:
@@ -86,7 +86,7 @@ def test_without_parameters(gpu, rng):
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
 def test_float32_keeps_the_variance_far_from_zero(gpu, rng, offset):
-    """Even if the first value, from which the kernel counts, is far from all others."""
+    """Even if the first value, which the kernel subtracts, is far from all others."""
     x = (offset + 0.01 * rng.standard_normal((9, 2, 13, 7))).astype(np.float32)
     x[0, :, 0, 0] += 100
     layer = nn.BatchNormalization(2, momentum=1.0)
@@ -96,7 +96,7 @@ def test_float32_keeps_the_variance_far_from_zero(gpu, rng, offset):
     assert error(layer.running_mean, per_map.mean(axis=1)) <= 1e-6
 
 
-def test_what_is_not_a_number_stays_so(gpu, rng):
+def test_nan_stays_in_its_map(gpu, rng):
     x = rng.standard_normal((4, 2, 3, 3)).astype(np.float32)
     x[1, 1, 2, 0] = np.nan
     layer = nn.BatchNormalization(2)
@@ -110,11 +110,11 @@ def test_what_is_not_a_number_stays_so(gpu, rng):
 @normalizations.modes
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("behind", [False, True], ids=["last", "in place"])
-def test_relu_on_the_way(gpu, rng, shape, train, dtype, behind):
+def test_fused_relu(gpu, rng, shape, train, dtype, behind):
     normalizations.check_with_relu(gpu, rng, shape, train, dtype, behind)
 
 
-def test_what_is_not_a_number_stays_so_behind_relu(gpu, rng):
+def test_nan_passes_a_relu(gpu, rng):
     normalizations.check_with_relu(gpu, rng, (6, 5, 4, 4), True, "float32", share_of_nan=0.01)
     chain = nn.Sequential(nn.BatchNormalization(2), nn.ReLU())
     chain.evaluate()

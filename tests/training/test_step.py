@@ -147,7 +147,7 @@ def test_capturable_is_not_inherited(device):
         pass
 
     class Capturable(Own):
-        records = True
+        capturable = True
 
     assert capturable([nn.Linear(4, 3), Capturable(4, 3)])
     assert not capturable([nn.Linear(4, 3), Own(4, 3)])

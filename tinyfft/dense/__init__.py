@@ -1,1 +1,1 @@
-"""The engine for matrices and flat arrays: what is neither a plane nor a spectrum."""
+"""Operations on matrices and flat arrays, on the CPU and on a GPU."""

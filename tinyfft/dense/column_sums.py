@@ -1,11 +1,12 @@
-"""add_column_sums: out[c] += scale sum_r matrix[r, c]: the gradient of a bias.
+"""Add a matrix's column sums: out[c] += scale sum_r re matrix[r, c], the gradient of a bias.
 
-Shapes  matrix (rows, columns), copied on a GPU if it is not in C order; out (columns,), or fewer, of the first ones
-Dtypes  out float32 or float64; matrix the same, or its complex kind, of which the real parts are summed, or uint32:
-        runs of complex numbers of two bfloat16 (kernels/runs.cuh)
-On a GPU one kernel, kernels/column_sums.cu; its sums are in double precision
+Shapes  matrix (rows, columns), copied on a GPU if it is not in C order; out (n,), n <= columns: the first n sums
+Dtypes  out float32 or float64; matrix the same or complex of the same precision, or uint32: complex in bf16 blocks
+        (bf16_blocks.cuh)
+On a GPU column_sums.cu sums in double precision.
 """
 
+from functools import cache
 from math import ceil
 
 import numpy as np
@@ -14,7 +15,7 @@ from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.gpu import Source
 
-COLUMNS, ROWS = 32, 8  # of threads in a block
+BLOCK_X, BLOCK_Y = 32, 8  # threads of a block
 _NUMBERS = {
     "float32": "float",
     "float64": "double",
@@ -26,18 +27,20 @@ _NUMBERS = {
 
 
 def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1) -> None:
-    """Add to out, whose dtype must fit the matrix's, and which may be no longer than its rows."""
+    """Add the sums of the first len(out) columns to out."""
     if device.kind == "cuda":
         rows, pitch = matrix.shape
         matrix = device.xp.ascontiguousarray(matrix)
         arguments = (matrix, out, out.dtype.type(scale), *map(np.int32, (rows, len(out), pitch)))
-        kernel, blocks = source(matrix.dtype.name, out.dtype.name), (ceil(len(out) / COLUMNS), 1)
-        gpu.launch(kernel, "column_sums", blocks, COLUMNS * ROWS, arguments, device, COLUMNS * ROWS * 8)
+        kernel, blocks = source(matrix.dtype, out.dtype), (ceil(len(out) / BLOCK_X), 1)
+        gpu.launch(kernel, "column_sums", blocks, BLOCK_X * BLOCK_Y, arguments, device, BLOCK_X * BLOCK_Y * 8)
         return
     sums = matrix[:, : len(out)].real.sum(axis=0)
     out += sums if scale == 1 else scale * sums
 
 
-def source(number: str, real: str) -> Source:
-    """For matrices and sums of these dtypes."""
-    return gpu.source("column_sums", {"number": _NUMBERS[number], "real": _NUMBERS[real]}, COLUMNS=COLUMNS, ROWS=ROWS)
+@cache
+def source(number: np.dtype, real: np.dtype) -> Source:
+    """Return the kernel for a matrix and sums of these dtypes."""
+    types = {"number": _NUMBERS[np.dtype(number).name], "real": _NUMBERS[np.dtype(real).name]}
+    return gpu.source("column_sums", types, BLOCK_X=BLOCK_X, BLOCK_Y=BLOCK_Y)

@@ -1,12 +1,12 @@
-"""The loss of classes and its gradient, as nn/criterion.py defines them, and how often the largest output is right.
+"""The cross-entropy loss and its gradient, as nn/criterion.py defines them, and the number of correct outputs.
 
-cross_entropy           writes log_p (S, K), the logarithm of the softmax of x, and the mean loss
+cross_entropy           writes log_p (S, K) = log softmax(x), and the mean loss
 cross_entropy_gradient  writes gradInput (S, K) = (exp(log_p) - q) / S
-count_correct           adds the number of samples whose first largest output is that of their class
-Shapes   x, log_p, gradInput (S, K), target (S,) of integers; loss, correct (1,) of float64, on the device
-Dtypes   float32, float64. The loss is NaN where a class does not exist
-Buffer   called with a name, a shape and a dtype, it gives scratch memory and keeps it
-On a GPU each is a kernel of kernels/cross_entropy.cu, the loss two, and nobody waits for the device.
+count_correct           adds the number of samples whose first maximum is their target
+Shapes   x, log_p, gradInput (S, K); target (S,) of integers; loss, correct (1,) of float64, on the device
+Dtypes   float32, float64. The loss is NaN if a target is not a class
+Buffer   buffer(name, shape, dtype) returns scratch memory, which it keeps
+On a GPU each function launches kernels of cross_entropy.cu, without waiting for the device.
 """
 
 import numpy as np
@@ -43,7 +43,7 @@ def cross_entropy(
 def cross_entropy_gradient(
     log_p: Array, target: Array, gradInput: Array, label_smoothing: float, device: Device
 ) -> None:
-    """Write gradInput, from the log_p of `cross_entropy`; of a class that does not exist nothing is subtracted."""
+    """Write gradInput from the log_p of `cross_entropy`. A target that is not a class has no term in q."""
     S, K = log_p.shape
     if device.kind == "cuda":
         sizes = (np.int32(K), np.float64(label_smoothing))
@@ -51,13 +51,13 @@ def cross_entropy_gradient(
         return
     np.exp(log_p, out=gradInput)
     gradInput -= label_smoothing / K
-    known = np.flatnonzero((target >= 0) & (target < K))  # the loss says of others that they do not exist
+    known = np.flatnonzero((target >= 0) & (target < K))  # the loss is NaN for others
     gradInput[known, target[known]] -= 1 - label_smoothing
     gradInput /= S
 
 
 def count_correct(x: Array, target: Array, correct: Array, device: Device) -> None:
-    """Add to correct."""
+    """Add the number of correct outputs to `correct`."""
     if device.kind == "cuda":
         _launch("count_correct", len(x), (x, target, correct, np.int32(x.shape[1])), device)
     else:
@@ -65,7 +65,7 @@ def count_correct(x: Array, target: Array, correct: Array, device: Device) -> No
 
 
 def source(real: str, label: str) -> Source:
-    """For numbers and classes of these C types."""
+    """Return the kernels for numbers and targets of these C types."""
     return gpu.source("cross_entropy", {"real": real, "label": label}, THREADS=THREADS)
 
 

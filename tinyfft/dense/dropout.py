@@ -1,12 +1,12 @@
-"""Masks of dropout from a counter-based generator: a key says all of a mask, on every device the same.
+"""Dropout with a counter-based generator: the key determines the mask, which is the same on every device.
 
 forward   y[i] = x[i] m[i],    m[i] = 1/(1 - p) where word i of philox(key) is below (1 - p) 2^32, else 0
 backward  dx[i] = dy[i] m[i],  with the same key
-Shapes    x, y, dy, dx alike; key (2,) of uint64, on the device. The words are the halves, the lower one first, of the
-          numbers of Philox4x64-10, as NumPy's Philox(key=key) gives them
+Shapes    x, y, dy, dx have one shape; key (2,) of uint64, on the device. The words are the halves, lower half first, of
+          the numbers that NumPy's Philox(key=key) generates (Philox4x64-10)
 Dtypes    float32, float64
-Buffer    called with a name, a shape and a dtype, it gives scratch memory and keeps it
-On the CPU the mask is kept from forward to backward; on a GPU one kernel, kernels/dropout.cu, makes it on its way.
+Buffer    buffer(name, shape, dtype) returns scratch memory, which it keeps
+The CPU keeps the mask from forward to backward; on a GPU dropout.cu generates it in both.
 Source    Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, 2011, section 3.3
 """
 
@@ -22,7 +22,7 @@ THREADS = 256
 
 
 def forward(x: Array, y: Array, key: Array, p: float, device: Device, buffer: Buffer) -> None:
-    """Write y, the mask being that of the key."""
+    """Write y."""
     if device.kind == "cuda":
         _launch(x, y, key, p, device)
         return
@@ -34,7 +34,7 @@ def forward(x: Array, y: Array, key: Array, p: float, device: Device, buffer: Bu
 
 
 def backward(dy: Array, dx: Array, key: Array, p: float, device: Device, buffer: Buffer) -> None:
-    """Write dx, with the mask of the last `forward` into the same buffer, which had the same key."""
+    """Write dx. The last `forward` with this buffer must have had the same key."""
     if device.kind == "cuda":
         _launch(dy, dx, key, p, device)
     else:
@@ -42,7 +42,7 @@ def backward(dy: Array, dx: Array, key: Array, p: float, device: Device, buffer:
 
 
 def source(itemsize: int) -> Source:
-    """For float32 or float64."""
+    """Return the kernel for float32 or float64."""
     return gpu.source("dropout", {"real": gpu.REAL[itemsize]}, THREADS=THREADS)
 
 

@@ -2,9 +2,9 @@
 
 matmul      out = a @ b
 add_matmul  out += scale a @ b
-Shapes  a (m, k), b (k, n), out (m, n), which is in C order
-Dtypes  float32, float64. Precision of float32 on a GPU: "fp32", or on its tensor cores with `tf32`. There a and b
-        may be transposed views of arrays in C order; others are copied
+Shapes  a (m, k), b (k, n), out (m, n); out in C order. On a GPU a and b are copied unless they or their transposes are
+        in C order
+Dtypes  float32, float64. With `tf32` a GPU multiplies float32 on its tensor cores
 """
 
 from tinyfft import cublas, parallel
@@ -12,16 +12,17 @@ from tinyfft.backend import Array, Device
 from tinyfft.dense.column_sums import add_column_sums
 from tinyfft.fourier.arena import aligned, current_arena
 
-SMALL, SHORTEST, MOST_PARTS = 1 << 18, 256, 16
-"""On a GPU the sums of a product of so few numbers go in parts: of so many summands at least, so many at most."""
+SPLIT_K_MAX_OUT, SPLIT_K_MIN_K, SPLIT_K_MAX_PARTS = 1 << 18, 256, 16
+"""On a GPU the sums of a product of at most SPLIT_K_MAX_OUT numbers are split (split-K): into at most SPLIT_K_MAX_PARTS
+parts of at least SPLIT_K_MIN_K terms each."""
 
 
 def matmul(a: Array, b: Array, out: Array, device: Device, tf32: bool = False) -> Array:
-    """Write the product into `out`, and return it."""
+    """Write the product to `out`, and return `out`."""
     if device.kind == "cpu":
         parallel.matmul(a, b, out)
     elif (parts := _parts(a, out, device)) > 1:
-        _in_parts(parts, a, b, out, device, tf32)
+        _split_k(parts, a, b, out, device, tf32)
     else:
         _multiply_views(a, b, out, device, tf32=tf32)
     return out
@@ -44,19 +45,19 @@ def add_matmul(a: Array, b: Array, out: Array, device: Device, scale: float = 1,
 
 
 def _parts(a: Array, out: Array, device: Device) -> int:
-    """Into how many parts a GPU cuts the sums over k, so that a small result of long sums keeps it busy."""
+    """Return the number of split-K parts: a small product of long sums would else have too few blocks."""
     k, limit = a.shape[1], current_arena(device).limit
-    most = min(MOST_PARTS, k // SHORTEST) if out.size <= SMALL else 1
+    most = min(SPLIT_K_MAX_PARTS, k // SPLIT_K_MIN_K) if out.size <= SPLIT_K_MAX_OUT else 1
     fitting = (n for n in range(most, 1, -1) if k % n == 0 and aligned(n * out.nbytes) <= limit)
     return next(fitting, 1)
 
 
-def _in_parts(parts: int, a: Array, b: Array, out: Array, device: Device, tf32: bool) -> None:
-    """All parts as one batch of products, then their sum."""
+def _split_k(parts: int, a: Array, b: Array, out: Array, device: Device, tf32: bool) -> None:
+    """Multiply all parts as one batch, then add them up."""
     (m, k), n = a.shape, b.shape[1]
     a, transpose_a = _in_order(a, device)
     b, transpose_b = _in_order(b, device)
-    # along k, in memory the rows of an operand or its columns
+    # the axis k is split, which in memory is an operand's rows or its columns
     a = a.reshape(parts, k // parts, m) if transpose_a else a.reshape(m, parts, k // parts).transpose(1, 0, 2)
     b = b.reshape(n, parts, k // parts).transpose(1, 0, 2) if transpose_b else b.reshape(parts, k // parts, n)
     arena = current_arena(device)
@@ -67,15 +68,15 @@ def _in_parts(parts: int, a: Array, b: Array, out: Array, device: Device, tf32: 
         add_column_sums(products.reshape(parts, m * n), out.reshape(m * n), device)
 
 
-def _multiply_views(a: Array, b: Array, out: Array, device: Device, **how: float) -> None:
-    """On a GPU: cublas.gemm, `how` being its options, of operands that may be transposed views."""
+def _multiply_views(a: Array, b: Array, out: Array, device: Device, **options: float) -> None:
+    """Call cublas.gemm with operands that may be transposed views."""
     a, transpose_a = _in_order(a, device)
     b, transpose_b = _in_order(b, device)
-    cublas.gemm(a, b, out, device, transpose_a=transpose_a, transpose_b=transpose_b, **how)
+    cublas.gemm(a, b, out, device, transpose_a=transpose_a, transpose_b=transpose_b, **options)
 
 
 def _in_order(m: Array, device: Device) -> tuple[Array, bool]:
-    """(the matrix or its transpose, in C order; whether it is the transpose)."""
+    """Return (the matrix or its transpose, in C order; whether it is the transpose)."""
     if m.T.flags.c_contiguous and not m.flags.c_contiguous:
         return m.T, True
     return device.xp.ascontiguousarray(m), False

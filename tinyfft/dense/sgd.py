@@ -1,9 +1,9 @@
-"""A step of stochastic gradient descent on flat arrays, as optim.py defines it.
+"""One step of stochastic gradient descent on flat arrays, as optim.py defines it.
 
-Shapes  weights, gradients, velocity (n,); weights and velocity are written, a velocity of None is none at all
-Dtypes  float32, float64; rate and, if there is one, loss float64 (1,), on the device
-Where the loss is not a finite number nothing is written.
-On the CPU some numbers at a time, in NumPy; on a GPU one kernel, kernels/sgd.cu, which reads the rate where it lies
+Shapes  weights, gradients, velocity (n,); velocity may be None: no momentum
+Dtypes  float32, float64; rate and loss float64 (1,), on the device; loss may be None
+If the loss is not finite nothing is written.
+On the CPU NumPy updates a block of numbers at a time; on a GPU sgd.cu does, and reads the rate on the device.
 """
 
 from math import ceil
@@ -14,7 +14,7 @@ from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.gpu import Source
 
-THREADS, EACH = 256, 4
+THREADS, PER_THREAD = 256, 4
 
 
 def step(
@@ -28,12 +28,12 @@ def step(
     loss: Array | None,
     device: Device,
 ) -> None:
-    """Write weights and velocity. Raises nothing: SGD has checked its arrays."""
+    """Update weights and velocity. The arrays are not checked: SGD has done so."""
     if device.kind == "cuda":
         kind = weights.dtype.type
         numbers = (kind(momentum), kind(weight_decay), np.int64(weights.size))
         arguments = (weights, gradients, velocity, rate, loss, *numbers)
-        blocks = (max(1, ceil(weights.size / (THREADS * EACH))), 1)
+        blocks = (max(1, ceil(weights.size / (THREADS * PER_THREAD))), 1)
         gpu.launch(source(weights.itemsize, nesterov), "sgd", blocks, THREADS, arguments, device)
         return
     if loss is not None and not np.isfinite(loss[0]):
@@ -53,12 +53,12 @@ def step(
         if velocity is None or nesterov:
             weights -= np.multiply(g, learning_rate, out=change)
         if velocity is not None:
-            # Nesterov's d is a sum: its two halves are subtracted one by one, which spares a third array.
+            # Nesterov's step is a sum of two terms: subtracted one by one they need no third array.
             weights -= np.multiply(velocity, learning_rate * (momentum if nesterov else 1.0), out=change)
 
     device.blockwise(update, *arrays)
 
 
 def source(itemsize: int, nesterov: bool) -> Source:
-    """For float32 or float64."""
-    return gpu.source("sgd", {"real": gpu.REAL[itemsize]}, THREADS=THREADS, EACH=EACH, NESTEROV=nesterov)
+    """Return the kernel for float32 or float64."""
+    return gpu.source("sgd", {"real": gpu.REAL[itemsize]}, THREADS=THREADS, PER_THREAD=PER_THREAD, NESTEROV=nesterov)

@@ -6,8 +6,8 @@ Half spectra   Planes are real, so rows ky > Ny / 2 repeat the others; on a GPU 
 Layout         Frequency first: x_hat (Q, S T, C P), w_hat (Q, F, C P), y_hat (Q, S T, F), T the tiles of an
                image, P the phases of a stride: tiles are more samples, phases more input maps (axis.py).
 Numbers        complex, of the precision of the planes; for bf16 products of two bfloat16 each, as uint32, maps in whole
-               runs (kernels/runs.cuh). On the CPU three real planes of them, re, im and re + im, (3 Q, ...) in place of
-               (Q, ...), for each kx the ky of one plane after the other (matrix_dft.py).
+               blocks (bf16_blocks.cuh). On the CPU three real planes, re, im and re + im, (3 Q, ...) instead of
+               (Q, ...), for each kx the ky of one plane after the other (cpu/matrix_dft.py).
 Conjugation    w_hat and gy_hat are stored conjugated. All three passes then multiply what is stored, as it is:
 
                    updateOutput        y_hat       = x_hat  @ w_hat^T       contracted over input maps

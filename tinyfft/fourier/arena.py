@@ -21,7 +21,8 @@ import numpy as np
 
 from tinyfft.backend import Array, Device
 
-ALIGNMENT = 256
+ALIGNMENT = 256  # bytes
+MAX_VIEWS = 4096
 
 limit_bytes: dict[Device, int] = {}
 """The most bytes that an arena of a device may take."""
@@ -42,6 +43,7 @@ class Arena:
     def __init__(self, device: Device) -> None:
         self.device = device
         self.block: Array | None = None
+        self._views: dict[tuple, tuple[Array, int]] = {}  # of the block: passes take the same ones at every step
         self._top = 0
         self.capacity = 0
         self.high_water = 0
@@ -62,7 +64,7 @@ class Arena:
         if self._top + nbytes > self.limit:
             raise LimitError(f"arena: {self._top + nbytes} bytes needed, arena.limit_bytes allows {self.limit}")
         if not self._top and not nbytes <= self.capacity <= self.limit:
-            self.block, self.capacity = None, 0  # before the new one is made: never both at once
+            self.free()  # before the new block is allocated: never both at once
             self.block = self._new_block(nbytes)
             self.capacity = nbytes
         if self._top + nbytes > self.capacity:
@@ -73,6 +75,11 @@ class Arena:
             yield self
         finally:
             self._top = mark
+
+    def free(self) -> None:
+        """Free the block, while no frame is open."""
+        self._views.clear()
+        self.block, self.capacity = None, 0
 
     def _new_block(self, nbytes: int) -> Array:
         try:
@@ -86,14 +93,22 @@ class Arena:
 
     def take(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An uninitialised array of the open frame. Raises MemoryError if the block is too small for it."""
-        nbytes = prod(shape) * np.dtype(dtype).itemsize
+        key = (self._top, shape, dtype)
+        if key not in self._views:
+            self._views[key] = self._view(shape, np.dtype(dtype))
+        array, self._top = self._views[key]
+        self.high_water = max(self.high_water, self._top)
+        return array
+
+    def _view(self, shape: tuple[int, ...], dtype: np.dtype) -> tuple[Array, int]:
+        """Return an array that begins at the top, and the new top."""
+        nbytes = prod(shape) * dtype.itemsize
         end = self._top + aligned(nbytes)
         if end > self.capacity:
             raise MemoryError(f"arena: {nbytes} bytes taken, {self.capacity - self._top} of {self.capacity} are left")
-        array = self.block[self._top : self._top + nbytes].view(dtype).reshape(shape)
-        self._top = end
-        self.high_water = max(self.high_water, end)
-        return array
+        if len(self._views) >= MAX_VIEWS:
+            self._views.clear()
+        return self.block[self._top : self._top + nbytes].view(dtype).reshape(shape), end
 
 
 _arenas = threading.local()
@@ -120,5 +135,4 @@ def reset_high_water(device: Device) -> None:
 
 def release(device: Device) -> None:
     """Give the current arena's memory back, while no frame is open; the next frame takes what it needs."""
-    arena = current_arena(device)
-    arena.block, arena.capacity = None, 0
+    current_arena(device).free()

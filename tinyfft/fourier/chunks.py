@@ -10,8 +10,8 @@ below full speed. Cutting the samples into n chunks transforms the weights n tim
 are summed over their ranges too. The cheapest cut is known beforehand and the order is fixed, so results are the same
 bits each time. Each block is a convolution with a plan of its own, of the same lengths and tiles.
 
-Only the CPU cuts frequencies, by kx (matrix_dft.py). That repeats no operation, but planes are read, and sums written,
-once a chunk. The CPU also cuts a pass without a limit, at CHUNK_BYTES, unless its spectra are to be kept.
+Only the CPU cuts frequencies, by kx (cpu/matrix_dft.py). That repeats no operation, but planes are read, and sums
+written, once a chunk. The CPU also cuts a pass without a limit, at CHUNK_BYTES, unless its spectra are to be kept.
 """
 
 from collections.abc import Callable

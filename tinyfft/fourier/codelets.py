@@ -1,12 +1,11 @@
-"""Codelets: the DFT of one line as straight-line code for registers, written for each length.
+"""Codelets: generate the DFT of one line, for each length, as straight-line code on registers.
 
-`dft_source(N, known)` is a C++ function that transforms an array of N complex numbers in place, of which only the first
-`known` are read: the others are zeros, and every operation with a zero, and every product with 1, -1, i and -i, is left
-out while the code is written. The inverse is the same function with real and imaginary parts swapped going in and
-coming out, which renames registers and costs nothing.
+`dft_source(N, known)` returns a C++ function that transforms N complex numbers in place. It reads only the first
+`known`; the others are zeros. The generator omits operations with zero and products with 1, -1, i and -i. The inverse
+transform is the same function with real and imaginary parts swapped before and after, which only renames registers.
 
-A length splits into coprime factors as long as it can (36 = 4 x 9: the prime-factor algorithm, without twiddles), then
-into primes (9 = 3 x 3: Cooley-Tukey, with twiddles). An odd prime p needs (p - 1)^2 / 4 products of pairs, so primes
+A length is split into coprime factors while it has some (36 = 4 x 9: prime-factor algorithm, without twiddles), then
+into primes (9 = 3 x 3: Cooley-Tukey, with twiddles). An odd prime p takes (p - 1)^2 / 4 products of pairs, so primes
 beyond 7 work too.
 Source  Good 1958 and Thomas 1963 (coprime factors), Cooley, Tukey 1965 (twiddles)
 """
@@ -15,13 +14,13 @@ import math
 from functools import lru_cache
 
 Number = str | None
-"""A real number in the code that is being written: a variable's name, perhaps with a minus before it; None is zero."""
+"""A real number in the generated code: a variable's name, possibly with a minus before it; None is zero."""
 Complex = tuple[Number, Number]
 
 
 @lru_cache(maxsize=256)
 def dft_source(N: int, known: int) -> str:
-    """`__device__ void dft_N_known(real2 (&v)[N])`: v[k] = sum_{n < known} v[n] exp(-2 pi i k n / N)."""
+    """Return `__device__ void dft_N_known(real2 (&v)[N])`: v[k] = sum_{n < known} v[n] exp(-2 pi i k n / N)."""
     writer = _Writer()
     values = [(f"v[{n}].x", f"v[{n}].y") if n < known else (None, None) for n in range(N)]
     loaded = [tuple(writer.name(part) if part else None for part in value) for value in values]
@@ -32,7 +31,7 @@ def dft_source(N: int, known: int) -> str:
 
 
 class _Writer:
-    """Writes one line for each operation that is left, and hands out the name of its result."""
+    """Appends one line of code for each operation that remains, and returns the name of its result."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -59,11 +58,11 @@ class _Writer:
         N = A * B
         rows = [self.dft([x[(B * a + A * b) % N] for b in range(B)]) for a in range(A)]
         columns = [self.dft([rows[a][b] for a in range(A)]) for b in range(B)]
-        of_a, of_b = B * pow(B, -1, A), A * pow(A, -1, B)
+        step_a, step_b = B * pow(B, -1, A), A * pow(A, -1, B)
         result: list[Complex] = [(None, None)] * N
         for a in range(A):
             for b in range(B):
-                result[(a * of_a + b * of_b) % N] = columns[b][a]
+                result[(a * step_a + b * step_b) % N] = columns[b][a]
         return result
 
     def _cooley_tukey(self, x: list[Complex], r: int, M: int) -> list[Complex]:
@@ -71,8 +70,8 @@ class _Writer:
         parts = [self.dft(x[s::r]) for s in range(r)]
         result: list[Complex] = [(None, None)] * (r * M)
         for j in range(M):
-            turned = [self._turn(parts[s][j], j * s, r * M) for s in range(r)]
-            for p, value in enumerate(self.dft(turned)):
+            twiddled = [self._twiddle(parts[s][j], j * s, r * M) for s in range(r)]
+            for p, value in enumerate(self.dft(twiddled)):
                 result[j + M * p] = value
         return result
 
@@ -97,8 +96,8 @@ class _Writer:
             result[p - k] = (self._add(even[0], _minus(odd[1])), self._add(even[1], odd[0]))
         return result
 
-    def _turn(self, x: Complex, j: int, N: int) -> Complex:
-        """x exp(-2 pi i j / N); quarter turns only swap and negate."""
+    def _twiddle(self, x: Complex, j: int, N: int) -> Complex:
+        """Return x exp(-2 pi i j / N); powers of -i only swap and negate."""
         re, im = x
         quarters, rest = divmod(4 * (j % N), N)
         if rest == 0:
@@ -107,7 +106,7 @@ class _Writer:
         return self._dot(None, [cos, sin], [re, im]), self._dot(None, [cos, -sin], [im, re])
 
     def _dot(self, start: Number, factors: list[float], numbers: list[Number]) -> Number:
-        """start + sum of factor * number: one multiply-add a term."""
+        """Return start + sum of factor * number: one multiply-add for each term."""
         total = start
         for factor, number in zip(factors, numbers, strict=True):
             if number is None:
@@ -131,7 +130,7 @@ def _minus(number: Number) -> Number:
 
 
 def _coprime_factor(N: int) -> int:
-    """The power of the smallest prime of N that divides it; N itself if there is no other prime."""
+    """Return the largest power of N's smallest prime that divides N; N itself if there is no other prime."""
     prime = next(p for p in range(2, N + 1) if N % p == 0)
     A = 1
     while N % prime == 0:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import product, signal, spectrum
+from tinyfft.fourier import gpu_product, product, signal, spectrum
 from tinyfft.fourier.arena import Arena, current_arena
 from tinyfft.fourier.chunks import Region, chunks
 from tinyfft.fourier.plan import Plan
+from tinyfft.gpu import Source
 
 AXES = {"x": "SC", "w": "FC", "y": "SF"}
 """The first two axes of each array: S samples, C input maps, F output maps."""
@@ -79,20 +80,20 @@ def run(
     return count
 
 
-def compilers(plan: Plan, device: Device, relu: bool) -> list[Callable[[], object]]:
-    """Return functions that each compile a GPU kernel which the three passes need, or may choose; none on the CPU.
+def kernels(plan: Plan, names: Sequence[str], device: Device, relu: bool) -> list[Source]:
+    """Return the GPU kernels that these passes need, or may choose; none on the CPU.
 
     relu  whether the passes also run with a fused ReLU
     """
     if plan.kind == "cpu":
         return []
-    found = [spectrum.compiler(plan, name, device) for name in "xwy"]
-    adds = {"y": False, "x": not plan.covers, "w": True}
-    found += [signal.compiler(plan, name, device, adds[name]) for name in adds]
-    if relu:
-        found += [spectrum.compiler(plan, "y", device, relu=True), signal.compiler(plan, "y", device, relu=True)]
-    for each in PASSES.values():
+    found, adds = [], {"x": not plan.covers, "w": True, "y": False}
+    for each in map(PASSES.get, names):
+        found += [spectrum.source(plan, name, device) for name in (each.left, each.right)]
+        found.append(signal.source(plan, each.result, device, adds[each.result]))
         shapes = (plan.spectrum_shape(each.left), plan.spectrum_shape(each.right))
         how = {"transpose_a": each.transpose_a, "transpose_b": each.transpose_b, "precision": plan.precision}
-        found += product.compilers(*shapes, plan.spectrum_dtype, device, **how)
+        found += gpu_product.kernels(*shapes, plan.spectrum_dtype, device, **how)
+    if relu:
+        found += [spectrum.source(plan, "y", device, relu=True), signal.source(plan, "y", device, relu=True)]
     return found

@@ -6,7 +6,7 @@ ky = Ny / 2) half says the other: only kx <= Nx / 2 is kept; likewise of such a 
 
     Q = (Ny Nx + c) / 2        c = (2 - Ny mod 2) (2 - Nx mod 2)
 
-They lie in the order of ky, then kx, on the CPU of kx, then ky. The kernels state the same in kernels/fourier.cuh.
+They lie in the order of ky, then kx, on the CPU of kx, then ky. The kernels state the same in transform.cuh.
 """
 
 from typing import NamedTuple

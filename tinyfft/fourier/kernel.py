@@ -1,7 +1,7 @@
-"""From a plan to a kernel: the sizes and codelets with which spectrum.cu and signal.cu are compiled, and their blocks.
+"""Specialise spectrum.cu and signal.cu for a plan: constants, codelets, threads and blocks.
 
-The sources in kernels/ are parametrised; `specialise` derives everything that a compiler and a launch (launch.py) need,
-the same for NVRTC on a GPU and for a C++ compiler on a machine without one (the tests').
+The sources in kernels/fourier/ are parametrised. `specialise` derives everything that a compiler and a launch
+(launch.py) need, for NVRTC on a GPU as for the C++ compiler with which the tests run the kernels on the host.
 """
 
 import ctypes
@@ -13,44 +13,51 @@ from math import ceil, log2, prod
 from tinyfft.fourier.axis import Window
 from tinyfft.fourier.codelets import dft_source
 from tinyfft.fourier.plan import Plan
-from tinyfft.kernel_source import kernel_source
+from tinyfft.gpu import Source
 
-WARP = 32
-REGISTERS, QUARTERS = 1 << 16, 4  # of a multiprocessor
-MOST_REGISTERS = 255  # of a thread
-MOST_THREADS = 1024
-BANKS = 8  # of shared memory, for numbers of 16 bytes
+WARP_THREADS = 32
+SM_REGISTERS, SM_QUARTERS = 1 << 16, 4  # a quarter has its own share of the registers, and every fourth warp
+MAX_THREAD_REGISTERS = 255
+MAX_BLOCK_THREADS = 1024
+SHARED_BANKS = 8  # of 16 bytes
 BLOCKS_PLANES_THREADS = (
-    (2, 32, MOST_THREADS),
-    (2, 16, MOST_THREADS),
-    (2, 8, MOST_THREADS),
-    (1, 16, MOST_THREADS),
-    (1, 8, MOST_THREADS),
-    (1, 4, MOST_THREADS),
-    (1, 2, MOST_THREADS),
+    (2, 32, MAX_BLOCK_THREADS),
+    (2, 16, MAX_BLOCK_THREADS),
+    (2, 8, MAX_BLOCK_THREADS),
+    (1, 16, MAX_BLOCK_THREADS),
+    (1, 8, MAX_BLOCK_THREADS),
+    (1, 4, MAX_BLOCK_THREADS),
+    (1, 2, MAX_BLOCK_THREADS),
 )
-"""Blocks a multiprocessor, planes and at most threads a block, the best first: two blocks, of which one computes while
-the other waits for memory, and many planes, since a block writes runs of 8 bytes a plane. Powers of two keep a warp on
-whole runs."""
+"""Blocks per multiprocessor, planes per block and the most threads per block, the best first.
+
+Of two blocks one computes while the other waits for memory. Many planes make memory accesses long: a block writes 8
+contiguous bytes for each plane. Powers of two let a warp write whole contiguous pieces.
+"""
 BLOCKS_PLANES_THREADS_BF16 = (
-    (2, 16, MOST_THREADS),
+    (2, 16, MAX_BLOCK_THREADS),
     (2, 16, 224),
-    (1, 16, MOST_THREADS),
-    (1, 8, MOST_THREADS),
-    (1, 4, MOST_THREADS),
-    (1, 2, MOST_THREADS),
+    (1, 16, MAX_BLOCK_THREADS),
+    (1, 8, MAX_BLOCK_THREADS),
+    (1, 4, MAX_BLOCK_THREADS),
+    (1, 2, MAX_BLOCK_THREADS),
 )
-"""The same for bf16, whose numbers take four bytes: with 8 planes a block writes half sectors of memory, so 16 come
-before two blocks; but before a block is alone, its threads take turns at the lines. More planes help only where they do
-so anyway: lines cost more than what they write."""
-NARROW, MANY, FEW_THREADS = 3, 8192, 160
-"""Of a window with so many times fewer pairs of columns than rows of the half spectrum, most threads would wait for the
-few lines of one step. If there are so many planes that a GPU is full all the same, its blocks have few threads, which
-take turns at the lines of the other step."""
+"""The same for bf16, whose numbers take four bytes.
+
+With 8 planes a block writes half of each 32-byte sector, so 16 planes are tried before two blocks. Before a
+multiprocessor is left with one block, 224 threads per block loop over the lines. 32 planes are tried only where the
+threads loop anyway: to loop costs more than the longer writes save.
+"""
+NARROW_WINDOW, MIN_PLANES_FOR_LOOP, LOOP_THREADS = 3, 8192, 160
+"""A window is narrow if it has NARROW_WINDOW times fewer pairs of columns than the half spectrum has rows.
+
+With a thread for each row, most threads would then idle in the step over pairs. If a launch has MIN_PLANES_FOR_LOOP
+planes or more, which fill a GPU anyway, its blocks have LOOP_THREADS threads, which loop over the rows.
+"""
 
 
 class AxisLayout(ctypes.Structure):
-    """One axis, as fourier.cuh declares it."""
+    """One axis, as transform.cuh declares it."""
 
     _fields_ = [
         (name, ctypes.c_int)
@@ -59,10 +66,10 @@ class AxisLayout(ctypes.Structure):
 
 
 class Layout(ctypes.Structure):
-    """Where planes and lines lie in memory, as fourier.cuh declares it."""
+    """The layout of planes and spectra in memory, as transform.cuh declares it."""
 
     _fields_ = [
-        *((name, ctypes.c_int) for name in ("count", "maps", "samples_here", "maps_here", "pitch")),
+        *((name, ctypes.c_int) for name in ("count", "maps", "valid_samples", "valid_maps", "pitch")),
         ("lines", ctypes.c_longlong),
         ("y", AxisLayout),
         ("x", AxisLayout),
@@ -70,8 +77,8 @@ class Layout(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Specialisation:
-    """One kernel for one size: what the compiler is told, and the block it runs in."""
+class FourierKernel:
+    """One kernel for one size: the constants it is compiled with, and its block."""
 
     stem: str
     lengths: tuple[int, int]
@@ -79,60 +86,60 @@ class Specialisation:
     shift: tuple[int, int]
     stride: tuple[int, int]
     plane: tuple[int, int]
-    cut: bool
+    clipped: bool
     aligned: bool
     itemsize: int
     bf16: bool
     conjugate: bool
     accumulate: bool
     relu: bool
-    most_threads: int
-    planes: int
-    blocks: int
+    max_threads: int
+    planes: int  # per block
+    blocks: int  # per multiprocessor
 
     @property
     def shared_bytes(self) -> int:
-        """Shared memory of a block: HALF rows of two complex numbers each."""
+        """Bytes of a block's shared memory: the half spectrum's rows, two complex numbers for each pair of columns."""
         return (self.lengths[0] // 2 + 1) * self.gaps["ROW_PITCH"] * 4 * self.itemsize
 
     @property
     def gaps(self) -> dict[str, int]:
-        """Of shared memory, in numbers of two columns: from one row to the next, and a gap behind so many pairs.
+        """The pitch of a row in shared memory, and a gap of GAP entries after each PAIRS_PER_GAP pairs of columns.
 
-        Eight threads read or write at once, each on a bank of its own if their places differ modulo BANKS. They are
-        eight planes of a pair, some of several rows if a block has fewer; or neighbouring pairs, plane by plane.
+        An entry holds two complex numbers, of the left and the right column. Eight threads access shared memory at
+        once, without a conflict if their offsets differ modulo SHARED_BANKS. They take eight planes of a pair, fewer
+        planes of several rows, or neighbouring pairs of one plane.
         """
         pairs = ceil(self.window[1] / 2)
-        every = ceil(BANKS / self.planes)
-        gap = pairs if pairs % 2 and pairs < BANKS else ceil(BANKS / 2 ** ceil(log2(pairs)))
-        row = pairs * self.planes + ceil(pairs / every) * gap
-        if self.planes < BANKS:
-            row = ceil(row / self.planes) * self.planes
-            row += 0 if row // self.planes % 2 else self.planes
-        return {"ROW_PITCH": row, "GAP_EVERY": every, "GAP": gap}
+        pairs_per_gap = ceil(SHARED_BANKS / self.planes)
+        gap = pairs if pairs % 2 and pairs < SHARED_BANKS else ceil(SHARED_BANKS / 2 ** ceil(log2(pairs)))
+        pitch = pairs * self.planes + ceil(pairs / pairs_per_gap) * gap
+        if self.planes < SHARED_BANKS:
+            pitch = ceil(pitch / self.planes) * self.planes
+            pitch += 0 if pitch // self.planes % 2 else self.planes
+        return {"ROW_PITCH": pitch, "PAIRS_PER_GAP": pairs_per_gap, "GAP": gap}
 
     def fits(self, shared_limit: int) -> bool:
-        """Whether so many blocks find room on a multiprocessor, a whole line of the transform in registers.
-
-        Each of its QUARTERS has a share of the registers, and every fourth warp.
-        """
+        """Whether `blocks` blocks fit on a multiprocessor, each thread with a line of the transform in registers."""
         registers = 2 * max(self.lengths) + 24 if self.itemsize == 4 else 4 * max(self.lengths) + 32
-        warps = ceil(self.blocks * self.threads / WARP / QUARTERS)
-        enough = warps * WARP * min(registers, MOST_REGISTERS) <= REGISTERS // QUARTERS
-        return enough and self.shared_bytes * self.blocks <= shared_limit
+        quarter_warps = ceil(self.blocks * self.threads / WARP_THREADS / SM_QUARTERS)
+        quarter_registers = quarter_warps * WARP_THREADS * min(registers, MAX_THREAD_REGISTERS)
+        return quarter_registers <= SM_REGISTERS // SM_QUARTERS and self.shared_bytes * self.blocks <= shared_limit
 
     @property
     def threads(self) -> int:
-        """As many as there are lines in the larger of the two steps, or if they take turns a part of it, in warps."""
+        """Threads of a block, in whole warps: one for each line of the step with more lines, fewer if they loop."""
         lines = self.planes * max(self.lengths[0] // 2 + 1, ceil(self.window[1] / 2))
-        turns = ceil(lines / self.most_threads)
-        return ceil(lines / turns / WARP) * WARP
+        rounds = ceil(lines / self.max_threads)
+        return ceil(lines / rounds / WARP_THREADS) * WARP_THREADS
 
-    def source(self) -> str:
-        """The CUDA source: types, sizes and codelets, then the kernel with its header in place of its include."""
+    def source(self) -> Source:
+        """Return the kernel's source with its types, constants and codelets."""
         (Ny, Nx), (rows, columns) = self.lengths, self.window
         of_y, of_x = (rows, columns) if self.stem == "spectrum" else (Ny, Nx)
-        paired = self.aligned and not self.cut and self.stride[1] == 1 and columns % 2 == 0 and self.plane[1] % 2 == 0
+        paired = (
+            self.aligned and not self.clipped and self.stride[1] == 1 and columns % 2 == 0 and self.plane[1] % 2 == 0
+        )
         sizes = {
             "NY": Ny,
             "NX": Nx,
@@ -142,14 +149,14 @@ class Specialisation:
             "WIDTH": self.plane[1],
             "STRIDE_Y": self.stride[0],
             "STRIDE_X": self.stride[1],
-            "CUT": str(self.cut).lower(),
+            "CLIPPED": str(self.clipped).lower(),
             "PAIRED": str(paired).lower(),
             "SHIFT_Y": self.shift[0],
             "SHIFT_X": self.shift[1],
-            "PLANES": self.planes,
+            "PLANES_PER_BLOCK": self.planes,
             **self.gaps,
             "THREADS": self.threads,
-            "BLOCKS": self.blocks,
+            "BLOCKS_PER_SM": self.blocks,
             "CONJUGATE": str(self.conjugate).lower(),
             "ACCUMULATE": str(self.accumulate).lower(),
             "RELU": str(self.relu).lower(),
@@ -163,7 +170,7 @@ class Specialisation:
         lines += [f"typedef {number} number;"]
         lines += [f"#define {name} {value}" for name, value in sizes.items()]
         lines += [dft_source(*codelet) for codelet in sorted({(Ny, of_y), (Nx, of_x)})]
-        return "\n".join([*lines, kernel_source(self.stem)])
+        return Source(self.stem, "\n".join(lines))
 
 
 def specialise(
@@ -177,30 +184,31 @@ def specialise(
     accumulate: bool = False,
     relu: bool = False,
     aligned: bool = True,
-) -> Specialisation:
-    """The kernel that takes "x", "w" or "y" of the plan, in memory `plane` rows x columns, through `stem`.
+) -> FourierKernel:
+    """Return the kernel `stem` for "x", "w" or "y" of the plan, whose planes are `plane` rows x columns in memory.
 
-    aligned  whether the planes begin at a multiple of two numbers, so that pairs can be read and written as one
-    Raises ValueError if not even one plane fits into `shared_limit`, the bytes that a block may have.
+    shared_limit  bytes of shared memory that a block may have
+    aligned       whether the planes begin at a multiple of two numbers: pairs can then be loaded and stored at once
+    Raises ValueError if the fewest planes that a block can have do not fit into `shared_limit`.
     """
     windows = plan.windows(name)
     window, shift, stride = (tuple(getattr(w, name) for w in windows) for name in ("length", "shift", "stride"))
-    cut = any(w.tiles > 1 or w.start or w.lead or w.stride * (w.length - 1) + w.phases > w.size for w in windows)
-    sizes = (plan.lengths, window, shift, stride, plane, cut, aligned, plan.itemsize, plan.bf16)
-    narrow = NARROW * ceil(window[1] / 2) <= plan.lengths[0] // 2 + 1
-    turns = narrow and prod(plan.room(name)) >= MANY
-    fewest = 2 if plan.bf16 else 1  # a number goes with its neighbour
-    one = Specialisation(stem, *sizes, conjugate, accumulate, relu, MOST_THREADS, planes=fewest, blocks=1)
-    if one.shared_bytes > shared_limit:
+    clipped = any(w.tiles > 1 or w.start or w.lead or w.stride * (w.length - 1) + w.phases > w.size for w in windows)
+    sizes = (plan.lengths, window, shift, stride, plane, clipped, aligned, plan.itemsize, plan.bf16)
+    narrow = NARROW_WINDOW * ceil(window[1] / 2) <= plan.lengths[0] // 2 + 1
+    loop = narrow and prod(plan.room(name)) >= MIN_PLANES_FOR_LOOP
+    min_planes = 2 if plan.bf16 else 1  # a lane exchanges numbers with its neighbour
+    smallest = FourierKernel(stem, *sizes, conjugate, accumulate, relu, MAX_BLOCK_THREADS, min_planes, blocks=1)
+    if smallest.shared_bytes > shared_limit:
         raise ValueError(
             f"{stem}: planes of {plan.lengths[0]} x {plan.lengths[1]} take "
-            f"{one.shared_bytes} bytes of shared memory, the device has {shared_limit} for a block: use tiles"
+            f"{smallest.shared_bytes} bytes of shared memory, the device has {shared_limit} for a block: use tiles"
         )
     best_first = BLOCKS_PLANES_THREADS_BF16 if plan.bf16 else BLOCKS_PLANES_THREADS
-    if turns:
-        best_first = [(blocks, planes, FEW_THREADS) for blocks, planes, _ in (BLOCKS_PLANES_THREADS[0], *best_first)]
-    choices = (replace(one, blocks=blocks, planes=planes, most_threads=most) for blocks, planes, most in best_first)
-    return next((choice for choice in choices if choice.fits(shared_limit)), one)
+    if loop:
+        best_first = [(blocks, planes, LOOP_THREADS) for blocks, planes, _ in (BLOCKS_PLANES_THREADS[0], *best_first)]
+    choices = (replace(smallest, blocks=blocks, planes=planes, max_threads=most) for blocks, planes, most in best_first)
+    return next((choice for choice in choices if choice.fits(shared_limit)), smallest)
 
 
 def launches(
@@ -210,9 +218,12 @@ def launches(
     pitch: int | None = None,
     room: tuple[int, int] | None = None,
 ) -> Iterator[Layout]:
-    """The layouts of the launches that cover planes (A, B, h, w): one, or with `apart` as many as keep windows that
-    overlap from meeting in one launch. From one sample to the next are `pitch` planes, B if none is given. The spectra
-    are of `room` samples and maps, of A and B if none is given."""
+    """Yield the layouts of the launches that cover planes (A, B, h, w).
+
+    apart  use as many launches as needed to keep overlapping windows out of the same launch
+    pitch  planes in memory from one sample to the next, B by default
+    room   samples and maps of the spectra, padding included, (A, B) by default
+    """
     A, B = room or planes_shape[:2]
     every = [ceil(window.length / window.step) if apart and window.tiles > 1 else 1 for window in windows]
     lines = A * B
@@ -227,7 +238,7 @@ def launches(
             yield Layout(A * B, B, *planes_shape[:2], pitch or planes_shape[1], lines, *axes)
 
 
-def grid(kernel: Specialisation, layout: Layout) -> tuple[int, int]:
-    """Blocks: groups of planes, and tiles times phases."""
+def grid(kernel: FourierKernel, layout: Layout) -> tuple[int, int]:
+    """Return the numbers of blocks: groups of planes, and tiles times phases."""
     cells = layout.y.launched * layout.x.launched * layout.y.phases * layout.x.phases
     return ceil(layout.count / kernel.planes), cells

@@ -1,12 +1,13 @@
 """Launches spectrum.cu and signal.cu on a GPU; what does not depend on the arrays is prepared once for each size."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 
 from tinyfft import gpu
 from tinyfft.backend import Array, Device
-from tinyfft.fourier.kernel import Layout, Specialisation, grid, launches, specialise
+from tinyfft.fourier.kernel import FourierKernel, Layout, grid, launches, specialise
 from tinyfft.fourier.plan import Plan
+from tinyfft.gpu import Source
 
 
 def run(stem: str, plan: Plan, name: str, planes: Array, device: Device, arguments: tuple, **options: bool) -> None:
@@ -55,13 +56,12 @@ def _prepared(
     return [launcher(kernel, layout, device) for layout in layouts]
 
 
-def compiler(stem: str, plan: Plan, name: str, device: Device, **options: bool) -> Callable[[], object]:
-    """Return a function that compiles the kernel `run` launches for aligned planes."""
-    kernel = specialise(stem, plan, name, plan.plane_shape(name), shared_limit(device), **options)
-    return partial(_compiled, kernel, device)
+def source(stem: str, plan: Plan, name: str, device: Device, **options: bool) -> Source:
+    """Return the source of the kernel that `run` launches for whole, aligned planes."""
+    return specialise(stem, plan, name, plan.plane_shape(name), shared_limit(device), **options).source()
 
 
-def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable[[tuple], None]:
+def launcher(kernel: FourierKernel, layout: Layout, device: Device) -> Callable[[tuple], None]:
     """What launches the kernel with one layout, given its other arguments; it is compiled for the first time."""
     by_value, function = gpu.by_value(layout), None
     blocks, threads, shared = grid(kernel, layout), (kernel.threads,), kernel.shared_bytes
@@ -69,7 +69,7 @@ def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable
     def launch(arguments: tuple) -> None:
         nonlocal function
         if function is None:
-            function = _compiled(kernel, device)
+            function = gpu.function(kernel.source(), kernel.stem, device, shared)
         function(blocks, threads, (*arguments, by_value), shared_mem=shared)
 
     return launch
@@ -79,11 +79,3 @@ def launcher(kernel: Specialisation, layout: Layout, device: Device) -> Callable
 def shared_limit(device: Device) -> int:
     """Bytes of shared memory that one block may have."""
     return device.xp.cuda.Device(device.index).attributes["MaxSharedMemoryPerBlockOptin"]
-
-
-@lru_cache(maxsize=1024)
-def _compiled(kernel: Specialisation, device: Device):
-    module = device.xp.RawModule(code=kernel.source(), options=("-std=c++17",))
-    function = module.get_function(kernel.stem)
-    function.max_dynamic_shared_size_bytes = kernel.shared_bytes
-    return function

@@ -14,27 +14,28 @@ import numpy as np
 
 from tinyfft.fourier.arena import ALIGNMENT, aligned
 from tinyfft.fourier.axis import Axis, AxisPlan, Window, candidates
+from tinyfft.fourier.cpu.matrix_dft import KARATSUBA_TERMS, Frequencies
 from tinyfft.fourier.lengths import fft_operations
-from tinyfft.fourier.matrix_dft import PLANES, Frequencies
 
 CACHE_BYTES, SCRATCH_BYTES = 1 << 22, 1 << 24
-"""Planes that are transformed at the same time on the CPU, by all threads together: half transformed they take no more
-than CACHE_BYTES, which stay in the caches, and with all scratch that they may need no more than SCRATCH_BYTES."""
+"""Limits for the planes that all threads of a CPU transform at the same time: half transformed they take at most
+CACHE_BYTES, so that they stay in the caches, and with all their scratch at most SCRATCH_BYTES."""
 
-ALONE_MAPS, ALONE_POINTS = 32, 600
-"""From so many maps, and points of a transform, on a CPU's thread takes the tiles of one sample at a time."""
+MIN_MAPS_PER_TILE, MIN_POINTS_PER_TILE = 32, 600
+"""From this many maps and points of a transform on, a CPU's thread transforms the tiles of one sample at a time."""
 
 TILING_OVERHEAD = 1.25
-"""Tiles are many short transforms and sums in place of a few long ones; they must save more than this factor."""
+"""Tiles are many short transforms and sums instead of a few long ones; they must save more than this factor."""
 
-CANDIDATES, CLOSE = 3, 1.15
+CANDIDATES, MAX_COST_RATIO = 3, 1.15
+"""At most this many plans are worth timing, none of which costs more than this many times the cheapest one."""
 
-LONGEST_IN_99_KIB = 100
-"""The longest transform to plan for on a GPU with bf16, where blocks hold two planes at least, and with fp64, whose
-numbers take twice the room: shared memory is 99 KiB on many GPUs."""
+MAX_LENGTH_IN_99_KIB = 100
+"""The longest transform to plan for on a GPU with bf16, whose blocks hold at least two planes, and with fp64, whose
+numbers take twice the memory: many GPUs have 99 KiB of shared memory."""
 
-RUN = 32
-"""Numbers of bf16 that lie together, their real parts, then their imaginary ones (kernels/runs.cuh)."""
+BF16_BLOCK = 32
+"""Numbers of bf16 that lie together, their real parts, then their imaginary ones (bf16_blocks.cuh)."""
 
 OPS_PER_NUMBER_MOVED = {"cpu": 200, "cuda": 0}
 """Cost of writing and reading one number of a spectrum, in operations of a matrix product."""
@@ -112,12 +113,12 @@ class Plan:
         return self.precision == "bf16" and self.itemsize == 4
 
     def room(self, name: str) -> tuple[int, int]:
-        """Samples and maps that x_hat, w_hat or y_hat have room for: with bf16 lines are whole RUNs."""
+        """Samples and maps that x_hat, w_hat or y_hat have room for: with bf16 lines are whole blocks."""
         return self._rooms[name]
 
     @cached_property
     def _rooms(self) -> dict[str, tuple[int, int]]:
-        C, F = (ceil(maps / RUN) * RUN if self.bf16 else maps for maps in (self.C, self.F))
+        C, F = (ceil(maps / BF16_BLOCK) * BF16_BLOCK if self.bf16 else maps for maps in (self.C, self.F))
         return {"x": (self.S, C), "w": (F, C), "y": (self.S, F)}
 
     def spectrum_shape(self, name: str) -> tuple[int, ...]:
@@ -126,13 +127,13 @@ class Plan:
 
     @cached_property
     def _spectrum_shapes(self) -> dict[str, tuple[int, ...]]:
-        Q = PLANES * self.Q if self.kind == "cpu" else self.Q
+        Q = KARATSUBA_TERMS * self.Q if self.kind == "cpu" else self.Q
         tiles, phases = {"x": self.tiles, "w": 1, "y": self.tiles}, {"x": self.phases, "w": self.phases, "y": 1}
         return {name: (Q, A * tiles[name], B * phases[name]) for name, (A, B) in self._rooms.items()}
 
     @cached_property
     def spectrum_dtype(self) -> np.dtype:
-        """The dtype of the spectra; two bfloat16 of a run (kernels/runs.cuh) are held as the bits they are."""
+        """The dtype of the spectra; two bfloat16 of a block (bf16_blocks.cuh) are held as the bits they are."""
         if self.kind == "cpu":
             return np.dtype(f"float{8 * self.itemsize}")
         return np.dtype("uint32" if self.bf16 else f"complex{16 * self.itemsize}")
@@ -144,7 +145,7 @@ class Plan:
     @property
     def spectra_bytes(self) -> int:
         """Bytes of the three spectra, which every pass holds at once: 2 itemsize Q (S T C P + F C P + S T F), where
-        a number is three reals (on the CPU) half as much again, with bf16 half of it, of maps in whole RUNs."""
+        a number is three reals (on the CPU) half as much again, with bf16 half of it, of maps in whole bf16 blocks."""
         return sum(map(self.spectrum_bytes, "xwy"))
 
     @cached_property
@@ -169,18 +170,18 @@ class Plan:
         planes = min(CACHE_BYTES // halfway, SCRATCH_BYTES // self.plane_scratch(name, maps)) // self.itemsize
         return min(samples, max(1, planes // maps))
 
-    def alone(self, name: str, maps: int) -> bool:
-        """Whether each thread transforms the tiles of one sample at a time: planes that lie side by side in a spectrum
-        need no copy. That pays where products are wide and long enough."""
+    def one_sample_at_a_time(self, name: str, maps: int) -> bool:
+        """Whether each thread transforms the tiles of one sample at a time. Its planes lie side by side in the spectrum
+        and need no copy, which pays where products are wide and long enough."""
         points = self.y.N * self.x.N
-        return self.cells(name) > 1 and maps >= ALONE_MAPS and points >= ALONE_POINTS
+        return self.cells(name) > 1 and maps >= MIN_MAPS_PER_TILE and points >= MIN_POINTS_PER_TILE
 
     def plane_scratch(self, name: str, maps: int) -> int:
         """Numbers of scratch for a plane of "x", "w" or "y" on its way, one of so many maps: a mask, points, half
         transformed, and as a spectrum, where that is to be copied."""
         h, w = (window.length for window in self.windows(name))
-        copied = self.cells(name) > 1 and not self.alone(name, maps)
-        spectrum = PLANES * self.Q if copied else 0
+        copied = self.cells(name) > 1 and not self.one_sample_at_a_time(name, maps)
+        spectrum = KARATSUBA_TERMS * self.Q if copied else 0
         return 2 * h * w + 2 * len(self.frequencies.kx) * h + spectrum
 
     @property
@@ -247,15 +248,15 @@ def plan_convolutions(
     """The plan that costs least, and others that may be faster, since costs are estimates; `tile` forces tiles of that
     many output rows and columns.
 
-    None costs more than CLOSE times the first. The second has the fewest tiles, each of which takes time that costs
-    do not know; the third costs least of the rest. No two are alike on an axis, and there are CANDIDATES at most.
+    None costs more than MAX_COST_RATIO times the first. The second has the fewest tiles, each of which takes time that
+    costs do not know; the third costs least of the rest. No two are alike on an axis, and there are CANDIDATES at most.
     """
     choices = (candidates(axis, tile, kind) for axis in (y, x))
     plans = [Plan(S, C, F, of_y, of_x, itemsize, kind, precision) for of_y, of_x in pairs(*choices)]
     if kind == "cuda" and (itemsize == 8 or plans[0].bf16):
-        plans = [plan for plan in plans if max(plan.lengths) <= LONGEST_IN_99_KIB] or plans
+        plans = [plan for plan in plans if max(plan.lengths) <= MAX_LENGTH_IN_99_KIB] or plans
     least = min(plan.cost for plan in plans)
-    close = sorted((plan for plan in plans if plan.cost <= CLOSE * least), key=lambda plan: plan.cost)
+    close = sorted((plan for plan in plans if plan.cost <= MAX_COST_RATIO * least), key=lambda plan: plan.cost)
     found: list[Plan] = []
     while close and len(found) < CANDIDATES:
         plan = min(close, key=lambda plan: plan.tiles) if len(found) == 1 else close[0]

@@ -1,31 +1,26 @@
 """signal: half spectra -> real planes, cropped to what is wanted, with the bias on the way out.
 
 Computes  planes[a, b] = (inverse DFT of hat[:, (a, tile), (phase, b)])[wanted rows, wanted columns] + bias[b]
-          with `scale`, planes += scale * that instead: gradients add up, and so do overlapping tiles
-          with `relu`, planes = max(that, 0): ReLU's output on the way
-Input     hat     complex  (Q, A T, P B), frequency first; of "x" the conjugate spectra; after bf16 products as spectrum
-          writes them; on the CPU (3 Q, A T, P B), as product.py does, where the bias is added to
-          hat's own zero frequency
-Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left alone
+          With `scale` planes += scale * that: gradients add up, and so do overlapping tiles.
+          With `relu` planes = max(that, 0): the output of a fused ReLU.
+Input     hat     complex  (Q, A T, P B), frequency first; the conjugate spectra for "x" (tinyfft/fourier); on the CPU
+          three products (3 Q, A T, P B), as product.py leaves them; after bf16 products as spectrum.py writes them
+Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left as they are
 Tiles are added in one fixed order, so that the same input gives the same bits.
-On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
-Kernel    kernels/signal.cu, launched by tinyfft/fourier/launch.py
+CPU       cpu/transforms.py
+GPU       kernels/fourier/signal.cu, launched by launch.py
 """
 
-from collections.abc import Callable
-
-import numpy as np
-
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import cachefuls, launch, matrix_dft
+from tinyfft.fourier import launch
 from tinyfft.fourier.arena import Arena
-from tinyfft.fourier.axis import Window
-from tinyfft.fourier.matrix_dft import Room
+from tinyfft.fourier.cpu import transforms
 from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.spectrum import check_arrays
+from tinyfft.gpu import Source
 
 CONJUGATED = ("x",)
-"""The product that yields gradInput's spectrum yields its conjugate (tinyfft/fourier)."""
+"""The product that yields the spectrum of gradInput yields its conjugate."""
 
 
 def signal(
@@ -41,72 +36,18 @@ def signal(
 ) -> None:
     """Write (`scale` None) or add the planes whose half spectra are `hat`, the plan's "x", "w" or "y"."""
     check_arrays(planes, plan, name, hat)
-    if arena.device.kind == "cuda":
-        arguments = (hat, planes, bias, planes.dtype.type(1 if scale is None else scale))
-        options = _kernel_options(name, scale is not None, relu)
-        launch.run("signal", plan, name, planes, arena.device, arguments, **options)
-    else:
-        _by_matrices(hat, plan, name, planes, arena, bias, scale, relu)
+    if arena.device.kind == "cpu":
+        transforms.signal(hat, plan, name, planes, arena, name in CONJUGATED, bias, scale, relu)
+        return
+    arguments = (hat, planes, bias, planes.dtype.type(1 if scale is None else scale))
+    options = _kernel_options(name, scale is not None, relu)
+    launch.run("signal", plan, name, planes, arena.device, arguments, **options)
 
 
-def compiler(
-    plan: Plan, name: str, device: Device, accumulate: bool = False, relu: bool = False
-) -> Callable[[], object]:
-    """Return a function that compiles the GPU's kernel; `accumulate` if planes are added to, `relu` if rectified."""
-    return launch.compiler("signal", plan, name, device, **_kernel_options(name, accumulate, relu))
+def source(plan: Plan, name: str, device: Device, accumulate: bool = False, relu: bool = False) -> Source:
+    """Return the GPU's kernel; `accumulate` if planes are added to, `relu` if one is fused."""
+    return launch.source("signal", plan, name, device, **_kernel_options(name, accumulate, relu))
 
 
 def _kernel_options(name: str, accumulate: bool, relu: bool) -> dict[str, bool]:
     return {"conjugate": name in CONJUGATED, "accumulate": accumulate, "relu": relu}
-
-
-def _by_matrices(
-    hat: Array,
-    plan: Plan,
-    name: str,
-    planes: Array,
-    arena: Arena,
-    bias: Array | None,
-    scale: float | None,
-    relu: bool,
-) -> None:
-    rows, columns = windows = plan.windows(name)
-    if bias is not None:
-        constant = hat[0].reshape(-1, len(bias))  # the zero frequency
-        constant += plan.lengths[0] * plan.lengths[1] * bias
-    (planes,) = cachefuls.in_lines(plan, name, planes)
-    A, B = planes.shape[:2]
-    hat = hat.reshape(-1, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
-    cells, conjugate = cachefuls.cells(windows), name in CONJUGATED
-
-    def transform(samples: slice, room: Room) -> None:
-        for cell in cells:
-            room.clear()
-            source, target = hat[:, samples, *cell.index], planes[samples, :, *cell.pixels]
-            if not target.size:
-                continue
-            if (numbers := cachefuls.joined(source, 2)) is None:
-                numbers = room.take(len(hat), target.shape[0] * B)
-                numbers.reshape(source.shape)[...] = source
-            if (values := cachefuls.joined(target, 1) if scale is None else None) is None:
-                values = room.take(target.shape[0] * B, *target.shape[2:])
-            points = tuple(_shifted(*of_axis) for of_axis in zip(cell.points, windows, strict=True))
-            matrix_dft.inverse(numbers, points, plan.frequencies, conjugate, room, values)
-            _write(target, values.reshape(target.shape), scale)
-            if relu:
-                np.maximum(target, 0, out=target)
-
-    cachefuls.each(planes, plan, name, arena, transform)
-
-
-def _shifted(points: range, window: Window) -> range:
-    return range(points.start + window.shift, points.stop + window.shift)
-
-
-def _write(target: Array, values: Array, scale: float | None) -> None:
-    if scale is not None:
-        if scale != 1:
-            values *= scale
-        target += values
-    elif not np.may_share_memory(target, values):
-        target[...] = values

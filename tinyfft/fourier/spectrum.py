@@ -1,29 +1,26 @@
 """spectrum: real planes -> half spectra, zeros added on the way in.
 
-Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b) at frequency q; its conjugate for "w", "y"
-          with `rectified`, ReLU's output: first masked = planes where rectified > 0, else 0, which is ReLU's gradInput;
-          `masked` may be the planes
-Input     planes  real     (A, B, h, w); rectified alike
-Output    out     complex  (Q, A T, P B), frequency first; masked as the planes
-          for bf16 products runs of two bfloat16 each (kernels/runs.cuh); maps that fill up the last run are zero
-          on the CPU (3 Q, A T, P B): the real parts, the imaginary ones and their sums, in the order of matrix_dft.py
-Windows   axis.Window says which rows and columns are a line's points; all others are zero
-On the CPU a cacheful of planes is transformed at a time, as matrix products; on a GPU one kernel does all of it.
-Kernel    kernels/spectrum.cu, launched by tinyfft/fourier/launch.py
+Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b) at frequency q; its conjugate for "w" and
+          "y" (tinyfft/fourier). Given a ReLU's output, of masked = planes where relu_output > 0, else 0: masked is the
+          ReLU's gradInput, and may be the planes' own array.
+Input     planes  real     (A, B, h, w); relu_output likewise
+Output    out     complex  (Q, A T, P B), frequency first; masked like the planes
+          On the CPU (3 Q, A T, P B): re, im and re + im, in the order of cpu/matrix_dft.py.
+          For bf16 products blocks of pairs of bfloat16 (bf16_blocks.cuh); maps that fill up a block are zero.
+Windows   axis.Window says which rows and columns are a line's points; all others are zero.
+CPU       cpu/transforms.py
+GPU       kernels/fourier/spectrum.cu, launched by launch.py
 """
 
-from collections.abc import Callable
-
-import numpy as np
-
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import cachefuls, launch, matrix_dft
+from tinyfft.fourier import launch
 from tinyfft.fourier.arena import Arena
-from tinyfft.fourier.matrix_dft import Room
+from tinyfft.fourier.cpu import transforms
 from tinyfft.fourier.plan import Plan
+from tinyfft.gpu import Source
 
 CONJUGATED = ("w", "y")
-"""The spectra that are stored conjugated, in the backward passes: y is gradOutput there (tinyfft/fourier)."""
+"""The spectra that are stored conjugated; "y" is gradOutput where its spectrum is computed."""
 
 
 def spectrum(
@@ -33,69 +30,26 @@ def spectrum(
     out: Array,
     arena: Arena,
     *,
-    rectified: Array | None = None,
+    relu_output: Array | None = None,
     masked: Array | None = None,
 ) -> None:
     """Write the half spectra of `planes`, the plan's "x", "w" or "y", into `out`."""
     check_arrays(planes, plan, name, out)
-    if arena.device.kind == "cuda":
-        arguments, options = (planes, out, rectified, masked), _kernel_options(name, rectified is not None)
-        launch.run("spectrum", plan, name, planes, arena.device, arguments, **options)
-    else:
-        _by_matrices(planes, plan, name, out, arena, rectified, masked)
+    if arena.device.kind == "cpu":
+        transforms.spectrum(planes, plan, name, out, arena, name in CONJUGATED, relu_output, masked)
+        return
+    arguments, options = (planes, out, relu_output, masked), _kernel_options(name, relu_output is not None)
+    launch.run("spectrum", plan, name, planes, arena.device, arguments, **options)
 
 
-def compiler(plan: Plan, name: str, device: Device, relu: bool = False) -> Callable[[], object]:
-    """Return a function that compiles the GPU's kernel; `relu` if planes are masked by a ReLU's output."""
-    return launch.compiler("spectrum", plan, name, device, **_kernel_options(name, relu))
+def source(plan: Plan, name: str, device: Device, relu: bool = False) -> Source:
+    """Return the GPU's kernel; `relu` if planes are masked by a ReLU's output."""
+    return launch.source("spectrum", plan, name, device, **_kernel_options(name, relu))
 
 
-def _kernel_options(name: str, relu: bool) -> dict[str, bool]:
-    return {"conjugate": name in CONJUGATED, "relu": relu}
-
-
-def _by_matrices(
-    planes: Array,
-    plan: Plan,
-    name: str,
-    out: Array,
-    arena: Arena,
-    rectified: Array | None,
-    masked: Array | None,
-) -> None:
-    rows, columns = windows = plan.windows(name)
-    planes, rectified, masked = cachefuls.in_lines(plan, name, planes, rectified, masked)
-    A, B = planes.shape[:2]
-    out = out.reshape(-1, A, rows.tiles, columns.tiles, rows.phases, columns.phases, B)
-    cells, conjugate = cachefuls.cells(windows), name in CONJUGATED
-
-    def transform(samples: slice, room: Room) -> None:
-        for cell in cells:
-            room.clear()
-            target, pixels = out[:, samples, *cell.index], (samples, slice(None), *cell.pixels)
-            if rectified is not None:
-                _mask(planes[pixels], rectified[pixels], masked[pixels], room)
-            source = (planes if rectified is None else masked)[pixels]
-            if not source.size:
-                target.fill(0)
-                continue
-            if (lines := cachefuls.joined(source, 1)) is None:
-                lines = room.take(source.shape[0] * B, *source.shape[2:])
-                lines.reshape(source.shape)[...] = source
-            if (direct := cachefuls.joined(target, 2)) is not None:
-                matrix_dft.forward(lines, cell.points, plan.frequencies, conjugate, room, direct)
-            else:
-                numbers = room.take(len(out), len(lines))
-                matrix_dft.forward(lines, cell.points, plan.frequencies, conjugate, room, numbers)
-                target[...] = numbers.reshape(target.shape)
-
-    cachefuls.each(planes, plan, name, arena, transform)
-
-
-def _mask(gradient: Array, rectified: Array, masked: Array, room: Room) -> None:
-    ones = room.take(*gradient.shape)
-    np.greater(rectified, 0, out=ones)  # as nn/activation.py does, and why
-    np.multiply(gradient, ones, out=masked)
+def window_sums(hat: Array) -> Array:
+    """Return the sum of the pixels of each window, (A T, P B), as real parts: the zero frequency."""
+    return hat[0]  # of the CPU's three reals the first is the real part
 
 
 def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:
@@ -110,9 +64,5 @@ def check_arrays(planes: Array, plan: Plan, name: str, hat: Array) -> None:
     assert hat.flags.c_contiguous, hat.strides
 
 
-def window_sums(hat: Array) -> Array:
-    """The sum of the pixels of each window, (A T, P B): what a spectrum holds as its zero frequency.
-
-    Its real part, where a number has two.
-    """
-    return hat[0]  # of the CPU's three planes the first one holds the real parts
+def _kernel_options(name: str, relu: bool) -> dict[str, bool]:
+    return {"conjugate": name in CONJUGATED, "relu": relu}

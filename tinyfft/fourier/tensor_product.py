@@ -1,7 +1,7 @@
-"""tensor_product.cu's launcher: complex products on tensor cores, float32 by its parts (kernels/parts.cuh).
+"""Launch tensor_product.cu: complex matrix products on tensor cores, float32 as split terms (split_terms.cuh).
 
-Computes  out[q] = op(a[q]) @ op(b[q]), as product.py says, in one of its PARTS
-Dtypes    complex64; for "bf16" uint32, two bfloat16 each in runs (kernels/runs.cuh), whole ones in each row in memory
+Computes  out[q] = op(a[q]) @ op(b[q]) as product.py defines it
+Dtypes    complex64; for "bf16" uint32 in blocks (bf16_blocks.cuh), lines in whole blocks
 """
 
 from functools import cache
@@ -13,60 +13,66 @@ from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.gpu import Source
 
-PARTS = {"fp32": 2, "tf32": 1, "bf16": 1}
-"""Numbers of two bytes that stand for a part of a complex number, by the precision of the product."""
+SPLIT_TERMS = {"fp32": 2, "tf32": 1, "bf16": 1}
+"""16-bit numbers whose sum is the real or imaginary part of a number, by the product's precision."""
 
-GROUP_BYTES = 16  # that are read as one
-ROWS = COLUMNS = 64  # of a block's tile
-WARP, DEPTH, BLOCKS = 32, 32, 3
-THREADS = 32 * (ROWS // WARP) * (COLUMNS // WARP)
+ACCESS_BYTES = 16
+TILE_M = TILE_N = 64
+WARP_TILE, TILE_K, BLOCKS_PER_SM = 32, 32, 3
+THREADS = 32 * (TILE_M // WARP_TILE) * (TILE_N // WARP_TILE)
 
 
 def multiply(
     a: Array, b: Array, out: Array, device: Device, *, transpose_a: bool, transpose_b: bool, precision: str
 ) -> None:
-    """Queue the products on the current stream; the arrays are contiguous."""
-    Q, rows, columns = out.shape
-    depth = a.shape[1 if transpose_a else 2]
-    kernel = source(precision, transpose_a, transpose_b, grouped(a), grouped(b))
-    blocks = ceil(rows / ROWS) * ceil(columns / COLUMNS), Q
+    """Queue the products on the current stream. The arrays must be contiguous."""
+    Q, M, N = out.shape
+    K = a.shape[1 if transpose_a else 2]
+    kernel = source(precision, transpose_a, transpose_b, is_aligned(a.shape, a.dtype), is_aligned(b.shape, b.dtype))
+    blocks = ceil(M / TILE_M) * ceil(N / TILE_N), Q
     shared = shared_bytes(precision, transpose_a, transpose_b)
-    arguments = (a, b, out, *map(np.int32, (rows, columns, depth)))
-    gpu.launch(kernel, "tensor_product", blocks, THREADS, arguments, device, shared)
+    gpu.launch(kernel, "tensor_product", blocks, THREADS, (a, b, out, *map(np.int32, (M, N, K))), device, shared)
 
 
 @cache
-def source(precision: str, transpose_a: bool, transpose_b: bool, grouped_a: bool, grouped_b: bool) -> Source:
-    sizes = {"ROWS": ROWS, "COLUMNS": COLUMNS, "WARP": WARP, "BLOCKS": BLOCKS, "DEPTH": DEPTH}
-    return head("tensor_product", precision, transpose_a, transpose_b, grouped_a, grouped_b, **sizes)
+def source(precision: str, transpose_a: bool, transpose_b: bool, aligned_a: bool, aligned_b: bool) -> Source:
+    """Return the specialised kernel."""
+    sizes = {
+        "TILE_M": TILE_M,
+        "TILE_N": TILE_N,
+        "TILE_K": TILE_K,
+        "WARP_TILE": WARP_TILE,
+        "BLOCKS_PER_SM": BLOCKS_PER_SM,
+    }
+    return product_source("tensor_product", precision, transpose_a, transpose_b, aligned_a, aligned_b, **sizes)
 
 
-def head(
+def product_source(
     stem: str,
     precision: str,
     transpose_a: bool,
     transpose_b: bool,
-    grouped_a: bool,
-    grouped_b: bool,
+    aligned_a: bool,
+    aligned_b: bool,
     **sizes: int,
 ) -> Source:
-    """What both kernels of complex products are compiled with."""
+    """Return a kernel of complex products, with the types and constants that both of them need."""
     bf16 = precision == "bf16"
     types, macros = {"number": "unsigned" if bf16 else "float2"}, {"BF16": bf16, "REAL": False}
-    flags = {"TRANSPOSE_A": transpose_a, "TRANSPOSE_B": transpose_b, "GROUPED_A": grouped_a, "GROUPED_B": grouped_b}
-    return gpu.source(stem, types, macros, PARTS=PARTS[precision], **flags, **sizes)
+    flags = {"TRANSPOSE_A": transpose_a, "TRANSPOSE_B": transpose_b, "ALIGNED_A": aligned_a, "ALIGNED_B": aligned_b}
+    return gpu.source(stem, types, macros, SPLIT_TERMS=SPLIT_TERMS[precision], **flags, **sizes)
 
 
-def grouped(operand: Array) -> bool:
-    """Whether its lines are whole groups, as those of bf16 always are."""
-    return operand.shape[-1] * operand.itemsize % GROUP_BYTES == 0
+def is_aligned(shape: tuple[int, ...], dtype: np.dtype) -> bool:
+    """Whether an operand's rows are whole accesses. Rows of bf16 always are."""
+    return shape[-1] * dtype.itemsize % ACCESS_BYTES == 0
 
 
 def shared_bytes(precision: str, transpose_a: bool, transpose_b: bool) -> int:
-    """A slab of each operand, as it is and in parts, lines of these eight numbers longer; and four numbers more."""
+    """Return the bytes of both operands' WarpTile (warp_tile.cuh), and of four 4-byte numbers."""
     itemsize = 4 if precision == "bf16" else 8
     total = 16
-    for outer, inside in ((ROWS, not transpose_a), (COLUMNS, transpose_b)):
-        lines, length = (outer, DEPTH) if inside else (DEPTH, outer)
-        total += lines * length * itemsize + 2 * PARTS[precision] * lines * (length + 8) * 2
+    for mn, k_major in ((TILE_M, not transpose_a), (TILE_N, transpose_b)):
+        lines, length = (mn, TILE_K) if k_major else (TILE_K, mn)
+        total += lines * length * itemsize + 2 * SPLIT_TERMS[precision] * lines * (length + 8) * 2
     return total

@@ -15,8 +15,7 @@ from tinyfft.nn.module import Module
 
 
 class ReLU(Module):
-    records = True
-    in_place = True
+    capturable = True
 
     def updateOutput(self, input: Array) -> Array:
         self._check(input)

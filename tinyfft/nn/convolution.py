@@ -24,8 +24,7 @@ METHODS = {"fft": FFTConvolution, "direct": DirectConvolution}
 
 
 class Convolution(ConvolutionLayer):
-    fuses = (ReLU,)
-    records = True
+    capturable = True
 
     def __init__(self, *arguments, algorithm: str = "auto", deterministic: bool = False, **named) -> None:
         """algorithm  "auto", "fft" or "direct"

@@ -26,7 +26,7 @@ from tinyfft.nn.module import Module
 
 
 class ConvolutionLayer(Module):
-    rereads_output = False
+    backward_reads_output = False
     chunks: int = 0
     """In how many chunks the last Fourier pass went; 0 before the first one."""
 

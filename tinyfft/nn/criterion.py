@@ -142,7 +142,7 @@ class ClassNLLCriterion(_ClassCriterion):
 
 
 class CrossEntropyCriterion(_ClassCriterion):
-    records = True
+    capturable = True
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()

@@ -25,7 +25,7 @@ from tinyfft.spatial import direct
 
 
 class DirectConvolution(ConvolutionLayer):
-    records = True
+    capturable = True
 
     def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
         """Return y (S, F, oH, oW), or the output of the fused `relu`, which overwrites y."""

@@ -21,7 +21,7 @@ from tinyfft.nn.module import Module
 
 
 class Dropout(Module):
-    records = True
+    capturable = True
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()

@@ -28,8 +28,7 @@ from tinyfft.nn.convolution_layer import ConvolutionLayer
 
 
 class FFTConvolution(ConvolutionLayer):
-    fuses = (ReLU,)
-    records = True
+    capturable = True
     deterministic = False
 
     def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
@@ -76,8 +75,8 @@ class FFTConvolution(ConvolutionLayer):
             if relu is None or not region.first:  # of later frequencies ReLU's gradInput has been written
                 spectrum(region.cut(gy, "SF"), region.plan, "y", hat, arena)
             else:
-                y, rectified, masked = (region.cut(array, "SF") for array in (gradOutput, relu.output, gy))
-                spectrum(y, region.plan, "y", hat, arena, rectified=rectified, masked=masked)
+                y, relu_output, masked = (region.cut(array, "SF") for array in (gradOutput, relu.output, gy))
+                spectrum(y, region.plan, "y", hat, arena, relu_output=relu_output, masked=masked)
             if "accGradParameters" in names and self.bias is not None and region.first:
                 add_column_sums(window_sums(hat), self.gradBias, self.device, scale)
             return hat

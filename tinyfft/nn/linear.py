@@ -23,8 +23,8 @@ from tinyfft.nn.module import Module
 
 
 class Linear(Module):
-    records = True
-    rereads_output = False
+    capturable = True
+    backward_reads_output = False
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ are compiled side by side before. All Fourier passes of a shape take the plan of
 `deterministic` nothing is measured: the method of fewer operations is taken, which need not be the faster one.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from math import inf
@@ -18,12 +18,14 @@ from tinyfft.fourier import convolution
 from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.chunks import fits
 from tinyfft.fourier.plan import CANDIDATES, Plan
+from tinyfft.gpu import Source
+from tinyfft.spatial import direct
 
 FOURIER = ("fft", *(f"fft {number}" for number in range(2, CANDIDATES + 1)))
 
-DIRECT_MAX_OPS_RATIO = 8
-"""The direct method is a candidate up to this many times the Fourier method's operations. Its matrix products run at up
-to 2.5 times the speed on two cores, so that it does not win beyond."""
+DIRECT_MAX_OPS_RATIO = {"cpu": 4, "cuda": 0.9}
+"""The direct method is a candidate up to this many times the Fourier method's operations, by kind of device. Measured
+(benchmarks.methods), it lost on two cores from 2.0 times the operations on, on an H200 from 0.99 times on."""
 
 
 class MethodTuner:
@@ -69,32 +71,38 @@ class MethodTuner:
         layer, shape = self._layer, arrays[0].shape
         plan, candidates = layer.plans(shape)[0], self._candidates(shape, limit)
         if layer.deterministic:
-            direct = "direct" in candidates and plan.direct_operations <= plan.pass_operations
-            return "direct" if direct else next(iter(candidates))
+            fewer = "direct" in candidates and plan.direct_operations <= plan.pass_operations
+            return "direct" if fewer else next(iter(candidates))
 
-        def compilers(*plans: Plan | None) -> Iterator[Callable]:
-            for each in filter(None, plans):
-                yield from convolution.compilers(each, layer.device, relu)
+        def kernels(*chosen: str) -> list[Source]:
+            return [kernel for each in chosen for kernel in self._kernels(each, candidates[each], relu)]
 
         how = f"{layer.precision}, {layer.memory}, arena.limit_bytes {limit}"
         problem = f"{name}, {how}, {', '.join(candidates)}, {plan}"
         calls = {each: partial(self._run, each, name, *arrays) for each in candidates}
-        chosen = next(iter(candidates))
+        fastest = next(iter(candidates))
         if len(candidates) > 1:
             with self._gradients_restored():
-                chosen = autotune.fastest(layer.device, problem, calls, lambda: compilers(*candidates.values()))
-        gpu.compile_all(compilers(candidates[chosen]), layer.device)
-        return chosen
+                fastest = autotune.fastest(layer.device, problem, calls, lambda: kernels(*candidates))
+        gpu.compile_all(kernels(fastest), layer.device)  # of all passes; another pass may take it unmeasured
+        return fastest
 
-    def _candidates(self, shape: tuple[int, ...], limit: float) -> dict[str, Plan | None]:
-        """Return the candidates for a pass, with the plans of the Fourier ones."""
+    def _candidates(self, shape: tuple[int, ...], limit: float) -> dict[str, Plan]:
+        """Return the candidates for a pass, with their plans."""
         layer, plans = self._layer, dict(zip(FOURIER, self._layer.plans(shape), strict=False))
-        taken = [to for (_, *at), to in self._all() if at == [shape, limit] and to != "direct"]
+        taken = [to for (_, *at), to in self._all() if at == [shape, limit] and to in plans]
         fitting = [to for to, plan in plans.items() if fits(plan, limit)]
-        found = {to: plans.get(to) for to in taken[:1] or fitting or FOURIER[:1]}
+        found = {to: plans[to] for to in taken[:1] or fitting or FOURIER[:1]}
         plan = plans["fft"]
-        few = layer.deterministic or plan.direct_operations <= DIRECT_MAX_OPS_RATIO * plan.pass_operations
-        return found | ({"direct": None} if few and layer.fits_directly(plan) else {})
+        ratio = inf if layer.deterministic else DIRECT_MAX_OPS_RATIO[plan.kind]
+        few = plan.direct_operations <= ratio * plan.pass_operations
+        return found | {"direct": plan} if few and layer.fits_directly(plan) else found
+
+    def _kernels(self, candidate: str, plan: Plan, relu: bool) -> list[Source]:
+        if candidate == "direct":
+            return direct.kernels(plan, self._layer.precision, self._layer.device)
+        names = ["updateOutput", *self._layer.backward_passes]
+        return convolution.kernels(plan, names, self._layer.device, relu)
 
     def _run(self, candidate: str, name: str, *arrays: Array) -> None:
         self._layer.run(self._take(candidate, arrays[0].shape), name, *arrays)

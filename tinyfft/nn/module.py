@@ -25,12 +25,8 @@ _FLOATS = (np.dtype("float32"), np.dtype("float64"))
 class Module:
     parameter_names: tuple[str, ...] = ()  # weight -> gradWeight, bias -> gradBias
     buffer_names: tuple[str, ...] = ()
-    # of these three a class speaks for itself alone, not for its subclasses: see `stated`
-    fuses: tuple[type, ...] = ()  # kinds of modules that this one does on its way, where one follows in a Sequential
-    passes: tuple[type, ...] = ()  # kinds whose `backward` this one does on its way, where it follows one of them
-    records = False  # whether all it does is work of the device, alike every time, as recorded.py asks for (step.py)
-    in_place = False  # whether output may be the input's array, and gradInput that of gradOutput, as the caller likes
-    rereads_output = True  # whether `backward` reads `output`; if not, a module behind this one may write over it
+    capturable = False  # whether a CUDA graph may capture it; not inherited: a subclass must opt in again (`own`)
+    backward_reads_output = True  # if it does not, the module behind this one may write over `output`
     dtype: np.dtype | None = None  # a layer with parameters has one, and takes no other input
 
     def __init__(self) -> None:
@@ -179,8 +175,8 @@ class Module:
             )
 
 
-def stated(part: Any, name: str, default: Any) -> Any:
-    """What the class of a module, say, states itself of `name`: a subclass of it may do something else."""
+def own(part: Any, name: str, default: Any) -> Any:
+    """Return an attribute that the class of `part` sets itself, not one it inherits: a subclass may do other things."""
     return vars(type(part)).get(name, default)
 
 

@@ -27,9 +27,8 @@ from tinyfft.spatial import normalization as maps
 
 
 class BatchNormalization(Module):
-    records = True
-    fuses = (ReLU,)
-    rereads_output = False
+    capturable = True
+    backward_reads_output = False
     buffer_names = ("running_mean", "running_var")
 
     def __init__(

@@ -65,8 +65,7 @@ class _Pool(Module):
 
 
 class MaxPool(_Pool):
-    records = True
-    passes = (ReLU,)
+    capturable = True
 
     def updateOutput(self, input: Array) -> Array:
         windows = self._windows(input)

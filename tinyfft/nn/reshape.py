@@ -16,7 +16,7 @@ from tinyfft.nn.module import Module
 
 
 class Flatten(Module):
-    records = True
+    capturable = True
 
     def updateOutput(self, input: Array) -> Array:
         self._check(input)

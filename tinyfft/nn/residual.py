@@ -14,7 +14,7 @@ from tinyfft.nn.sequential import Sequential
 
 
 class Residual(Sequential):
-    records = True
+    capturable = True
 
     def updateOutput(self, input: Array) -> Array:
         inner = super().updateOutput(input)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tinyfft import parallel
-from tinyfft.backend import Array
+from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.plan import Plan
+from tinyfft.gpu import Source
 from tinyfft.spatial import implicit_gemm, row_products
 
 
@@ -71,6 +72,11 @@ def parameter_gradients(
                 gradBias[part] += scale * gradOutput[:, part].sum(axis=(0, 2, 3))
 
         parallel.run(F, add)
+
+
+def kernels(plan: Plan, precision: str, device: Device) -> list[Source]:
+    """Return the GPU kernels that the three passes need; none on the CPU."""
+    return implicit_gemm.kernels(plan, precision, device) if plan.kind == "cuda" else []
 
 
 def scratch_bytes(plan: Plan) -> int:

@@ -1,9 +1,8 @@
-"""Launches implicit_gemm.cu: a pass of a convolution, directly, as one matrix product on a GPU (kernels/unrolled.cuh).
+"""Launch implicit_gemm.cu: a pass of a direct convolution on a GPU as one matrix product (im2col.cuh).
 
-float32 on tensor cores, in the precision that is asked for; "bf16" rounds what is multiplied as "tf32" does, whose 10
-bits of fraction cost the same. float64, and all where there are no tensor cores, by plain_gemm.cu. Plans are the
-layer's, of which only the axes count.
-Scratch  from the arena: sums of parts of the minibatch, for the gradients of parameters alone
+float32 runs on tensor cores in the layer's precision. "bf16" rounds the operands as "tf32" does: 10 bits of fraction
+cost the same as 7. float64, and GPUs below sm_80, use plain_gemm.cu. Of a plan only the axes matter.
+Scratch  from the arena, in parameter_gradients: sums over parts of the minibatch
 """
 
 import ctypes
@@ -16,27 +15,27 @@ from tinyfft import gpu
 from tinyfft.backend import Array, Device
 from tinyfft.fourier.arena import Arena, LimitError, aligned
 from tinyfft.fourier.plan import Plan
-from tinyfft.fourier.tensor_product import PARTS
+from tinyfft.fourier.tensor_product import SPLIT_TERMS
 from tinyfft.gpu import Source
 
-WARP, DEPTH, BLOCKS = 32, 32, 4
-TILES = {False: (64, 64), True: (128, 32)}  # rows and columns, by whether there are only few columns
-FEW, THREADS = 32, 128
-LARGEST_INT, MARGIN = 2**31 - 1, 1 << 16  # what is counted in whole tiles and slabs
+WARP_TILE, TILE_K, BLOCKS_PER_SM = 32, 32, 4
+TILES = {False: (64, 64), True: (128, 32)}  # (TILE_M, TILE_N), by whether the product is narrow
+NARROW_N, THREADS = 32, 128
+INT_MAX, INT_MARGIN = 2**31 - 1, 1 << 16  # kernels count up to the end of the last tile
 PLAIN_THREADS = 256
-MANY_BLOCKS, LEAST_SLABS = 1024, 8
-"""Sums over the minibatch are cut into parts until there are so many blocks, but not below so many slabs."""
+TARGET_BLOCKS, MIN_PART_K_TILES = 1024, 8
+"""Positions are cut into parts until there are TARGET_BLOCKS blocks, each part of at least MIN_PART_K_TILES K-tiles."""
 
 
-class Sizes(ctypes.Structure):
-    """As unrolled.cuh declares them."""
+class ConvProblem(ctypes.Structure):
+    """As im2col.cuh declares it."""
 
     _fields_ = [
         (name, ctypes.c_int)
         for name in (
             *("samples", "maps", "height", "width", "out_height", "out_width"),
-            *("kernel_y", "kernel_x", "stride_y", "stride_x", "before_y", "before_x"),
-            *("columns", "near", "period", "far", "depth"),
+            *("kernel_y", "kernel_x", "stride_y", "stride_x", "pad_y", "pad_x"),
+            *("N", "n_stride", "k_period", "period_stride", "k_per_part"),
         )
     ]
 
@@ -44,20 +43,21 @@ class Sizes(ctypes.Structure):
 def convolve(
     input: Array, weight: Array, bias: Array | None, output: Array, plan: Plan, device: Device, precision: str
 ) -> None:
-    """output (S, F, oH, oW), from input (S, C, H, W), weight (F, C, kH, kW) and bias (F,)."""
+    """Write output (S, F, oH, oW), from input (S, C, H, W), weight (F, C, kH, kW) and bias (F,)."""
     taps = weight[0].size
-    sizes = _sizes(input, output.shape[2:], plan, columns=plan.F, near=taps, period=taps, far=0, depth=taps)
-    _launch((input, weight, bias, output), sizes, plan, device, precision)
+    matrix = {"N": plan.F, "n_stride": taps, "k_period": taps, "period_stride": 0, "k_per_part": taps}
+    problem = _problem(input, output.shape[2:], plan, **matrix)
+    _launch((input, weight, bias, output), problem, plan, device, precision)
 
 
 def input_gradient(
     gradOutput: Array, weight: Array, gradInput: Array, plan: Plan, device: Device, precision: str
 ) -> None:
-    """gradInput (S, C, H, W), from gradOutput (S, F, oH, oW) and weight (F, C, kH, kW)."""
+    """Write gradInput (S, C, H, W), from gradOutput (S, F, oH, oW) and weight (F, C, kH, kW)."""
     taps, area = weight[0].size, weight[0, 0].size
-    depth = plan.F * area
-    sizes = _sizes(gradOutput, gradInput.shape[2:], plan, columns=plan.C, near=area, period=area, far=taps, depth=depth)
-    _launch((gradOutput, weight, None, gradInput), sizes, plan, device, precision, backwards=True)
+    matrix = {"N": plan.C, "n_stride": area, "k_period": area, "period_stride": taps, "k_per_part": plan.F * area}
+    problem = _problem(gradOutput, gradInput.shape[2:], plan, **matrix)
+    _launch((gradOutput, weight, None, gradInput), problem, plan, device, precision, dgrad=True)
 
 
 def parameter_gradients(
@@ -72,105 +72,117 @@ def parameter_gradients(
 ) -> None:
     """Add to gradWeight (F, C, kH, kW) and gradBias (F,), from input (S, C, H, W) and gradOutput (S, F, oH, oW).
 
-    Raises LimitError if the arena has no room for the sums of one part.
+    Raises LimitError if the arena cannot hold the sums of one part.
     """
     device, taps, area = arena.device, gradWeight[0].size, gradOutput[0, 0].size
-    parts, depth = _parts(plan, arena.limit)
-    of_matrix = {"columns": plan.F, "near": area, "period": area, "far": plan.F * area}
-    sizes = _sizes(input, gradOutput.shape[2:], plan, **of_matrix, depth=depth)
+    parts, k_per_part = _parts(plan, arena.limit)
+    matrix = {"N": plan.F, "n_stride": area, "k_period": area, "period_stride": plan.F * area, "k_per_part": k_per_part}
+    problem = _problem(input, gradOutput.shape[2:], plan, **matrix)
     with arena.frame(scratch_bytes(plan, parts)):
-        sums = arena.take((parts, plan.F, _ones(plan) + 1), gradWeight.dtype)
-        counts = (parts, plan.F, taps, _ones(plan))
-        _launch((input, gradOutput, None, sums), sizes, plan, device, precision, taps_are_rows=True, parts=parts)
+        sums = arena.take((parts, plan.F, _ones_row(plan) + 1), gradWeight.dtype)
+        counts = (parts, plan.F, taps, _ones_row(plan))
+        _launch((input, gradOutput, None, sums), problem, plan, device, precision, wgrad=True, parts=parts)
         arguments = (sums, gradWeight, gradBias, gradWeight.dtype.type(scale), *map(np.int32, counts))
-        blocks = ceil(plan.F * (_ones(plan) + 1) / PLAIN_THREADS), 1
+        blocks = ceil(plan.F * (_ones_row(plan) + 1) / PLAIN_THREADS), 1
         gpu.launch(sum_source(gradWeight.itemsize), "add_parts", blocks, PLAIN_THREADS, arguments, device)
 
 
 def scratch_bytes(plan: Plan, parts: int = 1) -> int:
-    """Bytes of the arena that the sums of so many parts take."""
-    return aligned(parts * plan.F * (_ones(plan) + 1) * plan.itemsize)
+    """Return the bytes of the arena that the sums of `parts` parts take."""
+    return aligned(parts * plan.F * (_ones_row(plan) + 1) * plan.itemsize)
+
+
+def kernels(plan: Plan, precision: str, device: Device) -> list[Source]:
+    """Return the kernels that the three passes of a plan need."""
+    passes = ((plan.F, {}), (plan.C, {"dgrad": True}), (plan.F, {"wgrad": True}))
+    kernels = [_kernel(plan, N <= NARROW_N, precision, device, **flags) for N, flags in passes]
+    return [*kernels, sum_source(plan.itemsize)]
+
+
+def _kernel(plan: Plan, narrow: bool, precision: str, device: Device, **flags: bool) -> Source:
+    if plan.itemsize == 8 or gpu.architecture(device) < gpu.TENSOR_CORES:
+        return plain_source(plan.itemsize, narrow, **flags)
+    return source(precision, narrow, **flags)
 
 
 @cache
-def plain_source(itemsize: int, few: bool = False, backwards: bool = False, taps_are_rows: bool = False) -> Source:
-    """The kernel for any numbers."""
-    flags = {"BACKWARDS": backwards, "TAPS_ARE_ROWS": taps_are_rows, "TOGETHER": TILES[few][0]}
-    return gpu.source("plain_gemm", {"number": gpu.REAL[itemsize]}, THREADS=PLAIN_THREADS, **flags)
+def plain_source(itemsize: int, narrow: bool = False, dgrad: bool = False, wgrad: bool = False) -> Source:
+    """Return the kernel without tensor cores."""
+    constants = {"DGRAD": dgrad, "WGRAD": wgrad, "TILE_M": TILES[narrow][0], "THREADS": PLAIN_THREADS}
+    return gpu.source("plain_gemm", {"number": gpu.REAL[itemsize]}, **constants)
 
 
 @cache
-def source(precision: str, few: bool = False, backwards: bool = False, taps_are_rows: bool = False) -> Source:
-    """The kernel for tensor cores, and for `few` columns or more."""
-    rows, columns = TILES[few]
-    sizes = {"ROWS": rows, "COLUMNS": columns, "WARP": WARP, "DEPTH": DEPTH, "BLOCKS": BLOCKS}
-    flags = {"BACKWARDS": backwards, "TAPS_ARE_ROWS": taps_are_rows, "TOGETHER": rows}
-    macros = {"BF16": False, "REAL": True}
-    return gpu.source("implicit_gemm", {"number": "float"}, macros, PARTS=PARTS[precision], **sizes, **flags)
+def source(precision: str, narrow: bool = False, dgrad: bool = False, wgrad: bool = False) -> Source:
+    """Return the kernel for tensor cores."""
+    tile_m, tile_n = TILES[narrow]
+    tile = {"TILE_M": tile_m, "TILE_N": tile_n, "TILE_K": TILE_K, "WARP_TILE": WARP_TILE}
+    constants = {"DGRAD": dgrad, "WGRAD": wgrad, "SPLIT_TERMS": SPLIT_TERMS[precision], "BLOCKS_PER_SM": BLOCKS_PER_SM}
+    return gpu.source("implicit_gemm", {"number": "float"}, {"BF16": False, "REAL": True}, **tile, **constants)
 
 
 @cache
 def sum_source(itemsize: int) -> Source:
+    """Return the kernel that adds up the parts."""
     return gpu.source("add_parts", {"number": gpu.REAL[itemsize]}, THREADS=PLAIN_THREADS)
 
 
-def _sizes(image: Array, positions: tuple[int, int], plan: Plan, **of_matrix: int) -> Sizes:
+def _problem(image: Array, positions: tuple[int, int], plan: Plan, **matrix: int) -> ConvProblem:
     y, x = plan.y.axis, plan.x.axis
-    of_axes = (y.kernel, x.kernel, y.stride, x.stride, y.before, x.before)
-    return Sizes(*image.shape, *positions, *of_axes, **of_matrix)
+    axes = (y.kernel, x.kernel, y.stride, x.stride, y.before, x.before)
+    return ConvProblem(*image.shape, *positions, *axes, **matrix)
 
 
 def _launch(
-    arrays: tuple, sizes: Sizes, plan: Plan, device: Device, precision: str, parts: int = 1, **flags: bool
+    arrays: tuple, problem: ConvProblem, plan: Plan, device: Device, precision: str, parts: int = 1, **flags: bool
 ) -> None:
-    """Launch over all of out, the last array; `flags` and their meaning are the sources'."""
+    """Launch over all of the last array, out; `flags` are `dgrad` or `wgrad`."""
     if not countable(plan):
-        raise ValueError(f"DirectConvolution: {plan.S} samples of {plan.points} numbers are more than it can count")
+        raise ValueError(
+            f"DirectConvolution: {plan.S} samples of {plan.points} numbers are more than the kernels can count, "
+            f"expected at most {INT_MAX - INT_MARGIN} positions and offsets"
+        )
     *read, out = arrays
     arrays = (*(array if array is None else device.xp.ascontiguousarray(array) for array in read), out)
-    few = sizes.columns <= FEW
-    rows = _ones(plan) + 1 if "taps_are_rows" in flags else sizes.samples * sizes.out_height * sizes.out_width
-    if plan.itemsize == 8 or gpu.architecture(device) < gpu.TENSOR_CORES:
-        kernel = plain_source(plan.itemsize, few, **flags)
-        blocks, threads, shared = ceil(rows * sizes.columns / PLAIN_THREADS), PLAIN_THREADS, 0
+    narrow, wgrad = problem.N <= NARROW_N, "wgrad" in flags
+    M = _ones_row(plan) + 1 if wgrad else problem.samples * problem.out_height * problem.out_width
+    kernel, (tile_m, tile_n) = _kernel(plan, narrow, precision, device, **flags), TILES[narrow]
+    if kernel.stem == "plain_gemm":
+        blocks, threads, shared = ceil(M * problem.N / PLAIN_THREADS), PLAIN_THREADS, 0
     else:
-        kernel, of_tile = source(precision, few, **flags), TILES[few]
-        blocks = ceil(rows / of_tile[0]) * ceil(sizes.columns / of_tile[1])
-        threads, shared = THREADS, _shared_bytes(*of_tile, PARTS[precision], "taps_are_rows" in flags)
-    gpu.launch(kernel, kernel.stem, (blocks, parts), threads, (*arrays, sizes), device, shared)
+        blocks, threads = ceil(M / tile_m) * ceil(problem.N / tile_n), THREADS
+        shared = _shared_bytes(tile_m, tile_n, SPLIT_TERMS[precision], wgrad)
+    gpu.launch(kernel, kernel.stem, (blocks, parts), threads, (*arrays, problem), device, shared)
 
 
-def _shared_bytes(rows: int, columns: int, parts: int, taps_are_rows: bool) -> int:
-    """A slab of each operand, as it is and in parts, lines of these eight numbers longer; four numbers, and taps."""
-    of_a, taps = (rows * (DEPTH + 8), rows) if taps_are_rows else (DEPTH * (rows + 8), DEPTH)
-    return 4 * DEPTH * (rows + columns) + 2 * parts * (of_a + columns * (DEPTH + 8)) + 16 + 12 * taps
+def _shared_bytes(tile_m: int, tile_n: int, terms: int, wgrad: bool) -> int:
+    """Return the bytes of both operands' WarpTile (warp_tile.cuh), of four 4-byte numbers and of A's taps."""
+    terms_a, taps = (tile_m * (TILE_K + 8), tile_m) if wgrad else (TILE_K * (tile_m + 8), TILE_K)
+    return 4 * TILE_K * (tile_m + tile_n) + 2 * terms * (terms_a + tile_n * (TILE_K + 8)) + 16 + 12 * taps
 
 
 def countable(plan: Plan) -> bool:
-    """Whether an int holds all positions, and the places of a sample's numbers and of the weights'."""
+    """Whether an int holds the number of positions, and all offsets in a sample and in the weights."""
     sizes = [prod(window.size for window in plan.windows(name)) for name in "xy"]
-    counts = (plan.S * max(sizes), plan.C * sizes[0], plan.F * sizes[1], plan.F * (_ones(plan) + 1))
-    return max(counts) + MARGIN <= LARGEST_INT
+    counts = (plan.S * max(sizes), plan.C * sizes[0], plan.F * sizes[1], plan.F * (_ones_row(plan) + 1))
+    return max(counts) + INT_MARGIN <= INT_MAX
 
 
 def _parts(plan: Plan, limit: float) -> tuple[int, int]:
-    """(parts of the minibatch's positions, positions of one)."""
-    one = scratch_bytes(plan)
-    if one > limit:
-        raise LimitError(f"sums of gradients need {one} bytes of the arena, arena.limit_bytes allows {limit}")
-    rows, columns = TILES[plan.F <= FEW]
-    tiles = ceil((_ones(plan) + 1) / rows) * ceil(plan.F / columns)
-    slabs = ceil(plan.S * plan.y.axis.out * plan.x.axis.out / DEPTH)
-    most = min(ceil(MANY_BLOCKS / tiles), max(1, slabs // LEAST_SLABS), int(min(limit / one, slabs)))
-    of_part = ceil(slabs / max(1, most))
-    return ceil(slabs / of_part), of_part * DEPTH
+    """Return (the number of parts, the positions of a part)."""
+    part_bytes = scratch_bytes(plan)
+    if part_bytes > limit:
+        raise LimitError(f"sums of gradients need {part_bytes} bytes of the arena, arena.limit_bytes allows {limit}")
+    tile_m, tile_n = TILES[plan.F <= NARROW_N]
+    tiles = ceil((_ones_row(plan) + 1) / tile_m) * ceil(plan.F / tile_n)
+    k_tiles = ceil(plan.S * plan.y.axis.out * plan.x.axis.out / TILE_K)
+    fitting = int(min(limit / part_bytes, k_tiles))
+    parts = min(ceil(TARGET_BLOCKS / tiles), max(1, k_tiles // MIN_PART_K_TILES), fitting)
+    part_k_tiles = ceil(k_tiles / max(1, parts))
+    return ceil(k_tiles / part_k_tiles), part_k_tiles * TILE_K
 
 
-def _ones(plan: Plan) -> int:
-    """The row whose sums are the bias's gradient, alone in its tile."""
-    rows = TILES[plan.F <= FEW][0]
-    return ceil(_taps(plan) / rows) * rows
-
-
-def _taps(plan: Plan) -> int:
-    return plan.C * plan.y.axis.kernel * plan.x.axis.kernel
+def _ones_row(plan: Plan) -> int:
+    """Return the row of A whose sums are the bias's gradient: the first row of a tile of its own."""
+    tile_m = TILES[plan.F <= NARROW_N][0]
+    return ceil(plan.C * plan.y.axis.kernel * plan.x.axis.kernel / tile_m) * tile_m

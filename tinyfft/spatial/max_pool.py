@@ -1,8 +1,8 @@
-"""max_pool.cu on a GPU: the sizes it is compiled with, and the launches of its kernels.
+"""Specialise max_pool.cu for sizes, and launch its kernels.
 
 max_pool           output (S, C, oH, oW) from input (S, C, H, W)
-max_pool_gradient  gradInput (S, C, H, W) from input, output and gradOutput (S, C, oH, oW); a kernel of its own where
-                   windows lie apart, which reads each pixel once
+max_pool_gradient  gradInput (S, C, H, W) from input, output and gradOutput (S, C, oH, oW); where windows lie apart by
+                   another kernel, which reads each pixel once
 """
 
 from dataclasses import dataclass
@@ -16,55 +16,54 @@ from tinyfft.fourier.axis import Axis
 from tinyfft.gpu import Source
 
 THREADS = 256
-LARGEST_INT = 2**31 - 1
-LARGEST_CELL = 16
-"""Pixels of a window and what lies between it and the next ones that a thread can hold."""
+INT_MAX = 2**31 - 1
+MAX_CELL_PIXELS = 16  # stride x stride pixels, which a thread of max_pool_gradient_apart holds in registers
 
 
 @dataclass(frozen=True)
-class Specialisation:
-    """The kernels for one size of planes and windows; `wide` where an index needs 64 bits, which are slower.
+class PoolKernel:
+    """The kernels for one size of planes and windows.
 
-    rectified  whether the gradient is that of the input of a ReLU before the pooling
+    wide_index   whether indices have 64 bits, which are slower
+    behind_relu  whether the gradient goes on to the input of a ReLU before the pooling
     """
 
     rows: Axis
     columns: Axis
     itemsize: int
-    wide: bool = False
-    rectified: bool = False
+    wide_index: bool = False
+    behind_relu: bool = False
 
     @property
     def apart(self) -> bool:
-        """Whether no pixel is in two windows and no window reaches beyond its plane; and cells are small."""
+        """Whether windows neither overlap nor reach beyond their plane, and cells are small."""
         axes = (self.rows, self.columns)
-        small = self.rows.stride * self.columns.stride <= LARGEST_CELL
+        small = self.rows.stride * self.columns.stride <= MAX_CELL_PIXELS
         return small and all(axis.before == axis.after == 0 and axis.kernel <= axis.stride for axis in axes)
 
     @property
     def cells(self) -> int:
-        """Of a plane: windows with what lies between them and the next ones, or the plane's end."""
+        """Cells of stride x stride pixels that cover a plane."""
         return ceil(self.rows.size / self.rows.stride) * ceil(self.columns.size / self.columns.stride)
 
     def source(self) -> Source:
-        """With the types and sizes."""
+        """Return the source with its types and constants."""
         sizes = {"THREADS": THREADS}
         for H, axis in (("H", self.rows), ("W", self.columns)):
             own = {"": axis.size, "k": axis.kernel, "s": axis.stride, "p": axis.before, "o": axis.out}
             sizes |= {prefix + H: value for prefix, value in own.items()}
         real = gpu.REAL[self.itemsize]
         lines = [f"typedef {real} real;", f"typedef {real}2 real2;"]
-        lines += [f"typedef {'long long' if self.wide else 'int'} integer;"]
-        lines += [f"constexpr integer {name} = {value};" for name, value in sizes.items()]
-        lines += [f"constexpr bool RECTIFIED = {str(self.rectified).lower()};"]
+        lines += [f"typedef {'long long' if self.wide_index else 'int'} index_t;"]
+        lines += [f"constexpr index_t {name} = {value};" for name, value in sizes.items()]
+        lines += [f"constexpr bool BEHIND_RELU = {str(self.behind_relu).lower()};"]
         return Source("max_pool", "\n".join(lines))
 
 
-def run(name: str, windows: tuple[Axis, Axis], device: Device, rectified: bool = False, **arrays: Array) -> None:
-    """Launch kernel `name` on the current stream; `arrays` in the order of its arguments, the last is written.
+def run(name: str, windows: tuple[Axis, Axis], device: Device, behind_relu: bool = False, **arrays: Array) -> None:
+    """Launch kernel `name` on the current stream. `arrays` are its arguments in order; it writes the last one.
 
-    Raises TypeError for an array that is not the device's, and ValueError for one that is not contiguous: a kernel
-    knows no strides.
+    Raises TypeError for an array of another device's type, and ValueError for an array that is not contiguous.
     """
     written = list(arrays.values())[-1]
     sizes = [tuple(window.size for window in windows), tuple(window.out for window in windows)]
@@ -76,10 +75,10 @@ def run(name: str, windows: tuple[Axis, Axis], device: Device, rectified: bool =
             raise ValueError(f"{name}: {argument} of shape {array.shape} has strides {array.strides}, expected C order")
         assert array.shape[2:] in sizes, (argument, array.shape, windows)
         assert array.dtype == written.dtype, (argument, array.dtype, written.dtype)
-    wide = max(array.size for array in arrays.values()) + THREADS > LARGEST_INT
-    kernel, count = Specialisation(*windows, written.itemsize, wide, rectified), written.size
+    wide_index = max(array.size for array in arrays.values()) + THREADS > INT_MAX
+    kernel, count = PoolKernel(*windows, written.itemsize, wide_index, behind_relu), written.size
     if name == "max_pool_gradient" and kernel.apart:
         name, count = "max_pool_gradient_apart", written.shape[0] * written.shape[1] * kernel.cells
         del arrays["output"]
-    blocks = max(1, ceil(count / THREADS))  # a grid may not be empty, as a minibatch may be
+    blocks = max(1, ceil(count / THREADS))  # a minibatch may be empty, a grid may not
     gpu.launch(kernel.source(), name, (blocks, 1), THREADS, (*arrays.values(), np.int64(count)), device)

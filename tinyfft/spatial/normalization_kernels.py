@@ -1,4 +1,4 @@
-"""normalization.cu on a GPU: how its kernels divide an array (S, C, pixels), and their launches."""
+"""Launch the kernels of normalization.cu on arrays (S, C, pixels), whose maps are cut into parts."""
 
 from math import ceil
 from typing import Any
@@ -10,36 +10,36 @@ from tinyfft.backend import Array, Device
 from tinyfft.gpu import Source
 
 THREADS = 256
-TOGETHER = 4  # values that a thread asks memory for before it uses any
-BLOCKS = 1024  # more than four for each of an H200's 132 multiprocessors, which can hold eight
+UNROLL = 4  # values that a thread loads before it uses any
+TARGET_BLOCKS = 1024  # more than four for each of an H200's 132 multiprocessors, which can hold eight
 
 
 def source(itemsize: int) -> Source:
-    """For float32 or float64."""
-    return gpu.source("normalization", {"real": gpu.REAL[itemsize]}, THREADS=THREADS, TOGETHER=TOGETHER)
+    """Return the kernels for float32 or float64."""
+    return gpu.source("normalization", {"real": gpu.REAL[itemsize]}, THREADS=THREADS, UNROLL=UNROLL)
 
 
 def parts(x: Array) -> int:
-    """In how many parts the values of each map are taken, so that there are enough blocks."""
+    """Return the number of parts of each map, enough for TARGET_BLOCKS blocks if there are so many values."""
     S, _, pixels = x.shape
-    return max(1, ceil(S * pixels / _each(x)))
+    return max(1, ceil(S * pixels / _part_size(x)))
 
 
 def over_maps(name: str, x: Array, device: Device, *arguments: Any) -> None:
-    """Launch a kernel that takes each part of each map's values: its arguments are these, then the sizes of x."""
+    """Launch a kernel with a block for each part of each map. Its arguments are `arguments` and the sizes of x."""
     S, C, pixels = x.shape
     shared_bytes = 8 * THREADS if name in ("moments", "gradient_sums") else 0
-    sizes = np.array([S, pixels, _each(x)], np.int32)
+    sizes = np.array([S, pixels, _part_size(x)], np.int32)
     gpu.launch(source(x.itemsize), name, (C, parts(x)), THREADS, (*arguments, *sizes), device, shared_bytes)
 
 
 def for_each_map(name: str, x: Array, device: Device, *arguments: Any) -> None:
-    """Launch a kernel that has a thread for each map."""
+    """Launch a kernel with a thread for each map."""
     gpu.launch(source(x.itemsize), name, (ceil(x.shape[1] / THREADS), 1), THREADS, arguments, device)
 
 
-def _each(x: Array) -> int:
-    """The values of a part: all threads of a block take TOGETHER of them as often as it needs."""
+def _part_size(x: Array) -> int:
+    """Return the number of values of a part: all but the last one consist of whole rounds of a block."""
     S, C, pixels = x.shape
-    at_once = THREADS * TOGETHER
-    return max(1, ceil(S * pixels / ceil(BLOCKS / C) / at_once)) * at_once
+    round_size = THREADS * UNROLL
+    return max(1, ceil(S * pixels / ceil(TARGET_BLOCKS / C) / round_size)) * round_size

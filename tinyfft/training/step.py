@@ -13,7 +13,7 @@ from tinyfft import backend
 from tinyfft.backend import Array
 from tinyfft.cuda.graph import CapturedGraph
 from tinyfft.dense.cross_entropy import count_correct
-from tinyfft.nn.module import Module, stated
+from tinyfft.nn.module import Module, own
 from tinyfft.training import evaluation
 
 
@@ -79,4 +79,4 @@ class TrainStep:
 
 def capturable(owners: Iterable[Any]) -> bool:
     """Return whether the class of each owner declares that its work can be captured in a CUDA graph."""
-    return all(stated(owner, "records", False) for owner in owners)
+    return all(own(owner, "capturable", False) for owner in owners)
