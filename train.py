@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else error, 1)
     except MemoryError as error:
-        return _fail(f"not enough memory: {error}; a smaller --batch-size or --set arena.limit_bytes=auto may help", 1)
+        return _fail(f"not enough memory: {error}; a smaller --batch-size may help", 1)
     except KeyboardInterrupt:
         print("train.py: interrupted", file=sys.stderr)
         return 130
@@ -36,10 +36,10 @@ def _run(options: argparse.Namespace) -> int:
         import tinyfft
         from commands import evaluate, list_configs, predict, resume, time, train
         from datasets import DataError
-        from tinyfft.checkpoint import CheckpointError
         from tinyfft.runs.config import ConfigError
         from tinyfft.runs.run_folder import RunFolderError
-        from tinyfft.trainer import DivergedError
+        from tinyfft.training.checkpoint import CheckpointError
+        from tinyfft.training.trainer import DivergedError
 
     if options.version:
         print(f"tinyfft {tinyfft.__version__}")

@@ -16,7 +16,7 @@ from datasets import DataError
 from tinyfft.backend import Device
 from tinyfft.config import ConfigError
 from tinyfft.fourier.product import PRECISIONS
-from tinyfft.trainer import DivergedError
+from tinyfft.training.trainer import DivergedError
 
 Row = dict[str, Any]
 Report = dict[str, Any]

@@ -13,7 +13,7 @@ from datasets import Dataset, Loader
 from tinyfft import nn, optim
 from tinyfft.backend import Device
 from tinyfft.runs.config import Config
-from tinyfft.trainer import Callback, Trainer
+from tinyfft.training.trainer import Callback, Trainer
 
 
 def use_device(name: str, config: Config) -> Device:

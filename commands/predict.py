@@ -7,7 +7,7 @@ import numpy as np
 
 from commands.saved_checkpoint import SavedCheckpoint
 from datasets import Decoder
-from tinyfft.evaluation import evaluate, probabilities
+from tinyfft.training.evaluation import evaluate, probabilities
 
 
 def run(options: argparse.Namespace) -> int:

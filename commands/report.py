@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from tinyfft.evaluation import evaluate
 from tinyfft.files import write_text
 from tinyfft.runs import report, timing
 from tinyfft.runs.config import Config, Timing
-from tinyfft.trainer import Trainer
+from tinyfft.training.evaluation import evaluate
+from tinyfft.training.trainer import Trainer
 
 
 def write(folder: Path, trainer: Trainer, config: Config, data: Dataset, test_loader: Any) -> None:
@@ -28,7 +28,7 @@ def write(folder: Path, trainer: Trainer, config: Config, data: Dataset, test_lo
     run = report.read(folder)
     run = run._replace(machine=run.machine | {"Python": platform.python_version(), "system": platform.platform()})
     with display.start(report.NAME, len(test_loader)):
-        outcome = evaluate(network, test_loader.epoch(0), config.evaluation.mirror, display.advance)
+        outcome = evaluate(network, test_loader.epoch(0), trainer.train_step.mirror, display.advance)
     findings = report.Findings(
         classes=data.classes,
         confusion=outcome.confusion,

@@ -11,10 +11,11 @@ import numpy as np
 from commands import build
 from commands.errors import UsageError
 from datasets import Dataset, Loader
-from tinyfft import checkpoint, nn
+from tinyfft import nn
 from tinyfft.backend import Device
-from tinyfft.checkpoint import CheckpointError
 from tinyfft.runs.config import Config, ConfigError, parse_config
+from tinyfft.training import checkpoint
+from tinyfft.training.checkpoint import CheckpointError
 
 
 class DataDescription(NamedTuple):
@@ -56,8 +57,9 @@ class SavedCheckpoint(NamedTuple):
         for name, found in (("config", metadata), ("data", metadata), ("data.mean", arrays), ("data.std", arrays)):
             if name not in found:
                 raise CheckpointError(f"{path} is no checkpoint of train.py: it has no {name}")
+        text = metadata["config"].replace('limit_bytes = "auto"', "limit_bytes = 0")  # version 0.1 had "auto"
         try:
-            config = parse_config(metadata["config"])
+            config = parse_config(text)
         except ConfigError as error:
             raise CheckpointError(f"{path}: its config cannot be read by this version: {error}") from error
         data = DataDescription(**json.loads(metadata["data"]))

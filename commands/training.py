@@ -9,13 +9,13 @@ from typing import Any
 
 from commands import build, report
 from commands.saved_checkpoint import DataDescription, SavedCheckpoint
-from tinyfft import progress
 from tinyfft.backend import Device
-from tinyfft.interrupts import Interrupts, Stopped
 from tinyfft.runs.config import Config, to_toml
 from tinyfft.runs.run_folder import RunFolder, best_epoch, selection_split
-from tinyfft.tensorboard import TensorBoard
-from tinyfft.trainer import Callback, Trainer
+from tinyfft.training import progress
+from tinyfft.training.interrupts import Interrupts, Stopped
+from tinyfft.training.tensorboard import TensorBoard
+from tinyfft.training.trainer import Callback, Trainer
 
 
 def run_training(

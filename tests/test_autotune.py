@@ -186,7 +186,7 @@ def test_recorded_calls_are_launched_in_a_row_and_waited_for_once(monkeypatch, f
         return lambda: launches.append(True) or work()
 
     monkeypatch.setattr(autotune.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(autotune.gpu, "capture", capture)
+    monkeypatch.setattr(autotune.graph, "capture", capture)
     device = SimpleNamespace(captures=True, synchronize=synchronize)
     in_a_row = 4 if factor < 1 else 1
     noise = host / (in_a_row * autotune.CALLS_PER_GRAPH)

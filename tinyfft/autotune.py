@@ -15,6 +15,7 @@ from typing import Any
 
 from tinyfft import backend, files, gpu, machine
 from tinyfft.backend import Device
+from tinyfft.cuda import graph
 from tinyfft.gpu import Source
 from tinyfft.version import __version__
 
@@ -90,7 +91,7 @@ def _seconds(call: Callable[[], Any], device: Device) -> float:
     run, calls = call, 1
     if device.captures:
         call()
-        run, calls = gpu.capture(lambda: [call() for _ in range(CALLS_PER_GRAPH)], device), CALLS_PER_GRAPH
+        run, calls = graph.capture(lambda: [call() for _ in range(CALLS_PER_GRAPH)], device), CALLS_PER_GRAPH
     repeats, seconds = 1, _duration(run, 1, device)
     if seconds < MIN_SECONDS:
         repeats = ceil(MIN_SECONDS / max(seconds, 1e-6))  # a clock may stand still for a short call

@@ -49,9 +49,15 @@ class Device:
 
     @property
     def captures(self) -> bool:
-        """Whether work can be captured as a graph (gpu.capture): on a GPU, in threads whose current stream is not the
+        """Whether work can be captured as a graph (cuda/graph.py): on a GPU, in threads whose current stream is not the
         default one. `use_device` sets such a stream in its own thread."""
         return self.kind == "cuda" and _cupy().cuda.get_current_stream().ptr not in _DEFAULT_STREAMS
+
+    @property
+    def steps_ahead(self) -> int:
+        """How many training steps the host may queue while it waits for the loss of an earlier one: 1 on a GPU, which
+        would be idle otherwise, 0 on the CPU."""
+        return 0 if self.kind == "cpu" else 1
 
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Return an uninitialised array. Every buffer of the package is allocated here."""

@@ -1,16 +1,15 @@
-"""Work on a GPU: kernels, compiled once and launched on the current stream, and graphs of them."""
+"""Kernels of a GPU, compiled once and launched on the current stream."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from ctypes import Structure, sizeof
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyfft import backend, cubin
+from tinyfft import cubin
 from tinyfft.backend import Device
 from tinyfft.kernel_source import kernel_source
 
@@ -97,30 +96,3 @@ def compile_all(sources: Iterable[Source], device: Device) -> None:
 def architecture(device: Device) -> int:
     """Return a GPU's compute capability as a number: 90 for 9.0."""
     return int(device.xp.cuda.Device(device.index).compute_capability)
-
-
-def capture(work: Callable[[], None], device: Device) -> Callable[[], None]:
-    """Capture what `work` queues on the current stream, without running it; return what replays all of it.
-
-    All arrays that the work touches must stay where they are. Arrays that it allocates, and frees, come from memory
-    that the graph keeps for itself. Raises what `work` raises, and RuntimeError if it waits for the device.
-    """
-    cuda = device.xp.cuda
-    stream, pool = cuda.get_current_stream(), cuda.MemoryPool()
-    with cuda.using_allocator(pool.malloc):
-        stream.begin_capture()
-        try:
-            with backend.capturing() as before_replay:
-                work()
-        except BaseException:
-            with suppress(RuntimeError):  # because the capture was broken off
-                stream.end_capture()
-            raise
-        graph = stream.end_capture()
-
-    def replay(pool: Any = pool) -> None:  # the default argument keeps the pool as long as the graph
-        for work_of_host in before_replay:
-            work_of_host()
-        graph.launch(stream)
-
-    return replay

@@ -9,8 +9,8 @@ from mutations import EACH, in_time, mutated
 from program import TINY, run
 
 import train
-from tinyfft import checkpoint
 from tinyfft.runs.config import ConfigError, load_config, parse_config, to_toml
+from tinyfft.training import checkpoint
 
 
 @pytest.fixture(scope="session")

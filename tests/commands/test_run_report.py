@@ -10,7 +10,7 @@ import program
 import pytest
 from program import LAST_LINE, TINY, metrics
 
-from tinyfft import checkpoint
+from tinyfft.training import checkpoint
 
 OPTIONS = ("--config", "cifar", "--device", "cpu", *TINY, "epochs=2", "algorithm=fft")
 

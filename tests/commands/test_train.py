@@ -11,8 +11,8 @@ from program import LAST_LINE, TINY, error_line, metrics, network_of, save_image
 import datasets
 import tinyfft
 from commands import build
-from tinyfft import checkpoint
 from tinyfft.runs.config import load_config
+from tinyfft.training import checkpoint
 
 
 def test_a_run_prints_its_progress_and_writes_its_files(train, pictures, tmp_path):

@@ -112,6 +112,7 @@ def test_an_override_reaches_a_table_that_the_file_leaves_out(tmp_path):
         ("data.workers=1.5", "data.workers is 1.5 (a number), expected an integer"),
         ("workers=2", "unknown key workers, did you mean data.workers?"),
         ("arena.limit_bytes=-1", "arena.limit_bytes is -1, expected at least 0"),
+        ("arena.limit_bytes=auto", 'arena.limit_bytes is "auto" (a string), expected an integer'),
         ("arena.limit_bytes=1e6", "arena.limit_bytes is 1000000.0 (a number), expected an integer"),
         ("limit_bytes=1", "unknown key limit_bytes, did you mean arena.limit_bytes?"),
         ("optimizer.learning_rate=0", "optimizer.learning_rate is 0.0, expected more than 0"),
@@ -206,14 +207,6 @@ def test_data_names_are_those_that_can_be_loaded():
 def test_schedule_keys_have_the_defaults_of_the_schedule():
     expected = {f.name: f.default for f in dataclasses.fields(optim.Schedule) if f.name not in ("peak", "total_steps")}
     assert dataclasses.asdict(Schedule()) == {**expected, "kind": "constant"}
-
-
-def test_a_limit_of_the_arena_is_a_number_or_auto():
-    assert load_config("cifar", ["arena.limit_bytes=auto"]).arena.limit_bytes == "auto"
-    assert load_config("cifar", ["arena.limit_bytes=4096"]).arena.limit_bytes == 4096
-    assert load_config("cifar").arena.limit_bytes == 0
-    with pytest.raises(ConfigError, match=r'arena.limit_bytes is "much" \(a string\), expected an integer or "auto"'):
-        load_config("cifar", ["arena.limit_bytes=much"])
 
 
 def test_differing_keys_are_those_with_another_value():

@@ -6,11 +6,12 @@ import pytest
 from full_disk import full_disk
 from trainers import Batches
 
-from tinyfft import checkpoint, nn, optim
-from tinyfft.checkpoint import CheckpointError
+from tinyfft import nn, optim
 from tinyfft.runs import run_folder
 from tinyfft.runs.run_folder import CONFIG, LATEST, METRICS, RunFolder, RunFolderError
-from tinyfft.trainer import Trainer
+from tinyfft.training import checkpoint
+from tinyfft.training.checkpoint import CheckpointError
+from tinyfft.training.trainer import Trainer
 
 
 def loader(device):
@@ -22,7 +23,8 @@ def loader(device):
 def trainer(*callbacks):
     network = nn.Sequential(nn.Linear(6, 3))
     optimizer = optim.SGD(*network.getParameters(), 0.1, 0.9)
-    return Trainer(network, nn.CrossEntropyCriterion(), optimizer, optim.Schedule("constant", 0.1, 99), None, callbacks)
+    schedule = optim.Schedule("constant", 0.1, 99)
+    return Trainer(network, nn.CrossEntropyCriterion(), optimizer, schedule, callbacks=callbacks)
 
 
 def fit(trainer, device, epochs, evaluations=("test",)):

@@ -102,7 +102,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Arena:
-    limit_bytes: int | str = key(0, at_least=0, words=("auto",))  # 0: no limit
+    limit_bytes: int = key(0, at_least=0)  # 0: no limit
 
 
 @dataclass(frozen=True)

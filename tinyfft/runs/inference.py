@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from tinyfft import nn
-from tinyfft.recorded import Recorded
+from tinyfft.cuda.graph import CapturedGraph
 from tinyfft.runs.config import Config
 from tinyfft.runs.timing import WARM_UP_RUNS, median_ms
+from tinyfft.training.step import capturable
 
 
 class Inference:
@@ -30,7 +31,8 @@ class Inference:
         self.input = network.device.array(rng.standard_normal(shape, dtype=np.float32))
         network.evaluate()
         modules = [module for _, module in network.modules()]
-        self._forward = Recorded(network.forward, network.device, modules, config.graph)
+        enabled = config.graph and capturable(modules)
+        self._forward = CapturedGraph(network.forward, network.device, modules, enabled=enabled)
 
     def run(self) -> None:
         self._forward(self.input)

@@ -25,10 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from tinyfft import checkpoint, machine
-from tinyfft.checkpoint import CheckpointError
+from tinyfft import machine
 from tinyfft.files import replacing, write_text
-from tinyfft.trainer import Callback, Trainer
+from tinyfft.training import checkpoint
+from tinyfft.training.checkpoint import CheckpointError
+from tinyfft.training.trainer import Callback, Trainer
 
 CONFIG, METRICS, LATEST, BEST = "config.toml", "metrics.jsonl", "checkpoint.safetensors", "best.safetensors"
 

@@ -23,12 +23,12 @@ import numpy as np
 
 from tinyfft import nn, optim
 from tinyfft.backend import Array, Device
+from tinyfft.cuda.graph import CapturedGraph
 from tinyfft.fourier import arena
 from tinyfft.fourier.convolution import PASSES
-from tinyfft.recorded import Recorded
 from tinyfft.runs.config import Config
 from tinyfft.runs.text_table import align
-from tinyfft.step import Step
+from tinyfft.training.step import TrainStep, capturable
 
 WARM_UP_RUNS = 3  # a GPU captures its CUDA graph in the third
 MIN_RUNS, MAX_RUNS = 3, 20
@@ -119,9 +119,10 @@ class Iteration:
         self.optimizer = optim.SGD(*network.getParameters(), **options)
         network.needs_gradInput = False
         network.training()
-        self._step = Step(network, self.criterion, self.optimizer, graph=config.graph)
-        modules = (module for _, module in network.modules())
-        self._forward = Recorded(network.forward, network.device, modules, config.graph)
+        self._step = TrainStep(network, self.criterion, self.optimizer, graph=config.graph)
+        modules = [module for _, module in network.modules()]
+        enabled = config.graph and capturable(modules)
+        self._forward = CapturedGraph(network.forward, network.device, modules, enabled=enabled)
 
     def run(self) -> None:
         self._step.train(self.input, self.target)

@@ -13,7 +13,6 @@ import difflib
 import json
 import operator
 from collections.abc import Iterator, Mapping
-from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 _TYPES = {bool: "true or false", int: "an integer", float: "a number", str: "a string", list: "a list", dict: "a table"}
@@ -33,7 +32,7 @@ def key(default: Any, **limits: Any) -> Any:
     """Return a dataclass field with a default value and limits.
 
     limits  at_least, at_most, above, below and choices apply to a value, or to each entry of a list; length is the
-            length of a list; words are strings that are accepted besides the type
+            length of a list
     """
     return dataclasses.field(default=default, metadata=limits)
 
@@ -112,15 +111,10 @@ def _check(kind: Any, value: Any, path: str, limits: Mapping[str, Any]) -> Any:
     """Return the value converted to the type `kind`. Raises ConfigError if its type or a limit does not match."""
     if get_origin(kind) is tuple:
         return _check_list(get_args(kind)[0], value, path, limits)
-    words = limits.get("words", ())
-    if isinstance(kind, UnionType):  # int | str: a string must be one of the words
-        if value in words:
-            return value
-        kind = get_args(kind)[0]
     if kind is float and type(value) is int and abs(value) <= 2**53:  # a larger integer may change as a float
         value = float(value)
     if type(value) is not kind:  # not isinstance: true is an int in Python, but not in TOML
-        raise _wrong_type(path, value, " or ".join([_TYPES[kind], *map(toml_value, words)]))
+        raise _wrong_type(path, value, _TYPES[kind])
     for name, (holds, text) in _COMPARISONS.items():
         if name in limits and not holds(value, limits[name]):
             raise ConfigError(f"{path} is {toml_value(value)}, expected {text} {limits[name]}")

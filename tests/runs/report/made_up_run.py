@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tinyfft import checkpoint
 from tinyfft.runs.report import Example, Findings, Run
+from tinyfft.training import checkpoint
 
 CONFIG = 'epochs = 3\n\n[optimizer]\nlearning_rate = 0.1\n\n[model]\nname = "convnet"\nchannels = [2, 3]\n'
 VOID = {"meta", "img", "br"}

@@ -8,10 +8,10 @@ import pytest
 from made_up_run import CONFIG, Page, history, run, save
 from program import ROOT
 
-from tinyfft import checkpoint
 from tinyfft.runs import report
 from tinyfft.runs.report import comparison
 from tinyfft.runs.report.__main__ import main
+from tinyfft.training import checkpoint
 
 OTHER = CONFIG.replace("[2, 3]", "[4, 3]").replace("epochs = 3", "epochs = 5\nseed = 2")
 

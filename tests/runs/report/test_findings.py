@@ -3,8 +3,8 @@
 import numpy as np
 
 from tinyfft import nn
-from tinyfft.evaluation import Outcome
 from tinyfft.runs.report import examples, findings, first_kernels
+from tinyfft.training.evaluation import Outcome
 
 
 def outcome(*judged):

@@ -4,9 +4,9 @@ import argparse
 import sys
 from typing import Any
 
-from tinyfft.checkpoint import CheckpointError
 from tinyfft.files import write_text
 from tinyfft.runs import report
+from tinyfft.training.checkpoint import CheckpointError
 
 PROGRAM = "python -m tinyfft.report"
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tinyfft.backend import to_host
-from tinyfft.evaluation import Outcome, probabilities
 from tinyfft.nn.module import Module
+from tinyfft.training.evaluation import Outcome, probabilities
 
 MAX_EXAMPLES = 20
 

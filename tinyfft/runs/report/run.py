@@ -12,9 +12,9 @@ import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tinyfft import checkpoint
 from tinyfft.runs.run_folder import LATEST, best_epoch, selection_split
 from tinyfft.runs.toml_schema import flatten
+from tinyfft.training import checkpoint
 
 SELECTION_TEXTS = {"validation": "the validation images", "test": "the test images themselves"}
 """What the best epoch is chosen on, by `Run.selected_on`."""

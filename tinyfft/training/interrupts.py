@@ -1,4 +1,5 @@
-"""SIGINT and SIGTERM end a training after the minibatch under way, so that it can be saved; a second one at once.
+"""SIGINT and SIGTERM end a training after the current minibatch, so that it can be saved. A second signal ends the
+process at once.
 
 with Interrupts() as interrupts:
     trainer.callbacks.append(interrupts)
@@ -14,13 +15,13 @@ import signal
 import sys
 from types import FrameType
 
-from tinyfft.trainer import Callback, Trainer
+from tinyfft.training.trainer import Callback, Trainer
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(Exception):
-    """The training was asked to end by the signal with this number."""
+    """A signal has ended the training; `signal` is its number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -29,13 +30,14 @@ class Stopped(Exception):
 
 class Interrupts(Callback):
     def __init__(self, program: str = "train.py") -> None:
+        """program  names the program in the message on standard error"""
         self.received: int | None = None
         self._program = program
 
     def __enter__(self) -> "Interrupts":
         self._before = {number: signal.getsignal(number) for number in SIGNALS}
         for number, handler in self._before.items():
-            if handler is not signal.SIG_IGN:  # a caller may want it ignored
+            if handler is not signal.SIG_IGN:  # the parent process may have asked to ignore this signal
                 signal.signal(number, self._receive)
         return self
 
@@ -44,7 +46,7 @@ class Interrupts(Callback):
             signal.signal(number, handler)
 
     def batch_ended(self, trainer: Trainer) -> None:
-        """Raises Stopped if a signal came."""
+        """Raise Stopped if a signal has arrived."""
         if self.received is not None:
             raise Stopped(self.received)
 

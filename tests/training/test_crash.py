@@ -1,6 +1,6 @@
-"""kill -9 at random moments: what is on the disk is a whole checkpoint, and the run goes on to the same bits.
+"""kill -9 at random moments leaves a whole checkpoint, from which the run resumes to the same bits.
 
-TINYFFT_CRASHES says how often (5). A killed run is taken up again and again until it ends.
+TINYFFT_CRASHES is the number of kills (default: 5). A killed run is resumed until it ends.
 """
 
 import os
@@ -15,11 +15,10 @@ CRASHES = int(os.environ.get("TINYFFT_CRASHES", "5"))
 EVERY_STEP = ("--set", "checkpoint.every_steps=1", "algorithm=fft")
 
 
-def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not(pictures, tmp_path, whole):  # noqa: F811
+def test_a_run_that_is_killed_repeatedly_ends_with_the_same_bits(pictures, tmp_path, whole):  # noqa: F811
     moments = random.Random(5)
     begin = ("--config", "cifar", "--data", pictures, "--device", "cpu", *LONG, *EVERY_STEP, "--out", "run")
     killed = 0
-    # in memory, where a machine has that, writes are too quick to be hit; here each is forced to the disk
     while True:
         there = (tmp_path / "run" / "checkpoint.safetensors").exists()
         process = start(tmp_path, *(("--resume", "run", "--set", "checkpoint.every_steps=1") if there else begin))
@@ -40,6 +39,6 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not(pictures, 
                 break
         killed += 1
         assert (tmp_path / "run" / "checkpoint.safetensors").exists() or killed == 1
-        if process.returncode == 0:  # quicker than the signal: once more from the beginning
+        if process.returncode == 0:  # the run ended before the signal: start again
             os.rename(tmp_path / "run", tmp_path / f"ended-{killed}")
     assert (metrics(tmp_path / "run"), weights(tmp_path / "run")) == whole

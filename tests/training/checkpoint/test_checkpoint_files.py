@@ -5,8 +5,9 @@ import pytest
 from full_disk import full_disk
 from safetensors import numpy as safetensors_numpy
 
-from tinyfft import backend, checkpoint, nn
-from tinyfft.checkpoint import CheckpointError
+from tinyfft import backend, nn
+from tinyfft.training import checkpoint
+from tinyfft.training.checkpoint import CheckpointError
 
 
 def network(features=3, dtype="float32"):
@@ -25,7 +26,7 @@ def assert_same(found, expected):
         np.testing.assert_array_equal(found[name], expected[name], strict=True)
 
 
-def test_what_was_saved_comes_back_into_the_same_arrays(device, tmp_path, rng):
+def test_load_restores_the_saved_values_in_place(device, tmp_path, rng):
     saved, other = network(), network()
     saved.forward(device.array(rng.standard_normal((5, 2, 2, 2), dtype=np.float32)))  # moves the running statistics
     path = tmp_path / "net.safetensors"
@@ -48,7 +49,7 @@ def test_arrays_that_are_not_contiguous_are_saved_by_value(tmp_path):
     assert metadata == {}
 
 
-def test_a_load_tells_the_network_that_its_weights_changed(tmp_path, monkeypatch):
+def test_load_tells_the_network_that_its_weights_changed(tmp_path, monkeypatch):
     target = network()
     checkpoint.save(tmp_path / "net", network().state(), {})
     seen = []
@@ -80,7 +81,7 @@ def test_after_a_load_the_network_computes_with_the_new_weights(device, tmp_path
         ),
     ],
 )
-def test_another_network_is_refused_and_left_as_it_was(tmp_path, other, message):
+def test_a_checkpoint_of_another_network_is_refused_and_changes_nothing(tmp_path, other, message):
     checkpoint.save(tmp_path / "net", network().state(), {})
     target = other()
     before = values(target)
@@ -103,7 +104,7 @@ def test_a_missing_file_is_named(tmp_path):
         checkpoint.load(tmp_path / "none.safetensors", network())
 
 
-def test_a_full_disk_leaves_the_old_file_alone(tmp_path):
+def test_a_full_disk_leaves_the_old_file(tmp_path):
     path = tmp_path / "net.safetensors"
     checkpoint.save(path, {"a": np.zeros(3)}, {})
     with full_disk(), pytest.raises(OSError, match="the checkpoint cannot be written") as caught:
@@ -113,7 +114,7 @@ def test_a_full_disk_leaves_the_old_file_alone(tmp_path):
     np.testing.assert_array_equal(checkpoint.read(path)[0]["a"], np.zeros(3))
 
 
-def test_a_folder_that_takes_no_file_is_named(tmp_path):
+def test_a_path_below_a_file_is_named(tmp_path):
     (tmp_path / "file").touch()
     path = tmp_path / "file" / "net.safetensors"
     with pytest.raises(NotADirectoryError) as caught:
@@ -121,7 +122,7 @@ def test_a_folder_that_takes_no_file_is_named(tmp_path):
     assert caught.value.filename == str(path)
 
 
-def test_a_new_file_replaces_the_old_one_whole(tmp_path):
+def test_a_new_file_replaces_the_old_one(tmp_path):
     path = tmp_path / "net.safetensors"
     checkpoint.save(path, {"a": np.zeros(3), "b": np.zeros(5)}, {"epoch": "1"})
     checkpoint.save(path, {"a": np.ones(2)}, {"epoch": "2"})
@@ -132,7 +133,7 @@ def test_a_new_file_replaces_the_old_one_whole(tmp_path):
     assert os.listdir(tmp_path) == ["net.safetensors"]
 
 
-def test_of_a_training_the_network_alone_is_loaded(tmp_path):
+def test_load_takes_the_network_from_the_checkpoint_of_a_training(tmp_path):
     saved, other = network(), network()
     arrays = {f"network.{name}": array for name, array in saved.state().items()} | {"optimizer.velocity": np.ones(3)}
     checkpoint.save(tmp_path / "run", arrays, {})
@@ -140,7 +141,7 @@ def test_of_a_training_the_network_alone_is_loaded(tmp_path):
     assert_same(values(other), values(saved))
 
 
-def test_a_byte_that_changed_is_noticed(tmp_path, rng):
+def test_a_changed_byte_is_detected(tmp_path, rng):
     path = tmp_path / "net.safetensors"
     checkpoint.save(path, {"a": rng.standard_normal(5), "b": np.arange(3)}, {"note": "as it was"})
     whole = path.read_bytes()

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from tinyfft import backend, checkpoint, nn
-from tinyfft.checkpoint import CheckpointError
+from tinyfft import backend, nn
+from tinyfft.training import checkpoint
+from tinyfft.training.checkpoint import CheckpointError
 
 MODULES = ("0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var", "4.weight", "4.bias")
 

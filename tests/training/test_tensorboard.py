@@ -1,4 +1,4 @@
-"""The scalars that go to TensorBoard, with a stand-in for tensorboardX that keeps them."""
+"""The scalars that go to TensorBoard. A stand-in for tensorboardX writes them to a file."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import pytest
 from program import TINY, error_line
 
 from tinyfft.config import ConfigError
-from tinyfft.tensorboard import TensorBoard
+from tinyfft.training.tensorboard import TensorBoard
 
 STAND_IN = """
 import json, os
@@ -44,11 +44,11 @@ def test_every_number_of_an_epoch_is_a_scalar(monkeypatch, tmp_path):
 
 def test_without_tensorboardx_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(ConfigError, match=r"needs tensorboardX .*: pip install -e '\.\[tensorboard\]'"):
+    with pytest.raises(ConfigError, match=r"needs tensorboardX .*: pip install -e '\.\[tensorboard\]' in the checkout"):
         TensorBoard(tmp_path)
 
 
-def test_a_run_writes_them_if_asked(train, pictures, tmp_path, monkeypatch):
+def test_a_run_writes_scalars_if_asked(train, pictures, tmp_path, monkeypatch):
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "tensorboardX.py").write_text(STAND_IN)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"), prepend=":")
@@ -64,7 +64,7 @@ def test_a_run_writes_them_if_asked(train, pictures, tmp_path, monkeypatch):
         assert found["learning_rate", epoch["epoch"]] == epoch["learning_rate"]
 
 
-def test_a_missing_package_is_said_before_anything_is_done(train, pictures, tmp_path, monkeypatch):
+def test_a_missing_package_is_an_error_before_anything_is_written(train, pictures, tmp_path, monkeypatch):
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "tensorboardX.py").write_text("raise ImportError('not here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"), prepend=":")

@@ -1,4 +1,4 @@
-"""deterministic = true: two processes that train alike end with the same weights, bit by bit."""
+"""deterministic = true: two processes with the same training end with the same weights, bit by bit."""
 
 import subprocess
 import sys
@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = """
 import sys
 import numpy as np
 import datasets, models, tinyfft
 from tinyfft import nn, optim
-from tinyfft.trainer import Trainer
+from tinyfft.training.trainer import Trainer
 
 device = tinyfft.use_device(sys.argv[1])
 tinyfft.manual_seed(3)

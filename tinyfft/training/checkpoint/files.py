@@ -1,8 +1,8 @@
-"""Arrays and texts in one safetensors file that is either the old one or the new one, never half of one.
+"""Checkpoints: named arrays and texts in a safetensors file.
 
-The arrays go to a temporary name in the same folder, are forced to the disk, and then take the file's name in one
-step. `load` compares names, shapes and dtypes with the network's before it writes the first value. A checksum over all
-of it tells a file that was damaged later.
+A file is replaced atomically. `save` writes a temporary file in the same folder, forces it to the disk and renames it.
+`load` compares names, shapes and dtypes with the network's before it writes the first value. A checksum detects later
+damage.
 """
 
 import hashlib
@@ -19,20 +19,20 @@ from tinyfft.files import replacing
 from tinyfft.nn.module import Module
 
 CHECKSUM = "sha256"
-"""The key of the metadata that says what the rest must add up to."""
+"""The metadata's key of the checksum over the arrays and the other metadata."""
 
 NETWORK, OPTIMIZER = "network.", "optimizer."
-"""With these the names of a network's and an optimizer's arrays begin in the checkpoint of a training."""
+"""Prefixes of the names of a network's and an optimizer's arrays in the checkpoint of a training."""
 
 _BROKEN = (SafetensorError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint, or not one of this network."""
+    """A file is not a checkpoint, or the checkpoint of another network."""
 
 
 def save(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-    """Write the arrays, from whatever device, and the metadata. Raises OSError, naming the path, if that fails."""
+    """Write arrays of any device, and metadata. Raises OSError, naming the path, if the file cannot be written."""
     path = Path(path)
     on_host = {name: np.ascontiguousarray(to_host(array)) for name, array in arrays.items()}
     data = safetensors_numpy.save(on_host, {**metadata, CHECKSUM: _checksum(on_host, metadata)})
@@ -47,10 +47,10 @@ def save(path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Ma
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """(arrays by name, metadata).
+    """Return (arrays by name, metadata).
 
-    Raises CheckpointError if it is no whole safetensors file or its checksum is wrong (a file that others wrote has
-    none), OSError if it cannot be read.
+    Raises CheckpointError if the file is not a whole safetensors file or its checksum is wrong, OSError if the file
+    cannot be read. A file of another program has no checksum.
     """
     with open(path, "rb"):  # safetensors' own error for a missing file names no path
         pass
@@ -62,14 +62,14 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
         raise CheckpointError(f"{path} is not a checkpoint, or damaged: {error}") from error
     expected = metadata.pop(CHECKSUM, None)
     if expected is not None and expected != _checksum(arrays, metadata):
-        raise CheckpointError(f"{path} is damaged: its checksum is not that of what it holds")
+        raise CheckpointError(f"{path} is damaged: its checksum does not match its content")
     return arrays, metadata
 
 
 def load(path: str | os.PathLike[str], network: Module) -> dict[str, str]:
-    """Copy a checkpoint's arrays (of a training's, those of its network) into the network's own; returns the metadata.
+    """Copy the arrays from the checkpoint of a network or of a training into `network`; return the metadata.
 
-    Raises CheckpointError, and changes nothing, if names, shapes or dtypes are not the network's.
+    Raises CheckpointError, and changes nothing, if names, shapes or dtypes differ from the network's.
     """
     arrays, metadata = read(path)
     put(arrays, network, str(path))
@@ -77,14 +77,14 @@ def load(path: str | os.PathLike[str], network: Module) -> dict[str, str]:
 
 
 def put(arrays: Mapping[str, np.ndarray], network: Module, source: str) -> None:
-    """What `load` does with arrays that were read already."""
+    """Do the same as `load` with arrays that `read` has returned; `source` names them in errors."""
     inside = {name.removeprefix(NETWORK): array for name, array in arrays.items() if name.startswith(NETWORK)}
     copy(inside or arrays, network.state(), network.device, source)
     network.weights_changed()
 
 
 def copy(arrays: Mapping[str, np.ndarray], targets: Mapping[str, Array], device: Device, source: str) -> None:
-    """Copy arrays of the host into those of the same names on `device`.
+    """Copy arrays of the host into the targets of the same names on `device`.
 
     Raises CheckpointError, naming the `source`, and changes nothing, if names, shapes or dtypes differ.
     """
@@ -95,18 +95,18 @@ def copy(arrays: Mapping[str, np.ndarray], targets: Mapping[str, Array], device:
             f"missing in the network: {', '.join(sorted(unknown)) or 'none'}"
         )
     for name, target in targets.items():
-        came, expected = arrays[name], (target.shape, str(target.dtype))
-        if (came.shape, str(came.dtype)) != expected:
+        array = arrays[name]
+        if (array.shape, array.dtype) != (target.shape, target.dtype):
             raise CheckpointError(
-                f"{source} is of another network: {name} has shape {came.shape} and dtype {came.dtype}, "
-                f"expected {expected[0]} and {expected[1]}"
+                f"{source} is of another network: {name} has shape {array.shape} and dtype {array.dtype}, "
+                f"expected {target.shape} and {target.dtype}"
             )
     for name, target in targets.items():
         target[...] = device.array(arrays[name])
 
 
 def _checksum(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:
-    """SHA-256 of all names, values and texts, as 64 hexadecimal digits."""
+    """Return the SHA-256 of all names, values and texts, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
@@ -118,8 +118,8 @@ def _checksum(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> 
 
 
 def _sync_folder(folder: Path) -> None:
-    """Force the new name to the disk too, where folders can be opened (not on Windows)."""
-    if os.name != "posix":
+    """Force the folder's new entry to the disk."""
+    if os.name != "posix":  # Windows cannot open folders
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

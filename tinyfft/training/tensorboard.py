@@ -1,7 +1,7 @@
-"""The measurements of each epoch for TensorBoard: tensorboard --logdir runs.
+"""Metrics of each epoch for TensorBoard: tensorboard --logdir runs.
 
-A scalar for each number of metrics.jsonl but the epoch's own: loss/train, accuracy/test, seconds, learning_rate, ...
-The writer is tensorboardX's, which needs neither PyTorch nor TensorFlow: the extra `tensorboard`.
+Each number of metrics.jsonl except `epoch` becomes a scalar: loss/train, accuracy/test, seconds, learning_rate, ...
+tensorboardX writes them, without PyTorch or TensorFlow: the extra `tensorboard`.
 Source  tensorboardX.SummaryWriter, documentation
 """
 
@@ -9,18 +9,20 @@ import os
 from typing import Any
 
 from tinyfft.config import ConfigError
-from tinyfft.trainer import Callback, Trainer
+from tinyfft.training.trainer import Callback, Trainer
 
 
 class TensorBoard(Callback):
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        """Nothing is written to the folder before an epoch ends. Raises ConfigError where tensorboardX is missing."""
+        """
+        folder  for the event files; the first is written when an epoch ends
+        Raises ConfigError if tensorboardX is not installed.
+        """
         try:
             from tensorboardX import SummaryWriter
         except ImportError as error:
-            raise ConfigError(
-                f"tensorboard is true, which needs tensorboardX ({error}): pip install -e '.[tensorboard]'"
-            ) from error
+            advice = "pip install -e '.[tensorboard]' in the checkout"
+            raise ConfigError(f"tensorboard is true, which needs tensorboardX ({error}): {advice}") from error
         self._make_writer, self._folder = SummaryWriter, os.fspath(folder)
         self._writer: Any = None
 
@@ -34,6 +36,6 @@ class TensorBoard(Callback):
 
 
 def _tag(name: str) -> str:
-    """train_loss -> loss/train, so that TensorBoard puts the losses of all pictures side by side."""
+    """Return loss/train for train_loss: TensorBoard shows scalars with the same prefix side by side."""
     part, _, kind = name.rpartition("_")
     return f"{kind}/{part}" if kind in ("loss", "accuracy") else name

@@ -1,4 +1,4 @@
-"""Whole networks: the gradient against PyTorch's, and both methods of convolution on one path of training."""
+"""Whole networks: gradients compared with PyTorch's, and trainings with both methods of convolution."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def small_network(**named):
 
 @pytest.mark.torch
 @pytest.mark.parametrize("algorithm", ["fft", "direct"])
-def test_gradient_of_a_whole_network_is_pytorchs(algorithm, rng):
+def test_the_gradient_of_a_network_equals_pytorchs(algorithm, rng):
     import torch
 
     from benchmarks.twins import twin
@@ -40,7 +40,7 @@ def test_gradient_of_a_whole_network_is_pytorchs(algorithm, rng):
 
 
 @pytest.mark.parametrize("memory", ["recompute", "keep"])
-def test_both_methods_train_alike_from_one_seed(device, memory, rng):
+def test_both_methods_have_the_same_losses_from_one_seed(device, memory, rng):
     x = device.array(rng.standard_normal((20, 8, 3, 16, 12), dtype=np.float32))
     target = device.array(rng.integers(5, size=(20, 8)))
     losses = {}

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from tinyfft import progress
+from tinyfft.training import progress
 
 
 def run(shown, batches=3):
@@ -12,7 +12,7 @@ def run(shown, batches=3):
             shown.advance(10, 0.5 + number)
 
 
-def test_lines_come_at_once_when_no_time_must_pass_between_them(capsys):
+def test_without_a_least_time_each_minibatch_prints_a_line(capsys):
     run(progress.Lines(seconds=0))
     out, err = capsys.readouterr()
     lines = out.splitlines()
@@ -57,7 +57,7 @@ def test_a_bar_shows_loss_and_speed_on_standard_error(capsys):
     assert "images/s" in err
 
 
-def test_a_bar_goes_when_the_loop_is_left_by_an_error(capsys):
+def test_a_bar_is_removed_when_an_error_ends_the_loop(capsys):
     shown = progress.Bars()
     with pytest.raises(KeyboardInterrupt), shown.start("epoch 1/2", 3):
         raise KeyboardInterrupt
@@ -75,7 +75,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_bars_on_a_terminal_alone(monkeypatch):
+def test_bars_on_a_terminal_only(monkeypatch):
     monkeypatch.setattr("sys.stderr", Terminal())
     assert isinstance(progress.for_terminal(), progress.Bars)
     monkeypatch.setattr("sys.stderr", io.StringIO())

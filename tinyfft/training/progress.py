@@ -1,11 +1,11 @@
-"""How a loop over minibatches tells how far it is: a bar on a terminal, now and then a line elsewhere.
+"""Progress displays of a loop over minibatches: a bar on a terminal, a line from time to time elsewhere.
 
 with progress.start("epoch 3/10", len(loader)):
     for images, labels in loader.epoch(3):
         ...
         progress.advance(len(labels), loss)
 
-`done` minibatches were there before, when a loop goes on that had been cut off.
+`batches` is the number of minibatches, if it is known. A loop that resumes begins after `done` of them.
 """
 
 import sys
@@ -17,9 +17,10 @@ from tqdm import tqdm
 
 
 class Lines:
-    """Plain lines on standard output, at most one in `seconds` while a loop runs."""
+    """Prints plain lines on standard output."""
 
     def __init__(self, seconds: float = 30.0) -> None:
+        """seconds  the least time between two lines of a loop"""
         self._seconds = seconds
 
     @contextmanager
@@ -29,7 +30,7 @@ class Lines:
         yield
 
     def advance(self, images: int, loss: float | None = None) -> None:
-        """One more minibatch of `images` pictures is done; without a loss none is shown."""
+        """Count a finished minibatch of `images` images, and show the loss, if there is one."""
         self._done += 1
         self._images += images
         now = time.monotonic()
@@ -40,12 +41,12 @@ class Lines:
             self.write(f"{self._label}: minibatch {self._done}{of}, {_loss(loss)}{speed:.0f} images/s")
 
     def write(self, line: str) -> None:
-        """A line for the user to keep."""
+        """Print a line that stays."""
         print(line, flush=True)
 
 
 class Bars:
-    """A tqdm bar on standard error, which goes when its loop ends."""
+    """Shows a tqdm bar on standard error, and removes it when the loop ends."""
 
     @contextmanager
     def start(self, label: str, batches: int | None, done: int = 0):
@@ -66,7 +67,7 @@ class Bars:
 
 
 def for_terminal() -> Any:
-    """Bars if standard error is a terminal, else Lines."""
+    """Return Bars if standard error is a terminal, else Lines."""
     return Bars() if sys.stderr.isatty() else Lines()
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tinyfft import nn
-from tinyfft.evaluation import Outcome, evaluate, probabilities
+from tinyfft.training.evaluation import Outcome, evaluate, probabilities
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def outcome():
     return Outcome(outputs, np.array([0, 1, 1, 0]))
 
 
-def test_what_is_right_and_what_is_taken_for_what(outcome):
+def test_predictions_accuracy_and_confusion(outcome):
     assert list(outcome.predicted) == [0, 1, 0, 2]
     assert outcome.accuracy == 0.5
     assert outcome.confusion.tolist() == [[1, 0, 1], [1, 1, 0], [0, 0, 0]]

@@ -1,4 +1,4 @@
-"""A run that was stopped goes on: to the same metrics and weights, from whatever ended it."""
+"""A resumed run ends with the same metrics and weights as one that was not interrupted."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import time
 import pytest
 from program import TINY, error_line, metrics, network_of, run, start
 
-from tinyfft import checkpoint
+from tinyfft.training import checkpoint
 
 LONG = (*TINY, "model.dropout=0.2", "epochs=12", "checkpoint.every_steps=3", "validation.fraction=0.2")
 
@@ -25,7 +25,7 @@ def steps(run):
 
 @pytest.fixture(scope="session")
 def whole(pictures, tmp_path_factory):
-    """(metrics, weights) of a run that nothing stopped; one algorithm, as two clocks may choose two."""
+    """Return (metrics, weights) of a run without interruption, with one algorithm: two runs may choose two by time."""
     folder = tmp_path_factory.mktemp("whole")
     options = ("--config", "cifar", "--data", pictures, "--device", "cpu", *LONG, "algorithm=fft", "--out", "run")
     process = run(folder, *options)
@@ -35,7 +35,7 @@ def whole(pictures, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def ended(pictures, tmp_path_factory):
-    """The folder of a run of one epoch."""
+    """Return the folder of a finished run of one epoch."""
     folder = tmp_path_factory.mktemp("ended")
     process = run(folder, "--config", "cifar", "--data", pictures, "--device", "cpu", *TINY, "--out", "run")
     assert process.returncode == 0, process.stderr
@@ -48,7 +48,7 @@ def begin(tmp_path, pictures, *more):
 
 
 def stop(process, number, line):
-    """Send the signal once a line begins like that; (exit code, standard output after it, standard error)."""
+    """Send a signal after a line that begins with `line`; return (exit code, remaining standard output, errors)."""
     with process:
         try:
             while not process.stdout.readline().startswith(line):
@@ -63,7 +63,7 @@ def stop(process, number, line):
 @pytest.mark.parametrize(
     ("number", "code", "line"), [(signal.SIGINT, 130, "layer 0"), (signal.SIGTERM, 143, "epoch 1/")]
 )
-def test_a_signal_ends_after_the_minibatch_and_the_run_goes_on(train, pictures, tmp_path, whole, number, code, line):
+def test_a_signal_ends_the_run_after_the_minibatch_and_it_resumes(train, pictures, tmp_path, whole, number, code, line):
     found, out, errors = stop(begin(tmp_path, pictures), number, line)
     assert found == code
     name = signal.Signals(number).name
@@ -79,7 +79,7 @@ def test_a_signal_ends_after_the_minibatch_and_the_run_goes_on(train, pictures, 
 
 
 def test_a_second_signal_ends_at_once(pictures, tmp_path):
-    # one minibatch, and so long a one that the second signal comes inside of it
+    # a single minibatch, which takes long enough to receive the second signal
     process = begin(tmp_path, pictures, "--set", *network_of(400, 400, 400), "batch_size=20")
     with process:
         try:
@@ -96,7 +96,7 @@ def test_a_second_signal_ends_at_once(pictures, tmp_path):
     assert steps(tmp_path / "run") in (0, 1)
 
 
-def test_auto_goes_on_with_the_algorithms_that_it_had_chosen(train, pictures, tmp_path):
+def test_a_resumed_run_keeps_the_algorithms_that_were_chosen(train, pictures, tmp_path):
     auto = ("--set", "algorithm=auto")
     found, _, _ = stop(begin(tmp_path, pictures, *auto), signal.SIGINT, "layer 8")
     assert found == 130
@@ -108,7 +108,7 @@ def test_auto_goes_on_with_the_algorithms_that_it_had_chosen(train, pictures, tm
         assert after[layer][: len(choices)] == choices
 
 
-def test_without_a_name_the_latest_run_goes_on(train, pictures, tmp_path):
+def test_without_a_name_the_latest_run_is_resumed(train, pictures, tmp_path):
     options = ("--config", "cifar", "--data", pictures, "--device", "cpu", *TINY)
     for name in ("old", "new"):
         assert train(*options, "--out", f"runs/{name}").returncode == 0
@@ -118,7 +118,7 @@ def test_without_a_name_the_latest_run_goes_on(train, pictures, tmp_path):
     assert "goes on after 5 steps" in process.stdout
 
 
-def test_an_earlier_epoch_goes_on_in_a_folder_of_its_own(train, pictures, tmp_path, whole):
+def test_an_earlier_epoch_is_resumed_in_a_folder_of_its_own(train, pictures, tmp_path, whole):
     options = ("--config", "cifar", "--data", pictures, "--device", "cpu", *LONG, "algorithm=fft", "--out", "run")
     assert train(*options, "--set", "checkpoint.keep=12").returncode == 0
     message = error_line(train("--resume", "run/epoch-0002.safetensors"))
@@ -128,10 +128,24 @@ def test_an_earlier_epoch_goes_on_in_a_folder_of_its_own(train, pictures, tmp_pa
     assert (metrics(tmp_path / "again"), weights(tmp_path / "again")) == whole
 
 
-def test_what_changes_no_result_may_be_changed(train, pictures, tmp_path, whole):
+def test_keys_that_change_no_result_may_be_changed(train, pictures, tmp_path, whole):
     assert stop(begin(tmp_path, pictures), signal.SIGINT, "epoch 1/")[0] == 130
     process = train("--resume", "run", "--set", "data.workers=0", "checkpoint.keep=0")
     assert process.returncode == 0, process.stderr
+    assert (metrics(tmp_path / "run"), weights(tmp_path / "run")) == whole
+
+
+def test_a_checkpoint_with_an_automatic_arena_limit_is_resumed(train, pictures, tmp_path, whole):
+    """Older versions had arena.limit_bytes = "auto", and kept the limit that they had found."""
+    assert stop(begin(tmp_path, pictures), signal.SIGINT, "epoch 1/")[0] == 130
+    path = tmp_path / "run" / "checkpoint.safetensors"
+    arrays, metadata = checkpoint.read(path)
+    metadata["config"] = metadata["config"].replace("limit_bytes = 0", 'limit_bytes = "auto"')
+    metadata["training"] = json.dumps(json.loads(metadata["training"]) | {"arena": 12345})
+    checkpoint.save(path, arrays, metadata)
+    process = train("--resume", "run")
+    assert process.returncode == 0, process.stderr
+    assert "limit_bytes = 0\n" in (tmp_path / "run" / "config.toml").read_text()
     assert (metrics(tmp_path / "run"), weights(tmp_path / "run")) == whole
 
 
@@ -145,7 +159,7 @@ def test_what_changes_no_result_may_be_changed(train, pictures, tmp_path, whole)
         (("--out", "run"), "--out run holds a run already"),
     ],
 )
-def test_what_would_change_results_is_refused(train_here, ended, tmp_path, arguments, message):
+def test_keys_that_change_results_are_refused(train_here, ended, tmp_path, arguments, message):
     shutil.copytree(ended, tmp_path / "run")
     before = weights(tmp_path / "run")
     process = train_here("--resume", "run", *arguments)
@@ -154,7 +168,7 @@ def test_what_would_change_results_is_refused(train_here, ended, tmp_path, argum
     assert weights(tmp_path / "run") == before
 
 
-def test_other_pictures_are_refused(train, pictures, tmp_path):
+def test_other_images_are_refused(train, pictures, tmp_path):
     other = tmp_path / "other"
     for picture in pictures.rglob("*.png"):
         target = other / picture.relative_to(pictures)
@@ -169,7 +183,7 @@ def test_other_pictures_are_refused(train, pictures, tmp_path):
     assert "other training_pictures" in train("--resume", "run").stderr
 
 
-def test_a_vanished_folder_of_pictures_is_named(train, pictures, tmp_path):
+def test_a_checkpoint_names_the_folder_of_images(train, pictures, tmp_path):
     data = tmp_path / "mine"
     data.symlink_to(pictures)
     assert train("--config", "cifar", "--data", data, "--device", "cpu", *TINY, "--out", "run").returncode == 0
@@ -177,7 +191,7 @@ def test_a_vanished_folder_of_pictures_is_named(train, pictures, tmp_path):
     assert json.loads(metadata["data"])["directory"] == str(pictures.resolve())
 
 
-def test_there_is_nothing_to_resume(train_here, tmp_path):
+def test_a_missing_checkpoint_is_one_line(train_here, tmp_path):
     assert error_line(train_here("--resume")) == "--resume: there is no runs/*/checkpoint.safetensors here"
     assert error_line(train_here("--resume", "nowhere")) == "--resume: there is no nowhere"
     (tmp_path / "empty").mkdir()
