@@ -15,7 +15,7 @@ import tinyfft
 from datasets import DataError
 from tinyfft.backend import Device
 from tinyfft.config import ConfigError
-from tinyfft.fourier.product import PRECISIONS
+from tinyfft.fourier import product
 from tinyfft.trainer import DivergedError
 
 OUTPUTS = ("json", "markdown", "plots", "from_file", "resume")
@@ -50,7 +50,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_precisions(parser: argparse.ArgumentParser) -> None:
     """The option --precisions; `precisions` says what they are on a device."""
-    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS["cuda"], help="default: all that the device has")
+    parser.add_argument("--precisions", nargs="+", choices=product.PRECISIONS, help="default: all that the device has")
 
 
 def add_resume(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def use_device(name: str) -> Device:
 
 def precisions(asked: list[str] | None, device: Device) -> list[str]:
     """Those asked for, or all that the device has. Raises UsageError for one that it has not."""
-    available = PRECISIONS[device.kind]
+    available = product.precisions(device)
     for precision in asked or ():
         if precision not in available:
             raise UsageError(f"--precisions: {precision} on {device}, expected {' or '.join(available)}")

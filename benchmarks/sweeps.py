@@ -70,7 +70,7 @@ def plot(found: dict[str, Any], folder: Path) -> None:
         if rows:
             panels = [
                 _panel(precision, [row for row in rows if row["precision"] == precision])
-                for precision in PRECISIONS["cuda"]
+                for precision in PRECISIONS
                 if any(row["precision"] == precision for row in rows)
             ]
             title = f"{_fixed(sweep, rows[0]['shape'])}\n{hardware}, PyTorch {peer}"

@@ -62,7 +62,7 @@ class Trainer:
     ) -> None:
         """
         criterion   updateOutput(output, labels) -> loss, backward(output, labels) -> its gradient, and
-                    explain_nan(output, labels), which raises if the labels are why a loss is NaN
+                    check_target_values(output, labels), which raises if the labels are why a loss is NaN
         optimizer   step(loss), on the network's flat weights and gradients, and the attribute learning_rate
         schedule    learning_rate_at(step), asked before each minibatch
         progress    a progress.Bars or progress.Lines; lines without one
@@ -216,7 +216,7 @@ class Trainer:
                 self.step = batch.steps
                 sums.pending.clear()
                 if self.steps.output is not None:
-                    self.criterion.explain_nan(self.steps.output, batch.target)
+                    self.criterion.check_target_values(self.steps.output, batch.target)
                 rate = f"at learning rate {batch.learning_rate:.3g}"
                 text = f"the loss is {measured.loss} after {batch.steps} steps, {rate}: {_ADVICE}"
                 self._diverged = DivergedError(text)

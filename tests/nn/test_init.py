@@ -7,7 +7,7 @@ from measure import error
 import tinyfft
 from tinyfft import nn
 from tinyfft.backend import Device, to_host
-from tinyfft.nn.init import initialize, kaiming_normal, make_parameters, uniform_fan_in
+from tinyfft.nn.init import add_parameters, initialize, kaiming_normal, uniform_fan_in
 
 
 def test_uniform_fan_in_fills_its_interval():
@@ -68,9 +68,9 @@ def test_same_seed_same_numbers_on_every_device(device):
     assert not np.array_equal(nn.Linear(6, 4).weight, there.weight)
 
 
-def test_make_parameters(device):
+def test_add_parameters(device):
     layer = nn.Module()
-    make_parameters(layer, "float64", weight=(2, 3), bias=None)
+    add_parameters(layer, "float64", weight=(2, 3), bias=None)
     assert layer.parameter_names == ("weight",)
     assert layer.weight.shape == layer.gradWeight.shape == (2, 3)
     assert layer.weight.dtype == layer.gradWeight.dtype == layer.dtype == "float64"
@@ -84,4 +84,4 @@ def test_errors():
     with pytest.raises(ValueError, match="init is 'glorot', expected 'torch7' or 'kaiming'"):
         initialize(weight, None, "glorot", 5)
     with pytest.raises(ValueError, match="Module: dtype is float16, expected float32 or float64"):
-        make_parameters(nn.Module(), "float16", weight=(2, 3))
+        add_parameters(nn.Module(), "float16", weight=(2, 3))

@@ -66,7 +66,7 @@ def test_a_first_module_needs_no_gradient_of_its_input(device, rng):
 
 def test_another_shape_is_an_error(device, rng):
     layer = nn.Residual(nn.FFTConvolution(3, 3, 3, dtype="float64"))
-    message = r"Residual: the chain makes \(2, 3, 3, 2\) of \(2, 3, 5, 4\), expected the same shape"
+    message = r"Residual: chain has output shape \(2, 3, 3, 2\), expected \(2, 3, 5, 4\), as the input"
     with pytest.raises(ValueError, match=message):
         layer.forward(device.array(rng.standard_normal((2, 3, 5, 4))))
 
