@@ -94,16 +94,6 @@ def test_repr():
     assert (repr(nn.ReLU()), repr(nn.LogSoftMax())) == ("nn.ReLU", "nn.LogSoftMax")
 
 
-def test_errors(device):
-    x = device.array(np.ones((2, 3)))
-    for layer in (nn.ReLU(), nn.LogSoftMax()):
-        name = type(layer).__name__
-        with pytest.raises(ValueError, match=f"{name}: input has dtype int64, expected float32 or float64"):
-            layer.forward(x.astype("int64"))
-        with pytest.raises(ValueError, match=f"{name}: backward was called before forward"):
-            layer.backward(x, x)
-        layer.forward(x)
-        with pytest.raises(ValueError, match=r"gradOutput has shape \(2, 2\) and dtype float64, expected \(2, 3\)"):
-            layer.backward(x, x[:, :2])
+def test_wrong_shape_is_named(device):
     with pytest.raises(ValueError, match=r"LogSoftMax: input has shape \(3,\), expected \(S, K\)"):
-        nn.LogSoftMax().forward(x[0])
+        nn.LogSoftMax().forward(device.array(np.ones(3)))

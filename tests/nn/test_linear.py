@@ -82,16 +82,6 @@ def test_central_differences(device, rng):
     gradcheck(layer, x)
 
 
-def test_gradients_add_up_with_scale(device, rng):
-    layer, x, dy = draw(rng, device, (4, 5, 3), "float64")
-    _, _, dweight, dbias = define(*(to_host(a) for a in (x, layer.weight, layer.bias, dy)))
-    layer.forward(x)
-    layer.accGradParameters(x, dy)
-    layer.accGradParameters(x, dy, scale=-0.25)
-    assert error(layer.gradWeight, 0.75 * dweight) <= FP64_BOUND
-    assert error(layer.gradBias, 0.75 * dbias) <= FP64_BOUND
-
-
 def test_strided_arrays(device, rng):
     layer = nn.Linear(5, 3, dtype="float64")
     x, dy = device.array(rng.standard_normal((5, 8))).T[::2], device.array(rng.standard_normal((3, 4))).T
@@ -145,8 +135,6 @@ def test_errors(device, rng):
         nn.Linear(3, 3, dtype="int32")
     with pytest.raises(ValueError, match="init is 'xavier', expected 'torch7' or 'kaiming'"):
         nn.Linear(3, 3, init="xavier")
-    with pytest.raises(ValueError, match="backward was called before forward"):
-        layer.backward(x, dy)
     layer.forward(x)
     with pytest.raises(ValueError, match=r"Linear: input has shape \(4, 4\), expected \(S, 5\)"):
         layer.forward(x[:, :4])
@@ -154,8 +142,6 @@ def test_errors(device, rng):
         layer.forward(x[0])
     with pytest.raises(ValueError, match="Linear: input has dtype float64, expected float32"):
         layer.forward(x.astype("float64"))
-    for pass_back in (layer.updateGradInput, layer.accGradParameters):
-        with pytest.raises(ValueError, match=r"gradOutput has shape \(4, 2\) and dtype float32, expected \(4, 3\)"):
-            pass_back(x, dy[:, :2])
+    for backward_pass in (layer.updateGradInput, layer.accGradParameters):
         with pytest.raises(ValueError, match=r"Linear: input has shape \(4, 4\), expected \(S, 5\)"):
-            pass_back(x[:, :4], dy)
+            backward_pass(x[:, :4], dy)

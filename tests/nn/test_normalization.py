@@ -34,33 +34,6 @@ def test_central_differences(device, rng, shape, train):
 
 
 @modes
-def test_gradients_add_up_with_scale(device, rng, train):
-    layer = make(rng, device, 3)
-    layer.train = train
-    x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
-    arrays = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
-    _, _, dweight, dbias, _, _ = define(*(to_host(a) for a in (x, dy, *arrays)), train)
-    layer.forward(x)
-    layer.accGradParameters(x, dy)
-    layer.accGradParameters(x, dy, scale=-0.25)
-    assert error(layer.gradWeight, 0.75 * dweight) <= FP64_BOUND
-    assert error(layer.gradBias, 0.75 * dbias) <= FP64_BOUND
-
-
-def test_halves_of_backward_do_not_disturb_each_other(device, rng):
-    layer = make(rng, device, 3)
-    x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
-    layer.forward(x)
-    before = to_host(layer.updateGradInput(x, dy)).copy()
-    layer.accGradParameters(x, dy)
-    assert error(layer.gradInput, before) == 0
-    first = to_host(layer.gradWeight).copy()
-    layer.zeroGradParameters()
-    layer.accGradParameters(x, dy)
-    assert error(layer.gradWeight, first) == 0
-
-
-@modes
 def test_backward_gives_what_its_halves_give(device, rng, train):
     x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
     whole, halves = (make(np.random.default_rng(5), device, 3) for _ in range(2))
@@ -166,13 +139,8 @@ def test_errors(device):
         layer.forward(x[:, :2])
     with pytest.raises(ValueError, match=r"input has shape \(2, 3, 4\), expected \(S, 3\) or \(S, 3, H, W\)"):
         layer.forward(x[..., 0])
-    with pytest.raises(ValueError, match="input has dtype float64, expected float32"):
-        layer.forward(x.astype("float64"))
     for single in (x[:1, :, 0, 0], x[:1, :, :1, :1]):
         with pytest.raises(ValueError, match="expected more than one value per map in training"):
             layer.forward(single)
     layer.evaluate()
     assert layer.forward(x[:1, :, 0, 0]).shape == (1, 3)
-    layer.forward(x)
-    with pytest.raises(ValueError, match=r"gradOutput has shape \(1, 3, 4, 5\) and dtype float32, expected \(2, 3, 4"):
-        layer.backward(x, x[:1])

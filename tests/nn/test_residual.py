@@ -26,17 +26,6 @@ def test_central_differences(device, rng):
     gradcheck(chain(), device.array(rng.standard_normal((2, 3, 5, 4))))
 
 
-def test_halves_of_backward_do_what_backward_does(device, rng):
-    layer, x, gy = chain(), *(device.array(rng.standard_normal((2, 3, 5, 4))) for _ in range(2))
-    layer.forward(x)
-    layer.zeroGradParameters()
-    whole, weights = to_host(layer.backward(x, gy)).copy(), to_host(layer[0].gradWeight).copy()
-    layer.zeroGradParameters()
-    assert error(layer.updateGradInput(x, gy), whole) <= FP64_BOUND
-    layer.accGradParameters(x, gy)
-    assert error(layer[0].gradWeight, weights) <= FP64_BOUND
-
-
 def test_between_modules_that_write_over_their_input(device, rng):
     network = nn.Sequential(
         nn.BatchNormalization(3, dtype="float64"),
@@ -46,22 +35,6 @@ def test_between_modules_that_write_over_their_input(device, rng):
         nn.ReLU(),
     )
     gradcheck(network, device.array(rng.standard_normal((4, 3, 4, 4))))
-
-
-def test_what_is_given_is_left_alone(device, rng):
-    layer, x, gy = chain(), *(device.array(rng.standard_normal((2, 3, 5, 4))) for _ in range(2))
-    before = [to_host(array).copy() for array in (x, gy)]
-    layer.forward(x)
-    layer.backward(x, gy)
-    for array, expected in zip((x, gy), before, strict=True):
-        np.testing.assert_array_equal(to_host(array), expected)
-
-
-def test_a_first_module_needs_no_gradient_of_its_input(device, rng):
-    layer, x = chain(), device.array(rng.standard_normal((2, 3, 5, 4)))
-    layer.needs_gradInput = False
-    layer.forward(x)
-    assert layer.backward(x, x) is None
 
 
 def test_another_shape_is_an_error(device, rng):

@@ -40,19 +40,6 @@ def test_forward_and_backward_are_the_modules_one_by_one(device, rng):
     assert chain.gradInput is first.gradInput
 
 
-def test_halves_of_backward_do_what_backward_does(device, rng):
-    chain = network()
-    x, dy = draw(device, rng)
-    chain.forward(x)
-    expected = to_host(chain.backward(x, dy, 2)).copy()
-    gradients = [to_host(g).copy() for g in chain.parameters()[1]]
-    chain.zeroGradParameters()
-    assert error(chain.updateGradInput(x, dy), expected) <= FP64_BOUND
-    chain.accGradParameters(x, dy, 2)
-    for ours, theirs in zip(chain.parameters()[1], gradients, strict=True):
-        assert error(ours, theirs) <= FP64_BOUND
-
-
 @pytest.mark.parametrize("train", [True, False])
 def test_central_differences(device, rng, train):
     chain = network()
