@@ -37,14 +37,14 @@ def test_relu_is_exact(device, rng, shape, dtype):
     assert error(dx, np.where(x > 0, dy, 0), 1.0) == 0
 
 
-def test_relu_at_zero_passes_nothing_back(device):
+def test_relu_gradient_at_zero_is_zero(device):
     x = device.array(np.array([[-1.0, -0.0, 0.0, 2.0]]))
     layer = nn.ReLU()
     assert to_host(layer.forward(x)).tolist() == [[0, 0, 0, 2]]
     assert to_host(layer.backward(x, x * 0 + 5)).tolist() == [[0, 0, 0, 5]]
 
 
-def test_relu_shows_nan(device):
+def test_relu_keeps_nan(device):
     x = device.array(np.array([[np.nan, 1.0]]))
     assert np.isnan(to_host(nn.ReLU().forward(x))[0, 0])
 

@@ -19,7 +19,7 @@ SHAPES = {  # (S, in_features, out_features)
 
 
 def define(x, weight, bias, dy):
-    """(y, dx, dweight, dbias) by loops in float64."""
+    """Return (y, dx, dweight, dbias) from loops in float64."""
     S, O, I = len(x), *weight.shape  # noqa: E741
     y, dx, dweight, dbias = np.zeros((S, O)), np.zeros((S, I)), np.zeros((O, I)), np.zeros(O)
     for s in range(S):
@@ -33,7 +33,7 @@ def define(x, weight, bias, dy):
     return y, dx, dweight, dbias
 
 
-def draw(rng, device, shape, dtype):
+def random_case(rng, device, shape, dtype):
     S, I, O = shape  # noqa: E741
     layer = nn.Linear(I, O, dtype=dtype)
     return layer, device.array(rng.standard_normal((S, I)), dtype), device.array(rng.standard_normal((S, O)), dtype)
@@ -42,7 +42,7 @@ def draw(rng, device, shape, dtype):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 def test_definition(device, rng, shape, dtype):
-    layer, x, dy = draw(rng, device, shape, dtype)
+    layer, x, dy = random_case(rng, device, shape, dtype)
     expected = define(*(to_host(a).astype(np.float64) for a in (x, layer.weight, layer.bias, dy)))
     scales = define(*(np.abs(to_host(a).astype(np.float64)) for a in (x, layer.weight, layer.bias, dy)))
     y = layer.forward(x)
@@ -66,7 +66,7 @@ def test_without_bias(device, rng):
 
 
 def test_adjoint(device, rng):
-    layer, x, dy = draw(rng, device, (4, 5, 3), "float64")
+    layer, x, dy = random_case(rng, device, (4, 5, 3), "float64")
     layer.bias.fill(0)
     left = float((layer.forward(x) * dy).sum())
     right = float((x * layer.updateGradInput(x, dy)).sum())
@@ -78,7 +78,7 @@ def test_adjoint(device, rng):
 
 
 def test_central_differences(device, rng):
-    layer, x, _ = draw(rng, device, (4, 5, 3), "float64")
+    layer, x, _ = random_case(rng, device, (4, 5, 3), "float64")
     gradcheck(layer, x)
 
 
@@ -91,7 +91,7 @@ def test_strided_arrays(device, rng):
     assert error(layer.gradWeight, dweight) <= FP64_BOUND
 
 
-def test_reset_draws_anew_in_place(device):
+def test_reset_writes_new_values_in_place(device):
     layer = nn.Linear(5, 3)
     weights, _ = layer.getParameters()
     before = to_host(weights).copy()
@@ -126,7 +126,7 @@ def test_repr():
 
 
 def test_errors(device, rng):
-    layer, x, dy = draw(rng, device, (4, 5, 3), "float32")
+    layer, x, dy = random_case(rng, device, (4, 5, 3), "float32")
     with pytest.raises(ValueError, match="in_features is 0, expected at least 1"):
         nn.Linear(0, 3)
     with pytest.raises(ValueError, match="out_features is -1, expected at least 1"):

@@ -34,7 +34,7 @@ def test_central_differences(device, rng, shape, train):
 
 
 @modes
-def test_backward_gives_what_its_halves_give(device, rng, train):
+def test_backward_equals_its_two_passes(device, rng, train):
     x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
     whole, halves = (make(np.random.default_rng(5), device, 3) for _ in range(2))
     for layer in (whole, halves):
@@ -57,7 +57,7 @@ def test_an_empty_minibatch_in_evaluation(device):
     assert layer.forward(x).shape == layer.backward(x, x).shape == x.shape
 
 
-def test_backward_uses_the_mode_of_the_forward(device, rng):
+def test_backward_uses_the_mode_of_the_last_forward_pass(device, rng):
     layer = make(rng, device, 3)
     x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
     layer.forward(x)
@@ -66,7 +66,7 @@ def test_backward_uses_the_mode_of_the_forward(device, rng):
     assert error(layer.updateGradInput(x, dy), in_training) == 0
 
 
-def test_evaluation_leaves_the_running_statistics(device, rng):
+def test_evaluation_does_not_change_the_running_statistics(device, rng):
     layer = make(rng, device, 3)
     before = to_host(layer.running_mean).copy(), to_host(layer.running_var).copy()
     layer.evaluate()
@@ -85,7 +85,7 @@ def test_not_affine(device, rng):
     gradcheck(layer, x)
 
 
-def test_starts_as_the_identity_in_evaluation(device, rng):
+def test_a_new_layer_is_the_identity_in_evaluation(device, rng):
     layer = nn.BatchNormalization(3, eps=1e-12, dtype="float64")
     layer.evaluate()
     x = rng.standard_normal((4, 3))
@@ -105,7 +105,7 @@ def test_against_torch(device, rng, shape, momentum):
     with torch.no_grad():
         for name, array in layer.state().items():
             getattr(peer, name).copy_(torch.from_numpy(to_host(array)))
-    for train in (True, True, False):  # the running statistics of two steps serve the evaluation
+    for train in (True, True, False):  # evaluation uses the running statistics of two steps
         layer.train = train
         peer.train(train)
         x, dy = rng.standard_normal(shape), rng.standard_normal(shape)
@@ -114,7 +114,7 @@ def test_against_torch(device, rng, shape, momentum):
         peer_y.backward(torch.from_numpy(dy))
         assert error(layer.forward(device.array(x)), peer_y.detach().numpy()) <= FP64_BOUND
         dx = layer.backward(device.array(x), device.array(dy))
-        # With two values a map dx nearly cancels, so its scale is that of what it is the difference of.
+        # With two values in a map dx nearly cancels, so the scale is that of its terms.
         assert error(dx, peer_x.grad.numpy(), 100.0) <= FP64_BOUND
         assert error(layer.running_mean, peer.running_mean.numpy()) <= FP64_BOUND
         assert error(layer.running_var, peer.running_var.numpy()) <= FP64_BOUND

@@ -1,4 +1,4 @@
-"""Flatten: the order of its numbers, and back."""
+"""Flatten: the order of the numbers in both passes."""
 
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Residual against its definition and central differences."""
+
 import numpy as np
 import pytest
 from measure import FP64_BOUND, error
@@ -8,7 +10,7 @@ from tinyfft.gradcheck import gradcheck
 
 
 def chain():
-    """Ends with a ReLU, which reads its own output again."""
+    """Return a chain whose last module, a ReLU, reads its output in the backward pass."""
     return nn.Residual(nn.FFTConvolution(3, 3, 3, padding=1, dtype="float64"), nn.ReLU())
 
 
@@ -26,7 +28,7 @@ def test_central_differences(device, rng):
     gradcheck(chain(), device.array(rng.standard_normal((2, 3, 5, 4))))
 
 
-def test_between_modules_that_write_over_their_input(device, rng):
+def test_between_modules_that_overwrite_their_input(device, rng):
     network = nn.Sequential(
         nn.BatchNormalization(3, dtype="float64"),
         nn.ReLU(),
@@ -37,7 +39,7 @@ def test_between_modules_that_write_over_their_input(device, rng):
     gradcheck(network, device.array(rng.standard_normal((4, 3, 4, 4))))
 
 
-def test_another_shape_is_an_error(device, rng):
+def test_a_chain_that_changes_the_shape_is_an_error(device, rng):
     layer = nn.Residual(nn.FFTConvolution(3, 3, 3, dtype="float64"))
     message = r"Residual: chain has output shape \(2, 3, 3, 2\), expected \(2, 3, 5, 4\), as the input"
     with pytest.raises(ValueError, match=message):

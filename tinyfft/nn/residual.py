@@ -34,7 +34,6 @@ class Residual(Sequential):
         return super().__repr__().replace("nn.Sequential", "nn.Residual", 1)
 
     def _add_gradOutput(self, inner: Array | None, gradOutput: Array) -> Array | None:
-        self.gradInput = inner
         if inner is not None:
             self.gradInput = self.xp.add(inner, gradOutput, out=self._buffer("_total", inner.shape, inner.dtype))
         return self.gradInput
