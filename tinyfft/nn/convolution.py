@@ -50,7 +50,9 @@ class Convolution(ConvolutionLayer):
         padding        zeros around the input: an integer or a pair, or "same" for an output of the input's size
         bias           whether the layer adds a bias to each output map
         precision      of products: "fp32", or on a GPU "tf32" or "bf16"
-        memory         "recompute", "keep" or "auto": whether spectra stay from the forward pass to the backward pass
+        memory         "recompute": the backward pass computes the spectra of input and weights again
+                       "keep": the forward pass keeps them for the backward pass, if it runs in one chunk
+                       "auto": "keep" if these spectra take at most half of the free memory, else "recompute"
         dtype          "float32" or "float64"
         tile           output rows and columns of a tile in the Fourier method; None: the plan chooses
         init           rule for initial values, "torch7" or "kaiming" (nn/init.py)
