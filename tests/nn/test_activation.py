@@ -90,10 +90,6 @@ def test_against_torch(device, rng, layer, peer):
     assert error(module.backward(device.array(x), device.array(dy)), peer_x.grad.numpy()) <= FP64_BOUND
 
 
-def test_repr():
-    assert (repr(nn.ReLU()), repr(nn.LogSoftMax())) == ("nn.ReLU", "nn.LogSoftMax")
-
-
 def test_wrong_shape_is_named(device):
     with pytest.raises(ValueError, match=r"LogSoftMax: input has shape \(3,\), expected \(S, K\)"):
         nn.LogSoftMax().forward(device.array(np.ones(3)))

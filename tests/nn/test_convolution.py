@@ -47,9 +47,10 @@ def test_deterministic_compares_operations_without_measuring(method, measured, r
     assert repr(layer).endswith(f", auto, deterministic: {method})")
 
 
+@pytest.mark.parametrize("deterministic", [False, True])
 @pytest.mark.parametrize("algorithm", SHAPES)
-def test_deterministic_keeps_an_explicit_algorithm(algorithm, rng):
-    layer = nn.Convolution(2, 4, 3, algorithm=algorithm, deterministic=True)
+def test_an_explicit_algorithm_runs(algorithm, deterministic, rng):
+    layer = nn.Convolution(2, 4, 3, algorithm=algorithm, deterministic=deterministic)
     run(layer, rng.standard_normal((2, 2, 9, 9), dtype=np.float32))
     assert set(layer.algorithms.values()) == {algorithm}
 

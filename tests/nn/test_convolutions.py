@@ -168,15 +168,6 @@ def test_auto_chooses_a_method_once(device, rng):
     assert "auto: " in repr(layer)
 
 
-@pytest.mark.parametrize("algorithm", ["fft", "direct"])
-def test_an_explicit_algorithm_runs(algorithm, rng):
-    layer = nn.Convolution(3, 4, 3, algorithm=algorithm)
-    x, gy = (rng.standard_normal(s).astype("float32") for s in ((2, 3, 8, 8), (2, 4, 6, 6)))
-    layer.forward(x)
-    layer.backward(x, gy)
-    assert set(layer.algorithms.values()) == {algorithm}
-
-
 BAD_INPUT = [
     ((2, 3, 8, 8), r"input has 3 maps \(shape \(2, 3, 8, 8\)\), expected in_channels = 2"),
     ((2, 8, 8), r"input has shape \(2, 8, 8\), expected 4 axes \(S, C, H, W\)"),

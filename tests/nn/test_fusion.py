@@ -115,7 +115,7 @@ def test_backward_before_forward_is_named(device, rng):
 
 BEFORE_RELU = {
     "convolution": lambda: nn.FFTConvolution(2, 3, 3, padding=1),
-    "normalisation": lambda: nn.BatchNormalization(2),
+    "normalization": lambda: nn.BatchNormalization(2),
     "pooling": lambda: nn.AveragePool(1),
 }
 

@@ -266,6 +266,7 @@ def test_a_module_stays_on_the_device_of_its_construction(device):
 def test_a_bare_module():
     module = nn.Module()
     assert repr(module) == "nn.Module"
+    assert repr(nn.LogSoftMax()) == "nn.LogSoftMax"
     with pytest.raises(NotImplementedError, match="Module has no updateOutput"):
         module.forward(None)
     with pytest.raises(NotImplementedError, match="Module has no updateGradInput"):

@@ -36,18 +36,18 @@ def test_central_differences(device, rng, shape, train):
 @modes
 def test_backward_equals_its_two_passes(device, rng, train):
     x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
-    whole, halves = (make(np.random.default_rng(5), device, 3) for _ in range(2))
-    for layer in (whole, halves):
+    one_call, two_calls = (make(np.random.default_rng(5), device, 3) for _ in range(2))
+    for layer in (one_call, two_calls):
         layer.train = train
         layer.forward(x)
-    dx = whole.backward(x, dy, 0.5)
-    assert dx is whole.gradInput
-    assert error(dx, to_host(halves.updateGradInput(x, dy))) == 0
-    halves.accGradParameters(x, dy, 0.5)
-    for ours, theirs in zip(whole.parameters()[1], halves.parameters()[1], strict=True):
+    dx = one_call.backward(x, dy, 0.5)
+    assert dx is one_call.gradInput
+    assert error(dx, to_host(two_calls.updateGradInput(x, dy))) == 0
+    two_calls.accGradParameters(x, dy, 0.5)
+    for ours, theirs in zip(one_call.parameters()[1], two_calls.parameters()[1], strict=True):
         assert error(ours, to_host(theirs)) == 0
-    whole.needs_gradInput = False
-    assert whole.backward(x, dy) is None
+    one_call.needs_gradInput = False
+    assert one_call.backward(x, dy) is None
 
 
 def test_an_empty_minibatch_in_evaluation(device):

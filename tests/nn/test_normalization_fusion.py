@@ -46,13 +46,13 @@ def test_inside_a_chain(device, rng, train):
         chain.training() if train else chain.evaluate()
         return chain
 
-    whole, halves = build(), build()
+    one_call, two_calls = build(), build()
     x = device.array(rng.standard_normal((3, 3, 8, 6), dtype=np.float32))
     gy = device.array(rng.standard_normal((3, 3, 4, 3), dtype=np.float32))
-    assert np.array_equal(to_host(whole.forward(x)), to_host(halves.forward(x)))
-    assert np.array_equal(to_host(whole.backward(x, gy)), to_host(halves.updateGradInput(x, gy)))
-    halves.accGradParameters(x, gy)
-    for ours, theirs in zip(whole.parameters()[1], halves.parameters()[1], strict=True):
+    assert np.array_equal(to_host(one_call.forward(x)), to_host(two_calls.forward(x)))
+    assert np.array_equal(to_host(one_call.backward(x, gy)), to_host(two_calls.updateGradInput(x, gy)))
+    two_calls.accGradParameters(x, gy)
+    for ours, theirs in zip(one_call.parameters()[1], two_calls.parameters()[1], strict=True):
         assert np.array_equal(to_host(ours), to_host(theirs))
 
 

@@ -45,10 +45,6 @@ def test_against_torch(device, rng):
     assert error(nn.Flatten().forward(device.array(x)), expected) == 0
 
 
-def test_repr():
-    assert repr(nn.Flatten()) == "nn.Flatten"
-
-
 def test_errors(device):
     layer, x = nn.Flatten(), device.array(np.ones((2, 3, 4)))
     with pytest.raises(ValueError, match=r"Flatten: input has shape \(2,\), expected \(S, ...\)"):

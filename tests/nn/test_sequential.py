@@ -152,17 +152,17 @@ def test_backward_shares_two_arrays(device, rng):
 def test_updateGradInput_after_backward_uses_no_shared_arrays(device, rng):
     chain, x, dy = deep(device, rng)
     results = []
-    for halves in (False, True):
+    for two_calls in (False, True):
         chain.zeroGradParameters()
         chain.forward(x)
-        if halves:
+        if two_calls:
             chain.updateGradInput(x, dy)
             chain.accGradParameters(x, dy)
         else:
             chain.backward(x, dy)
         results.append([to_host(a).copy() for a in (chain.gradInput, *chain.parameters()[1])])
-    for whole, half in zip(*results, strict=True):
-        assert error(half, whole) <= FP32_BOUND
+    for expected, found in zip(*results, strict=True):
+        assert error(found, expected) <= FP32_BOUND
     assert len({id(chain[i].gradInput) for i in range(len(chain))}) == len(chain)
 
 
