@@ -9,8 +9,9 @@ from commands import build
 from commands.errors import UsageError
 from commands.saved_checkpoint import SavedCheckpoint
 from datasets import Dataset
-from tinyfft import evaluation, nn, progress
+from tinyfft import nn
 from tinyfft.files import write_json
+from tinyfft.training import evaluation, progress
 
 
 def run(options: argparse.Namespace) -> int:

@@ -39,8 +39,12 @@ def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1)
     out += sums if scale == 1 else scale * sums
 
 
-@cache
 def source(number: np.dtype, real: np.dtype) -> Source:
     """Return the kernel for a matrix and sums of these dtypes."""
+    return _source(number, real, BLOCK_X, BLOCK_Y)
+
+
+@cache
+def _source(number: np.dtype, real: np.dtype, block_x: int, block_y: int) -> Source:
     types = {"number": _NUMBERS[np.dtype(number).name], "real": _NUMBERS[np.dtype(real).name]}
-    return gpu.source("column_sums", types, BLOCK_X=BLOCK_X, BLOCK_Y=BLOCK_Y)
+    return gpu.source("column_sums", types, BLOCK_X=block_x, BLOCK_Y=block_y)

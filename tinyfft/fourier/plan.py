@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product as pairs
 from math import ceil, prod
+from typing import Any
 
 import numpy as np
 
+from tinyfft.backend import Device
 from tinyfft.fourier.arena import ALIGNMENT, aligned
 from tinyfft.fourier.axis import Axis, AxisPlan, Window, candidates
 from tinyfft.fourier.cpu.matrix_dft import KARATSUBA_TERMS, Frequencies
@@ -263,6 +265,11 @@ def plan_convolutions(
         found.append(plan)
         close = [other for other in close if other.y != plan.y and other.x != plan.x]
     return tuple(found)
+
+
+def plans_for(device: Device, *sizes: Any, precision: str) -> tuple[Plan, ...]:
+    """Return `plan_convolutions` for a device; `sizes` are S, C, F, y, x, itemsize and tile."""
+    return plan_convolutions(*sizes, device.kind, precision)
 
 
 def plan_convolution(*arguments, **named) -> Plan:

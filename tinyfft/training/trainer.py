@@ -63,7 +63,7 @@ class Trainer:
         """
         network     its flat weights and gradients belong to the optimizer
         criterion   updateOutput(output, labels) -> loss, backward(output, labels) -> its gradient, and
-                    explain_nan(output, labels), which raises if the labels are the reason for a loss of NaN
+                    check_target_values(output, labels), which raises if the labels are the reason for a loss of NaN
         optimizer   step(loss), which changes the weights if the loss is finite; state(); attribute learning_rate
         schedule    learning_rate_at(step), called before each training step
         progress    progress.Bars() or progress.Lines(); None: Lines()
@@ -223,7 +223,7 @@ class Trainer:
                 return loss, int(correct)
             self.global_step = steps_before  # neither this step nor a later one has changed a weight
             if self.train_step.output is not None:
-                self.criterion.explain_nan(self.train_step.output, target)
+                self.criterion.check_target_values(self.train_step.output, target)
             text = f"the loss is {loss} after {steps_before} steps, at learning rate {learning_rate:.3g}: {_ADVICE}"
             self._diverged = DivergedError(text)
             raise self._diverged
