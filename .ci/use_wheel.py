@@ -6,7 +6,7 @@ import numpy as np
 
 import tinyfft
 from tinyfft import nn, report
-from tinyfft.kernel_source import kernel_directory, kernel_source
+from tinyfft.cuda.source import kernel_directory, kernel_source
 
 package = Path(tinyfft.__file__).parent
 assert "site-packages" in package.parts, package

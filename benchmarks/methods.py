@@ -22,7 +22,8 @@ from benchmarks.shapes import CIFAR, LAYERS, SMALL, Layer
 from tinyfft import nn
 from tinyfft.backend import Device
 from tinyfft.config import load_config
-from tinyfft.nn.convolution_layer import PASSES
+from tinyfft.fourier.convolution import PASSES
+from tinyfft.fourier.product import precisions
 
 ALL = CIFAR | LAYERS | SMALL
 DEFAULT = (*CIFAR, "net-L1", "net-L3", "net-L5", "convnet-L5")

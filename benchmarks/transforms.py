@@ -13,8 +13,8 @@ from benchmarks import report
 from benchmarks.clock import milliseconds
 from benchmarks.report import Options, Report, Row
 from tinyfft.backend import Device
-from tinyfft.fourier import kernel, launch
 from tinyfft.fourier.axis import Axis, AxisPlan
+from tinyfft.fourier.gpu import kernel, transforms
 from tinyfft.fourier.plan import Plan
 
 HEAD = "N | planes a block | blocks | spectrum ms | signal ms | share of copy bandwidth | copy GB/s"
@@ -43,14 +43,14 @@ def measure(device: Device, N: int, options: Options) -> Row:
     planes = xp.random.standard_normal((samples, maps, size, size)).astype(xp.float32)
     hat = xp.empty(plan.spectrum_shape("x"), xp.complex64)
     (layout,) = kernel.launches(planes.shape, plan.windows("x"), apart=False)
-    limit, row = launch.shared_limit(device), {"N": N}
+    limit, row = transforms.shared_limit(device), {"N": N}
     for stem, arguments in (
         ("spectrum", (planes, hat, None, None)),  # without ReLU's mask
         ("signal", (hat, planes, None, xp.float32(1))),  # without bias
     ):
         special = kernel.specialise(stem, plan, "x", (size, size), limit, conjugate=False)
         special = replace(special, planes=options.planes or special.planes, blocks=options.blocks or special.blocks)
-        transform = launch.launcher(special, layout, device)
+        transform = transforms.launcher(special, layout, device)
         row |= {"planes": special.planes, "blocks": special.blocks}
         row[f"{stem}_ms"] = milliseconds(partial(transform, arguments), device, ahead=True)
     moved = samples * maps * bytes_of_plane

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 from unittest import mock
 
-from tinyfft import cublas, gpu
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import launch, product
+from tinyfft.cuda import cublas, launch
+from tinyfft.fourier import product
+from tinyfft.fourier.gpu import transforms
 
 GROUPS = {
     "transforms": ("spectrum", "signal"),
@@ -58,8 +59,8 @@ class Watch:
         self._patches = [
             mock.patch.object(module, name, self._timed(getattr(module, name), work))
             for module, name, work in (
-                (launch, "run", _transform),
-                (gpu, "launch", _kernel),
+                (transforms, "run", _transform),
+                (launch, "run", _kernel),
                 (cublas, "gemm", _product),
                 (product, "product", _product),
             )

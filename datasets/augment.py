@@ -15,9 +15,9 @@ from math import ceil
 
 import numpy as np
 
-from tinyfft import gpu
 from tinyfft.backend import Array, Device
-from tinyfft.gpu import Source
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import REAL, Source, make_source
 
 THREADS = 256
 MAX_GRID_Y = 65535
@@ -80,10 +80,10 @@ def minibatch(
     input, target = device.empty((S, C, H, W), factor.dtype), device.empty((S,), np.int64)
     blocks = S, min(ceil(C * H * W / THREADS), MAX_GRID_Y)
     arguments = images, labels, choices, factor, offset, input, target, *np.array([C, H, W, cutout], np.int32)
-    gpu.launch(source(factor.itemsize), "minibatch", blocks, THREADS, arguments, device)
+    launch.run(source(factor.itemsize), "minibatch", blocks, THREADS, arguments, device)
     return input, target
 
 
 def source(itemsize: int) -> Source:
     """Return the kernel's source for an input of float32 (itemsize 4) or float64 (8)."""
-    return gpu.source("minibatch", {"real": gpu.REAL[itemsize]}, THREADS=THREADS)
+    return make_source("minibatch", {"real": REAL[itemsize]}, THREADS=THREADS)

@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 from bfloat16 import from_bf16_blocks, to_bf16_blocks
 
-from tinyfft import autotune, backend, cublas, gpu
+from tinyfft import autotune, backend
+from tinyfft.cuda import cublas
+from tinyfft.cuda import launch as gpu_launch
+from tinyfft.cuda.tensor_map import TensorMap
 from tinyfft.dense import matmul
-from tinyfft.fourier import arena, gpu_product, tensor_product
-from tinyfft.fourier.kernel import grid
-from tinyfft.tensor_map import TensorMap
+from tinyfft.fourier import arena
+from tinyfft.fourier.gpu import products, tensor_product
+from tinyfft.fourier.gpu.kernel import grid
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
 HEADER, *MORE = (Path(__file__).with_name(f"host_{name}.h") for name in ("gpu", "mma", "wgmma"))
@@ -32,14 +35,14 @@ def stands_in(monkeypatch):
         assert asked == device
         launch(source.text(), name, blocks, threads, arguments, shared_bytes)
 
-    monkeypatch.setattr(gpu, "launch", on_host)
-    monkeypatch.setattr(gpu, "architecture", lambda device: 80)
+    monkeypatch.setattr(gpu_launch, "run", on_host)
+    monkeypatch.setattr(gpu_launch, "architecture", lambda device: 80)
     monkeypatch.setattr(cublas, "gemm", gemm)
     monkeypatch.setattr(tensor_product, "multiply", multiply)
     monkeypatch.setattr(autotune, "fastest", lambda device, problem, candidates, kernels=tuple: next(iter(candidates)))
-    monkeypatch.setattr(gpu, "compile_all", lambda kernels, device: None)
+    monkeypatch.setattr(gpu_launch, "compile_all", lambda kernels, device: None)
     monkeypatch.setattr(matmul, "current_arena", arena.Arena)
-    monkeypatch.setattr(gpu_product, "_chosen", {})
+    monkeypatch.setattr(products, "_chosen", {})
     monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
     monkeypatch.setattr(backend.Device, "free_bytes", property(lambda self: 1 << 36))
     monkeypatch.setattr(backend, "_current", device)

@@ -13,10 +13,10 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from tinyfft import backend, files, gpu, machine
+from tinyfft import backend, files, machine
 from tinyfft.backend import Device
-from tinyfft.cuda import graph
-from tinyfft.gpu import Source
+from tinyfft.cuda import graph, launch
+from tinyfft.cuda.source import Source
 from tinyfft.version import __version__
 
 ROUNDS = 4
@@ -50,7 +50,7 @@ def fastest(
     if known.get(problem) not in candidates:
         if backend.is_capturing():
             return next(iter(candidates))
-        gpu.compile_all(kernels(), device)
+        launch.compile_all(kernels(), device)
         seconds = benchmark(candidates, device)
         known[problem] = min(seconds, key=seconds.get)
         _write(device)

@@ -17,8 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyfft.blockwise import blockwise
-from tinyfft.kernel_source import kernel_source
+from tinyfft.cpu.blocks import blockwise
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 Buffer = Callable[[str, tuple[int, ...], Any], Array]
@@ -247,9 +246,15 @@ def _cupy() -> ModuleType:
     return cupy
 
 
+_PROBE = """extern "C" __global__ void probe(const float* x, float* y, int n) {
+    const int i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < n) y[i] = 2.0f * x[i] + 1.0f;
+}"""
+
+
 def _run_probe(cupy: ModuleType, index: int) -> None:
     with cupy.cuda.Device(index):
-        kernel = cupy.RawKernel(kernel_source("probe"), "probe")
+        kernel = cupy.RawKernel(_PROBE, "probe")
         x = cupy.arange(33, dtype=cupy.float32)
         y = cupy.zeros_like(x)
         kernel((2,), (32,), (x, y, np.int32(x.size)))

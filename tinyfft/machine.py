@@ -3,8 +3,8 @@
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from tinyfft import parallel
 from tinyfft.backend import Device
+from tinyfft.cpu import threads
 from tinyfft.version import __version__
 
 
@@ -17,7 +17,7 @@ def describe(device: Device) -> dict[str, str]:
         "device": str(device),
         "hardware": device.hardware,
         "BLAS": ", ".join(f"{each['internal_api']} {each['version']} {each.get('architecture', '')}" for each in blas),
-        "BLAS threads": str(parallel.threads()),
+        "BLAS threads": str(threads.count()),
     }
     return description | ({"cupy": device.xp.__version__} if device.kind == "cuda" else {})
 

@@ -11,12 +11,13 @@ import tinyfft
 from benchmarks import breakdown
 from benchmarks.clock import occupy
 from benchmarks.watch import GROUPS, Watch
-from tinyfft import cublas, gpu, nn
-from tinyfft.fourier import launch, product
-from tinyfft.gpu import Source
-from tinyfft.kernel_source import kernel_directory, kernel_source
+from tinyfft import nn
+from tinyfft.cuda import cublas, launch
+from tinyfft.cuda.source import Source, kernel_directory, kernel_source
+from tinyfft.fourier import product
+from tinyfft.fourier.gpu import transforms
 
-WATCHED = ((launch, "run"), (gpu, "launch"), (cublas, "gemm"), (product, "product"))
+WATCHED = ((transforms, "run"), (launch, "run"), (cublas, "gemm"), (product, "product"))
 
 
 @pytest.fixture
@@ -43,10 +44,10 @@ def test_each_launch_is_timed_and_its_bytes_counted(device):
     x, hat = floats(2, 3, 4, 4), np.ones((6, 2, 3), np.complex64)
     weights, rate = floats(10), np.ones(1)
     with Watch(device) as watch:
-        launch.run("spectrum", None, "x", x, device, (x, hat, None, None), conjugate=True)
-        launch.run("signal", None, "w", x, device, (hat, x, None, np.float32(1)), accumulate=True)
-        gpu.launch(Source("sgd", ""), "sgd", (1, 1), 8, (weights, weights, weights, rate, None, np.float32(0)), device)
-        gpu.launch(Source("max_pool", ""), "max_pool", (1, 1), 8, (x, floats(2, 3, 2, 2), np.int64(24)), device)
+        transforms.run("spectrum", None, "x", x, device, (x, hat, None, None), conjugate=True)
+        transforms.run("signal", None, "w", x, device, (hat, x, None, np.float32(1)), accumulate=True)
+        launch.run(Source("sgd", ""), "sgd", (1, 1), 8, (weights, weights, weights, rate, None, np.float32(0)), device)
+        launch.run(Source("max_pool", ""), "max_pool", (1, 1), 8, (x, floats(2, 3, 2, 2), np.int64(24)), device)
     assert len(device.done) == 4
     assert device.done[0] == (("spectrum", None, "x", x, device, (x, hat, None, None)), {"conjugate": True})
     assert watch.milliseconds() == {"transforms": 2.0, "pooling": 1.0, "optimizer": 1.0}
@@ -73,14 +74,14 @@ def test_products_are_counted_by_operations_or_bytes(device, module, name, dtype
 
 
 @pytest.mark.parametrize(
-    "inner", [lambda *a: cublas.gemm(*a), lambda *a: gpu.launch(Source("s", ""), "s", (1, 1), 8, a)]
+    "inner", [lambda *a: cublas.gemm(*a), lambda *a: launch.run(Source("s", ""), "s", (1, 1), 8, a)]
 )
 def test_a_launch_inside_a_product_is_not_counted_again(device, monkeypatch, inner):
     monkeypatch.setattr(product, "product", inner)
     a, out = np.ones((5, 2, 2), np.complex64), np.ones((5, 2, 2), np.complex64)
     with Watch(device) as watch:
         product.product(a, a, out, device)
-        gpu.launch(Source("cross_entropy", ""), "mean", (1, 1), 8, (out,), device)
+        launch.run(Source("cross_entropy", ""), "mean", (1, 1), 8, (out,), device)
     assert len(device.done) == 2
     assert watch.milliseconds() == {"products": 1.0, "loss": 1.0}
 
@@ -105,7 +106,7 @@ def test_every_kernel_of_ours_has_a_group():
     known = {name for kernels in GROUPS.values() for name in kernels}
     pattern = r'extern "C" __global__ void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\('
     ours = {name for path in kernel_directory().rglob("*.cu") for name in re.findall(pattern, kernel_source(path.stem))}
-    assert ours - known == {"probe", "minibatch"}
+    assert ours - known == {"minibatch"}
 
 
 FOUND = {

@@ -11,8 +11,8 @@ from data_files import image_file
 from datasets import resident
 from datasets.dataset import DataError
 from datasets.loader import Loader
-from tinyfft import gpu as launcher
 from tinyfft.backend import Device, to_host
+from tinyfft.cuda import launch as launcher
 
 CPU = Device("cpu")
 ALL = {"shuffle": True, "crop": 2, "flip": True, "cutout": 3}
@@ -27,13 +27,13 @@ def gpu(monkeypatch):
 @pytest.fixture
 def launches(monkeypatch, gpu):
     """The names of the kernels that were launched."""
-    names, launch = [], launcher.launch
+    names, launch = [], launcher.run
 
     def record(source, name, *rest):
         names.append(name)
         launch(source, name, *rest)
 
-    monkeypatch.setattr(launcher, "launch", record)
+    monkeypatch.setattr(launcher, "run", record)
     return names
 
 

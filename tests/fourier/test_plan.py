@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from spectra import SHARED
 
 from tinyfft.fourier.axis import Axis, candidates
-from tinyfft.fourier.kernel import specialise
+from tinyfft.fourier.gpu.kernel import specialise
 from tinyfft.fourier.plan import CANDIDATES, MAX_COST_RATIO, Plan, plan_convolution, plan_convolutions
 
 

@@ -6,7 +6,8 @@ from measure import allocated
 from pools import CASES, random_input
 from threadpoolctl import threadpool_limits
 
-from tinyfft import blockwise, nn
+from tinyfft import nn
+from tinyfft.cpu import blocks
 from tinyfft.optim import SGD
 
 LAYERS = {  # constructor, shape of the input
@@ -31,7 +32,7 @@ MIB = 1 << 20
 def block(monkeypatch):
     """A function that sets the bytes of a block; three threads run."""
     with threadpool_limits(3, user_api="blas"):
-        yield lambda nbytes: monkeypatch.setattr(blockwise, "BLOCK_BYTES", nbytes)
+        yield lambda nbytes: monkeypatch.setattr(blocks, "BLOCK_BYTES", nbytes)
 
 
 def passes(make, x):

@@ -7,13 +7,14 @@ from test_convolutions import check
 from threadpoolctl import threadpool_limits
 
 import tinyfft
-from tinyfft import nn, parallel
+from tinyfft import nn
+from tinyfft.cpu import threads
 
 
 @pytest.fixture(autouse=True)
 def three_threads():
     with threadpool_limits(3, user_api="blas"):
-        assert parallel.threads() == 3
+        assert threads.count() == 3
         yield
 
 

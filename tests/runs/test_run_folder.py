@@ -140,7 +140,7 @@ def test_files_missing_after_the_last_checkpoint_are_written_when_resuming(devic
 
 def test_a_difference_between_machines_is_reported(device, tmp_path, monkeypatch):
     fit(trainer(RunFolder(tmp_path / "run")), device, 1)
-    monkeypatch.setattr(run_folder.machine.parallel, "threads", lambda: 77)
+    monkeypatch.setattr(run_folder.machine.threads, "count", lambda: 77)
     (difference,) = RunFolder(tmp_path / "run").resume(trainer())
     assert difference.startswith("BLAS threads was ")
     assert difference.endswith(", is 77")

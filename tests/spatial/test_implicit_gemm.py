@@ -9,8 +9,8 @@ from limits import limited
 from measure import FP32_BOUND, FP64_BOUND, error
 from reference import convolution, gradients
 
-from tinyfft import gpu as launching
 from tinyfft import nn
+from tinyfft.cuda import launch as launching
 from tinyfft.fourier.arena import Arena, LimitError
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import plan_convolution

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tinyfft import backend, nn
-from tinyfft import gpu as kernels
+from tinyfft.cuda import launch as kernels
 from tinyfft.fourier.axis import Axis
 from tinyfft.spatial import max_pool
 

@@ -11,9 +11,9 @@ from math import ceil
 
 import numpy as np
 
-from tinyfft import gpu
 from tinyfft.backend import Array, Device
-from tinyfft.gpu import Source
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import Source, make_source
 
 BLOCK_X, BLOCK_Y = 32, 8  # threads of a block
 _NUMBERS = {
@@ -33,7 +33,7 @@ def add_column_sums(matrix: Array, out: Array, device: Device, scale: float = 1)
         matrix = device.xp.ascontiguousarray(matrix)
         arguments = (matrix, out, out.dtype.type(scale), *map(np.int32, (rows, len(out), pitch)))
         kernel, blocks = source(matrix.dtype, out.dtype), (ceil(len(out) / BLOCK_X), 1)
-        gpu.launch(kernel, "column_sums", blocks, BLOCK_X * BLOCK_Y, arguments, device, BLOCK_X * BLOCK_Y * 8)
+        launch.run(kernel, "column_sums", blocks, BLOCK_X * BLOCK_Y, arguments, device, BLOCK_X * BLOCK_Y * 8)
         return
     sums = matrix[:, : len(out)].real.sum(axis=0)
     out += sums if scale == 1 else scale * sums
@@ -47,4 +47,4 @@ def source(number: np.dtype, real: np.dtype) -> Source:
 @cache
 def _source(number: np.dtype, real: np.dtype, block_x: int, block_y: int) -> Source:
     types = {"number": _NUMBERS[np.dtype(number).name], "real": _NUMBERS[np.dtype(real).name]}
-    return gpu.source("column_sums", types, BLOCK_X=block_x, BLOCK_Y=block_y)
+    return make_source("column_sums", types, BLOCK_X=block_x, BLOCK_Y=block_y)

@@ -11,9 +11,9 @@ On a GPU each function launches kernels of cross_entropy.cu, without waiting for
 
 import numpy as np
 
-from tinyfft import gpu
 from tinyfft.backend import Array, Buffer, Device
-from tinyfft.gpu import Source
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import REAL, Source, make_source
 
 THREADS = 128
 
@@ -27,7 +27,7 @@ def cross_entropy(
         losses = buffer("_losses", (S,), "float64")
         sizes = (np.int32(K), np.float64(label_smoothing))
         _launch("cross_entropy", S, (x, target, log_p, losses, *sizes), device)
-        gpu.launch(_source(x, target), "mean", (1, 1), THREADS, (losses, loss, np.int32(S)), device, 8 * THREADS)
+        launch.run(_source(x, target), "mean", (1, 1), THREADS, (losses, loss, np.int32(S)), device, 8 * THREADS)
         return
     np.subtract(x, x.max(axis=1, keepdims=True), out=log_p)
     exponentials = buffer("_exponentials", x.shape, x.dtype)
@@ -66,15 +66,15 @@ def count_correct(x: Array, target: Array, correct: Array, device: Device) -> No
 
 def source(real: str, label: str) -> Source:
     """Return the kernels for numbers and targets of these C types."""
-    return gpu.source("cross_entropy", {"real": real, "label": label}, THREADS=THREADS)
+    return make_source("cross_entropy", {"real": real, "label": label}, THREADS=THREADS)
 
 
 def _launch(name: str, samples: int, arguments: tuple, device: Device) -> None:
     arguments = (*(device.xp.ascontiguousarray(array) for array in arguments[:2]), *arguments[2:])
     kernel, shared_bytes = _source(*arguments[:2]), 0 if name == "cross_entropy_gradient" else 8 * THREADS
-    gpu.launch(kernel, name, (samples, 1), THREADS, arguments, device, shared_bytes)
+    launch.run(kernel, name, (samples, 1), THREADS, arguments, device, shared_bytes)
 
 
 def _source(x: Array, target: Array) -> Source:
     integer = {1: "char", 2: "short", 4: "int", 8: "long long"}[target.itemsize]
-    return source(gpu.REAL[x.itemsize], f"{'un' * (target.dtype.kind == 'u')}signed {integer}")
+    return source(REAL[x.itemsize], f"{'un' * (target.dtype.kind == 'u')}signed {integer}")

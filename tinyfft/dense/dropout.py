@@ -14,9 +14,9 @@ from math import ceil
 
 import numpy as np
 
-from tinyfft import gpu
 from tinyfft.backend import Array, Buffer, Device
-from tinyfft.gpu import Source
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import REAL, Source, make_source
 
 THREADS = 256
 
@@ -43,14 +43,14 @@ def backward(dy: Array, dx: Array, key: Array, p: float, device: Device, buffer:
 
 def source(itemsize: int) -> Source:
     """Return the kernel for float32 or float64."""
-    return gpu.source("dropout", {"real": gpu.REAL[itemsize]}, THREADS=THREADS)
+    return make_source("dropout", {"real": REAL[itemsize]}, THREADS=THREADS)
 
 
 def _launch(numbers: Array, out: Array, key: Array, p: float, device: Device) -> None:
     sizes = (np.uint64(_threshold(p)), out.dtype.type(1 / (1 - p)), np.int64(out.size))
     blocks = (max(1, ceil(out.size / (8 * THREADS))), 1)
     arguments = (device.xp.ascontiguousarray(numbers), out, key, *sizes)
-    gpu.launch(source(out.itemsize), "dropout", blocks, THREADS, arguments, device)
+    launch.run(source(out.itemsize), "dropout", blocks, THREADS, arguments, device)
 
 
 def _threshold(p: float) -> int:

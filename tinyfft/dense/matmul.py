@@ -7,8 +7,9 @@ Shapes  a (m, k), b (k, n), out (m, n); out in C order. On a GPU a and b are cop
 Dtypes  float32, float64. With `tf32` a GPU multiplies float32 on its tensor cores
 """
 
-from tinyfft import cublas, parallel
 from tinyfft.backend import Array, Device
+from tinyfft.cpu import threads
+from tinyfft.cuda import cublas
 from tinyfft.dense.column_sums import add_column_sums
 from tinyfft.fourier.arena import aligned, current_arena
 
@@ -20,7 +21,7 @@ parts of at least SPLIT_K_MIN_K terms each."""
 def matmul(a: Array, b: Array, out: Array, device: Device, tf32: bool = False) -> Array:
     """Write the product to `out`, and return `out`."""
     if device.kind == "cpu":
-        parallel.matmul(a, b, out)
+        threads.matmul(a, b, out)
     elif (parts := _parts(a, out, device)) > 1:
         _split_k(parts, a, b, out, device, tf32)
     else:
@@ -36,7 +37,7 @@ def add_matmul(a: Array, b: Array, out: Array, device: Device, scale: float = 1,
 
     def add(out: Array, a: Array) -> None:
         product = device.empty(out.shape, out.dtype)
-        parallel.matmul(a, b, product)
+        threads.matmul(a, b, product)
         if scale != 1:
             product *= scale
         out += product

@@ -10,9 +10,9 @@ from math import ceil
 
 import numpy as np
 
-from tinyfft import gpu
 from tinyfft.backend import Array, Device
-from tinyfft.gpu import Source
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import REAL, Source, make_source
 
 THREADS, PER_THREAD = 256, 4
 
@@ -34,7 +34,7 @@ def step(
         numbers = (kind(momentum), kind(weight_decay), np.int64(weights.size))
         arguments = (weights, gradients, velocity, rate, loss, *numbers)
         blocks = (max(1, ceil(weights.size / (THREADS * PER_THREAD))), 1)
-        gpu.launch(source(weights.itemsize, nesterov), "sgd", blocks, THREADS, arguments, device)
+        launch.run(source(weights.itemsize, nesterov), "sgd", blocks, THREADS, arguments, device)
         return
     if loss is not None and not np.isfinite(loss[0]):
         return
@@ -61,4 +61,4 @@ def step(
 
 def source(itemsize: int, nesterov: bool) -> Source:
     """Return the kernel for float32 or float64."""
-    return gpu.source("sgd", {"real": gpu.REAL[itemsize]}, THREADS=THREADS, PER_THREAD=PER_THREAD, NESTEROV=nesterov)
+    return make_source("sgd", {"real": REAL[itemsize]}, THREADS=THREADS, PER_THREAD=PER_THREAD, NESTEROV=nesterov)

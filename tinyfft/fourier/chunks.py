@@ -22,9 +22,9 @@ from math import ceil, inf, prod
 from typing import Literal, NamedTuple
 
 from tinyfft.backend import Array
+from tinyfft.cpu.threads import split
 from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.plan import OPS_PER_NUMBER_MOVED, Plan
-from tinyfft.parallel import split
 
 CHUNK_BYTES = {"cpu": 1 << 27, "cuda": inf}
 """A pass uses at most this much of the arena even when more is allowed, by kind of device."""

@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import gpu_product, product, signal, spectrum
+from tinyfft.cuda.source import Source
+from tinyfft.fourier import product, signal, spectrum
 from tinyfft.fourier.arena import Arena, current_arena
 from tinyfft.fourier.chunks import Region, chunks
+from tinyfft.fourier.gpu import products
 from tinyfft.fourier.plan import Plan
-from tinyfft.gpu import Source
 
 AXES = {"x": "SC", "w": "FC", "y": "SF"}
 """The first two axes of each array: S samples, C input maps, F output maps."""
@@ -93,7 +94,7 @@ def kernels(plan: Plan, names: Sequence[str], device: Device, relu: bool) -> lis
         found.append(signal.source(plan, each.result, device, adds[each.result]))
         shapes = (plan.spectrum_shape(each.left), plan.spectrum_shape(each.right))
         how = {"transpose_a": each.transpose_a, "transpose_b": each.transpose_b, "precision": plan.precision}
-        found += gpu_product.kernels(*shapes, plan.spectrum_dtype, device, **how)
+        found += products.kernels(*shapes, plan.spectrum_dtype, device, **how)
     if relu:
         found += [spectrum.source(plan, "y", device, relu=True), signal.source(plan, "y", device, relu=True)]
     return found

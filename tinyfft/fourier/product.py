@@ -5,7 +5,7 @@ Input     a, b  complex  (Q, rows, columns), contiguous
 Output    out   complex  (Q, rows of op(a), columns of op(b)), contiguous
 CPU       A complex number is three reals, re, im and re + im: arrays are (3 Q, rows, columns), and three real products
           replace a complex one (cpu/matrix_dft.py). Each thread takes some of them; BLAS transposes for nothing.
-GPU       gpu_product.py chooses the kernel.
+GPU       gpu/products.py chooses the kernel.
 Precision "fp32" as the arrays are; on tensor cores 22 bits of each number, fewer of a number below 2^-16 of the largest
           one nearby in its matrix (split_terms.cuh). "tf32" rounds operands to 10 bits of fraction. With "bf16" a
           number is two bfloat16 of 7 bits, held as uint32 (bf16_blocks.cuh). All of them sum in float32; float64
@@ -15,9 +15,9 @@ Source    CPU: Karatsuba, Ofman 1962; as (a + i b)(c + i d), three products inst
 
 import numpy as np
 
-from tinyfft import parallel
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import gpu_product
+from tinyfft.cpu import threads
+from tinyfft.fourier.gpu import products
 
 PRECISIONS = ("fp32", "tf32", "bf16")
 
@@ -47,8 +47,8 @@ def product(
     assert out.shape[-2:] == (a.shape[-1 if transpose_a else -2], b.shape[-2 if transpose_b else -1]), out.shape
     assert a.dtype == b.dtype == out.dtype, (a.dtype, b.dtype, out.dtype)
     if device.kind == "cuda":
-        gpu_product.multiply(a, b, out, device, transpose_a, transpose_b, precision, deterministic)
+        products.multiply(a, b, out, device, transpose_a, transpose_b, precision, deterministic)
         return
     left = a.swapaxes(1, 2) if transpose_a else a
     right = b.swapaxes(1, 2) if transpose_b else b
-    parallel.run(len(out), lambda part: np.matmul(left[part], right[part], out=out[part]))
+    threads.run(len(out), lambda part: np.matmul(left[part], right[part], out=out[part]))

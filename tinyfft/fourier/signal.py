@@ -8,16 +8,16 @@ Input     hat     complex  (Q, A T, P B), frequency first; the conjugate spectra
 Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left as they are
 Tiles are added in one fixed order, so that the same input gives the same bits.
 CPU       cpu/transforms.py
-GPU       kernels/fourier/signal.cu, launched by launch.py
+GPU       kernels/fourier/signal.cu, launched by gpu/transforms.py
 """
 
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import launch
+from tinyfft.cuda.source import Source
 from tinyfft.fourier.arena import Arena
-from tinyfft.fourier.cpu import transforms
+from tinyfft.fourier.cpu import transforms as cpu_transforms
+from tinyfft.fourier.gpu import transforms as gpu_transforms
 from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.spectrum import check_arrays
-from tinyfft.gpu import Source
 
 CONJUGATED = ("x",)
 """The product that yields the spectrum of gradInput yields its conjugate."""
@@ -37,16 +37,16 @@ def signal(
     """Write (`scale` None) or add the planes whose half spectra are `hat`, the plan's "x", "w" or "y"."""
     check_arrays(planes, plan, name, hat)
     if arena.device.kind == "cpu":
-        transforms.signal(hat, plan, name, planes, arena, name in CONJUGATED, bias, scale, relu)
+        cpu_transforms.signal(hat, plan, name, planes, arena, name in CONJUGATED, bias, scale, relu)
         return
     arguments = (hat, planes, bias, planes.dtype.type(1 if scale is None else scale))
     options = _kernel_options(name, scale is not None, relu)
-    launch.run("signal", plan, name, planes, arena.device, arguments, **options)
+    gpu_transforms.run("signal", plan, name, planes, arena.device, arguments, **options)
 
 
 def source(plan: Plan, name: str, device: Device, accumulate: bool = False, relu: bool = False) -> Source:
     """Return the GPU's kernel; `accumulate` if planes are added to, `relu` if one is fused."""
-    return launch.source("signal", plan, name, device, **_kernel_options(name, accumulate, relu))
+    return gpu_transforms.source("signal", plan, name, device, **_kernel_options(name, accumulate, relu))
 
 
 def _kernel_options(name: str, accumulate: bool, relu: bool) -> dict[str, bool]:

@@ -9,15 +9,15 @@ Output    out     complex  (Q, A T, P B), frequency first; masked like the plane
           For bf16 products blocks of pairs of bfloat16 (bf16_blocks.cuh); maps that fill up a block are zero.
 Windows   axis.Window says which rows and columns are a line's points; all others are zero.
 CPU       cpu/transforms.py
-GPU       kernels/fourier/spectrum.cu, launched by launch.py
+GPU       kernels/fourier/spectrum.cu, launched by gpu/transforms.py
 """
 
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import launch
+from tinyfft.cuda.source import Source
 from tinyfft.fourier.arena import Arena
-from tinyfft.fourier.cpu import transforms
+from tinyfft.fourier.cpu import transforms as cpu_transforms
+from tinyfft.fourier.gpu import transforms as gpu_transforms
 from tinyfft.fourier.plan import Plan
-from tinyfft.gpu import Source
 
 CONJUGATED = ("w", "y")
 """The spectra that are stored conjugated; "y" is gradOutput where its spectrum is computed."""
@@ -36,15 +36,15 @@ def spectrum(
     """Write the half spectra of `planes`, the plan's "x", "w" or "y", into `out`."""
     check_arrays(planes, plan, name, out)
     if arena.device.kind == "cpu":
-        transforms.spectrum(planes, plan, name, out, arena, name in CONJUGATED, relu_output, masked)
+        cpu_transforms.spectrum(planes, plan, name, out, arena, name in CONJUGATED, relu_output, masked)
         return
     arguments, options = (planes, out, relu_output, masked), _kernel_options(name, relu_output is not None)
-    launch.run("spectrum", plan, name, planes, arena.device, arguments, **options)
+    gpu_transforms.run("spectrum", plan, name, planes, arena.device, arguments, **options)
 
 
 def source(plan: Plan, name: str, device: Device, relu: bool = False) -> Source:
     """Return the GPU's kernel; `relu` if planes are masked by a ReLU's output."""
-    return launch.source("spectrum", plan, name, device, **_kernel_options(name, relu))
+    return gpu_transforms.source("spectrum", plan, name, device, **_kernel_options(name, relu))
 
 
 def window_sums(hat: Array) -> Array:

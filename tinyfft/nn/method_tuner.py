@@ -12,13 +12,14 @@ from functools import partial
 from math import inf
 from typing import Any
 
-from tinyfft import autotune, gpu
+from tinyfft import autotune
 from tinyfft.backend import Array
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import Source
 from tinyfft.fourier import convolution
 from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.chunks import fits
 from tinyfft.fourier.plan import CANDIDATES, Plan
-from tinyfft.gpu import Source
 from tinyfft.spatial import direct
 
 FOURIER_CANDIDATES = ("fft", *(f"fft {number}" for number in range(2, CANDIDATES + 1)))
@@ -90,7 +91,7 @@ class MethodTuner:
         if len(candidates) > 1:
             with self._gradients_restored():
                 fastest = autotune.fastest(layer.device, problem, calls, lambda: kernels(*candidates))
-        gpu.compile_all(kernels(fastest), layer.device)  # for all passes: another one may use it without measuring
+        launch.compile_all(kernels(fastest), layer.device)  # for all passes: another one may use it without measuring
         return fastest
 
     def _candidates(self, shape: tuple[int, ...], limit: float) -> dict[str, Plan]:

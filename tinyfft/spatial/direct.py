@@ -8,11 +8,11 @@ row_products.py takes a block of the minibatch at a time, implicit_gemm.py all o
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tinyfft import parallel
 from tinyfft.backend import Array, Device
+from tinyfft.cpu import threads
+from tinyfft.cuda.source import Source
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.plan import Plan
-from tinyfft.gpu import Source
 from tinyfft.spatial import implicit_gemm, row_products
 
 
@@ -71,7 +71,7 @@ def parameter_gradients(
             if gradBias is not None:
                 gradBias[part] += scale * gradOutput[:, part].sum(axis=(0, 2, 3))
 
-        parallel.run(F, add)
+        threads.run(F, add)
 
 
 def kernels(plan: Plan, precision: str, device: Device) -> list[Source]:

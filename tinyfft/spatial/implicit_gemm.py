@@ -11,12 +11,12 @@ from math import ceil, prod
 
 import numpy as np
 
-from tinyfft import gpu
 from tinyfft.backend import Array, Device
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import REAL, Source, make_source
 from tinyfft.fourier.arena import Arena, LimitError, aligned
+from tinyfft.fourier.gpu.tensor_product import SPLIT_TERMS
 from tinyfft.fourier.plan import Plan
-from tinyfft.fourier.tensor_product import SPLIT_TERMS
-from tinyfft.gpu import Source
 
 WARP_TILE, TILE_K, BLOCKS_PER_SM = 32, 32, 4
 TILES = {False: (64, 64), True: (128, 32)}  # (TILE_M, TILE_N), by whether the product is narrow
@@ -84,7 +84,7 @@ def parameter_gradients(
         _launch((input, gradOutput, None, sums), problem, plan, device, precision, wgrad=True, parts=parts)
         arguments = (sums, gradWeight, gradBias, gradWeight.dtype.type(scale), *map(np.int32, counts))
         blocks = ceil(plan.F * (_ones_row(plan) + 1) / PLAIN_THREADS), 1
-        gpu.launch(sum_source(gradWeight.itemsize), "add_parts", blocks, PLAIN_THREADS, arguments, device)
+        launch.run(sum_source(gradWeight.itemsize), "add_parts", blocks, PLAIN_THREADS, arguments, device)
 
 
 def scratch_bytes(plan: Plan, parts: int = 1) -> int:
@@ -100,7 +100,7 @@ def kernels(plan: Plan, precision: str, device: Device) -> list[Source]:
 
 
 def _kernel(plan: Plan, narrow: bool, precision: str, device: Device, **flags: bool) -> Source:
-    if plan.itemsize == 8 or gpu.architecture(device) < gpu.TENSOR_CORES:
+    if plan.itemsize == 8 or launch.architecture(device) < launch.TENSOR_CORES:
         return plain_source(plan.itemsize, narrow, **flags)
     return source(precision, narrow, **flags)
 
@@ -109,7 +109,7 @@ def _kernel(plan: Plan, narrow: bool, precision: str, device: Device, **flags: b
 def plain_source(itemsize: int, narrow: bool = False, dgrad: bool = False, wgrad: bool = False) -> Source:
     """Return the kernel without tensor cores."""
     constants = {"DGRAD": dgrad, "WGRAD": wgrad, "TILE_M": TILES[narrow][0], "THREADS": PLAIN_THREADS}
-    return gpu.source("plain_gemm", {"number": gpu.REAL[itemsize]}, **constants)
+    return make_source("plain_gemm", {"number": REAL[itemsize]}, **constants)
 
 
 @cache
@@ -118,13 +118,13 @@ def source(precision: str, narrow: bool = False, dgrad: bool = False, wgrad: boo
     tile_m, tile_n = TILES[narrow]
     tile = {"TILE_M": tile_m, "TILE_N": tile_n, "TILE_K": TILE_K, "WARP_TILE": WARP_TILE}
     constants = {"DGRAD": dgrad, "WGRAD": wgrad, "SPLIT_TERMS": SPLIT_TERMS[precision], "BLOCKS_PER_SM": BLOCKS_PER_SM}
-    return gpu.source("implicit_gemm", {"number": "float"}, {"BF16": False, "REAL": True}, **tile, **constants)
+    return make_source("implicit_gemm", {"number": "float"}, {"BF16": False, "REAL": True}, **tile, **constants)
 
 
 @cache
 def sum_source(itemsize: int) -> Source:
     """Return the kernel that adds up the parts."""
-    return gpu.source("add_parts", {"number": gpu.REAL[itemsize]}, THREADS=PLAIN_THREADS)
+    return make_source("add_parts", {"number": REAL[itemsize]}, THREADS=PLAIN_THREADS)
 
 
 def _problem(image: Array, positions: tuple[int, int], plan: Plan, **matrix: int) -> ConvProblem:
@@ -152,7 +152,7 @@ def _launch(
     else:
         blocks, threads = ceil(M / tile_m) * ceil(problem.N / tile_n), THREADS
         shared = _shared_bytes(tile_m, tile_n, SPLIT_TERMS[precision], wgrad)
-    gpu.launch(kernel, kernel.stem, (blocks, parts), threads, (*arrays, problem), device, shared)
+    launch.run(kernel, kernel.stem, (blocks, parts), threads, (*arrays, problem), device, shared)
 
 
 def _shared_bytes(tile_m: int, tile_n: int, terms: int, wgrad: bool) -> int:

@@ -10,10 +10,10 @@ from math import ceil
 
 import numpy as np
 
-from tinyfft import gpu
 from tinyfft.backend import Array, Device
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import REAL, Source
 from tinyfft.fourier.axis import Axis
-from tinyfft.gpu import Source
 
 THREADS = 256
 INT_MAX = 2**31 - 1
@@ -52,7 +52,7 @@ class PoolKernel:
         for H, axis in (("H", self.rows), ("W", self.columns)):
             own = {"": axis.size, "k": axis.kernel, "s": axis.stride, "p": axis.before, "o": axis.out}
             sizes |= {prefix + H: value for prefix, value in own.items()}
-        real = gpu.REAL[self.itemsize]
+        real = REAL[self.itemsize]
         lines = [f"typedef {real} real;", f"typedef {real}2 real2;"]
         lines += [f"typedef {'long long' if self.wide_index else 'int'} index_t;"]
         lines += [f"constexpr index_t {name} = {value};" for name, value in sizes.items()]
@@ -81,4 +81,4 @@ def run(name: str, windows: tuple[Axis, Axis], device: Device, behind_relu: bool
         name, count = "max_pool_gradient_apart", written.shape[0] * written.shape[1] * kernel.cells
         del arrays["output"]
     blocks = max(1, ceil(count / THREADS))  # a minibatch may be empty, a grid may not
-    gpu.launch(kernel.source(), name, (blocks, 1), THREADS, (*arrays.values(), np.int64(count)), device)
+    launch.run(kernel.source(), name, (blocks, 1), THREADS, (*arrays.values(), np.int64(count)), device)

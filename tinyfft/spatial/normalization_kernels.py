@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from tinyfft import gpu
 from tinyfft.backend import Array, Device
-from tinyfft.gpu import Source
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import REAL, Source, make_source
 
 THREADS = 256
 UNROLL = 4  # values that a thread loads before it uses any
@@ -16,7 +16,7 @@ TARGET_BLOCKS = 1024  # more than four for each of an H200's 132 multiprocessors
 
 def source(itemsize: int) -> Source:
     """Return the kernels for float32 or float64."""
-    return gpu.source("normalization", {"real": gpu.REAL[itemsize]}, THREADS=THREADS, UNROLL=UNROLL)
+    return make_source("normalization", {"real": REAL[itemsize]}, THREADS=THREADS, UNROLL=UNROLL)
 
 
 def parts(x: Array) -> int:
@@ -30,12 +30,12 @@ def over_maps(name: str, x: Array, device: Device, *arguments: Any) -> None:
     S, C, pixels = x.shape
     shared_bytes = 8 * THREADS if name in ("moments", "gradient_sums") else 0
     sizes = np.array([S, pixels, _part_size(x)], np.int32)
-    gpu.launch(source(x.itemsize), name, (C, parts(x)), THREADS, (*arguments, *sizes), device, shared_bytes)
+    launch.run(source(x.itemsize), name, (C, parts(x)), THREADS, (*arguments, *sizes), device, shared_bytes)
 
 
 def for_each_map(name: str, x: Array, device: Device, *arguments: Any) -> None:
     """Launch a kernel with a thread for each map."""
-    gpu.launch(source(x.itemsize), name, (ceil(x.shape[1] / THREADS), 1), THREADS, arguments, device)
+    launch.run(source(x.itemsize), name, (ceil(x.shape[1] / THREADS), 1), THREADS, arguments, device)
 
 
 def _part_size(x: Array) -> int:

@@ -17,8 +17,8 @@ from math import ceil, inf, prod
 
 import numpy as np
 
-from tinyfft import parallel
 from tinyfft.backend import Array
+from tinyfft.cpu import threads
 from tinyfft.fourier.arena import Arena, LimitError, aligned
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import Plan
@@ -43,7 +43,7 @@ def blocks(plan: Plan, limit: float) -> list[slice]:
         if one > limit:
             raise LimitError(f"one sample needs {one} bytes of the arena, arena.limit_bytes allows {limit}")
         most = min(most, int(limit - fixed) // (one - fixed))
-    return parallel.split(plan.S, ceil(plan.S / most))
+    return threads.split(plan.S, ceil(plan.S / most))
 
 
 def scratch_bytes(plan: Plan, samples: int) -> int:
@@ -72,7 +72,7 @@ def convolve(input: Array, weight: Array, bias: Array | None, output: Array, pla
             else:
                 np.add(products, bias[:, None, None], out=output[:, :, part])
 
-        parallel.run(y.out, multiply)
+        threads.run(y.out, multiply)
 
 
 def input_gradient(gradOutput: Array, weight: Array, gradInput: Array, plan: Plan, arena: Arena) -> None:
@@ -88,8 +88,8 @@ def input_gradient(gradOutput: Array, weight: Array, gradInput: Array, plan: Pla
                 np.matmul(_matrix(weight[:, :, taps], 2), _matrix(rows[read], 2), out=_matrix(columns[h], 2))
             roll(columns[part], padded[part], gradInput[:, :, part], x)
 
-        parallel.run(weight.shape[3], lambda part: _copy_rows(gradOutput, rows, part))
-        parallel.run(y.size, multiply)
+        threads.run(weight.shape[3], lambda part: _copy_rows(gradOutput, rows, part))
+        threads.run(y.size, multiply)
 
 
 def weight_gradient(input: Array, gradOutput: Array, gradWeight: Array, plan: Plan, arena: Arena) -> None:
@@ -113,8 +113,8 @@ def weight_gradient(input: Array, gradOutput: Array, gradWeight: Array, plan: Pl
                     np.matmul(inputs, _matrix(rows[i], 1).T, out=product[start:stop])
                     total[start:stop] += product[start:stop]
 
-        parallel.run(F, lambda part: _copy_rows(gradOutput, rows, part))
-        parallel.run(len(total), multiply)
+        threads.run(F, lambda part: _copy_rows(gradOutput, rows, part))
+        threads.run(len(total), multiply)
 
 
 def by_rows(weight: Array, arena: Arena) -> Array:
@@ -125,7 +125,7 @@ def by_rows(weight: Array, arena: Arena) -> Array:
     def copy(part: slice) -> None:
         ordered[part] = weight[part].swapaxes(1, 2)
 
-    parallel.run(F, copy)
+    threads.run(F, copy)
     return ordered
 
 
@@ -138,7 +138,7 @@ def by_rows_backwards(weight: Array, y: Axis, arena: Arena) -> Array:
         for place, u in enumerate(backwards(y)):
             ordered[part, :, place] = weight[:, part, u].transpose(1, 2, 0)
 
-    parallel.run(C, copy)
+    threads.run(C, copy)
     return ordered
 
 
@@ -149,7 +149,7 @@ def _columns(input: Array, x: Axis, arena: Arena) -> Array:
     def copy(part: slice) -> None:
         unroll(input[:, :, part], padded[part], columns[part], x)
 
-    parallel.run(len(columns), copy)
+    threads.run(len(columns), copy)
     return columns
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from itertools import product as pairs
 from typing import NamedTuple
 
-from tinyfft import parallel
 from tinyfft.backend import Array
+from tinyfft.cpu import threads
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.axis import Window
 from tinyfft.fourier.cpu.matrix_dft import Scratch
@@ -48,17 +48,17 @@ def for_each_block(planes: Array, plan: Plan, name: str, arena: Arena, work: Cal
     """Call work(samples, scratch) for all samples of `planes` (A, B, h, w), the plan's "x", "w" or "y"."""
     A, B = planes.shape[:2]
     at_once = plan.samples_at_once(name, A, B)
-    threads = min(parallel.threads(), at_once)
-    share = 1 if plan.one_sample_at_a_time(name, B) else at_once // threads
+    parts = min(threads.count(), at_once)
+    share = 1 if plan.one_sample_at_a_time(name, B) else at_once // parts
     with arena.frame(0):
-        memory = list(arena.take((threads, share * B * plan.plane_scratch(name, B)), planes.dtype))
+        memory = list(arena.take((parts, share * B * plan.plane_scratch(name, B)), planes.dtype))
 
         def do(part: slice) -> None:
             scratch = Scratch(memory.pop())
             for first in range(part.start, part.stop, share):
                 work(slice(first, min(first + share, part.stop)), scratch)
 
-        parallel.run(A, do, most=threads)
+        threads.run(A, do, most=parts)
 
 
 def merge_axes(array: Array, axis: int) -> Array | None:

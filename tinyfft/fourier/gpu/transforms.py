@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from functools import lru_cache
 
-from tinyfft import gpu
 from tinyfft.backend import Array, Device
-from tinyfft.fourier.kernel import FourierKernel, Layout, grid, launches, specialise
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import Source
+from tinyfft.fourier.gpu.kernel import FourierKernel, Layout, grid, launches, specialise
 from tinyfft.fourier.plan import Plan
-from tinyfft.gpu import Source
 
 
 def run(stem: str, plan: Plan, name: str, planes: Array, device: Device, arguments: tuple, **options: bool) -> None:
@@ -30,8 +30,8 @@ def run(stem: str, plan: Plan, name: str, planes: Array, device: Device, argumen
                 f"{planes.strides}"
             )
     pitch = _planes_between_samples(stem, planes)
-    for launch in _prepared(stem, plan, name, planes.shape, pitch, device, aligned=aligned, **options):
-        launch(arguments)
+    for queue in _prepared(stem, plan, name, planes.shape, pitch, device, aligned=aligned, **options):
+        queue(arguments)
 
 
 def _planes_between_samples(stem: str, planes: Array) -> int:
@@ -64,16 +64,16 @@ def source(stem: str, plan: Plan, name: str, device: Device, **options: bool) ->
 
 def launcher(kernel: FourierKernel, layout: Layout, device: Device) -> Callable[[tuple], None]:
     """Return a function that launches the kernel with this layout, given its other arguments."""
-    by_value, function = gpu.by_value(layout), None
+    by_value, function = launch.by_value(layout), None
     blocks, threads, shared = grid(kernel, layout), (kernel.threads,), kernel.shared_bytes
 
-    def launch(arguments: tuple) -> None:
+    def queue(arguments: tuple) -> None:
         nonlocal function
         if function is None:
-            function = gpu.function(kernel.source(), kernel.stem, device, shared)
+            function = launch.function(kernel.source(), kernel.stem, device, shared)
         function(blocks, threads, (*arguments, by_value), shared_mem=shared)
 
-    return launch
+    return queue
 
 
 @lru_cache(maxsize=64)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinyfft import parallel
+from tinyfft.cpu import threads
 
 BLOCK_BYTES = 2 << 20
 """Of a block in all arrays together. Half of it makes more calls, twice of it exceeds a second-level cache: neither was
@@ -33,4 +33,4 @@ def blockwise(work: Callable[..., None], *arrays: np.ndarray) -> None:
             rows = slice(start, min(start + step, part.stop))
             work(*(array[rows] for array in arrays))
 
-    parallel.run(length, some)
+    threads.run(length, some)

@@ -12,9 +12,10 @@ from reference import convolution, gradients
 from spectra import SHARED, poisoned
 
 from tinyfft import backend, nn
-from tinyfft import gpu as gpu_module
-from tinyfft.fourier import arena, launch, tensor_product
+from tinyfft.cuda import launch as gpu_launch
+from tinyfft.fourier import arena
 from tinyfft.fourier import convolution as engine
+from tinyfft.fourier.gpu import tensor_product, transforms
 from tinyfft.nn import FFTConvolution
 
 MULTIPLY = tensor_product.multiply
@@ -33,9 +34,9 @@ class OnDevice(np.ndarray):
 @pytest.fixture
 def gpu(monkeypatch):
     """A device of the GPU's kind, its kernels being the host's and its products NumPy's."""
-    monkeypatch.setattr(launch, "shared_limit", lambda device: SHARED)
+    monkeypatch.setattr(transforms, "shared_limit", lambda device: SHARED)
     monkeypatch.setattr(
-        launch,
+        transforms,
         "launcher",
         lambda special, layout, device: lambda arguments: host_gpu.run(special, layout, *arguments),
     )
@@ -115,8 +116,10 @@ def test_relu_on_the_way_through_a_chain(gpu, rng):
 @pytest.mark.parametrize("offset", [0, 1])
 def test_planes_that_begin_at_an_odd_number_are_not_read_in_pairs(gpu, monkeypatch, offset, rng):
     """A GPU reads two float32 as one only where their address is a multiple of eight."""
-    specials, launcher = [], launch.launcher
-    monkeypatch.setattr(launch, "launcher", lambda special, *rest: specials.append(special) or launcher(special, *rest))
+    specials, launcher = [], transforms.launcher
+    monkeypatch.setattr(
+        transforms, "launcher", lambda kernel, *rest: specials.append(kernel) or launcher(kernel, *rest)
+    )
     layer = FFTConvolution(2, 3, 3, padding=1)
     numbers = on_device(rng, (2 * 2 * 6 * 6 + 2,))
     begin = offset + numbers.data.ptr % 8 // 4
@@ -147,16 +150,16 @@ def _poisoned_on_device(owner, shape, dtype):
 @pytest.mark.parametrize("relu", [False, True])
 def test_the_passes_launch_the_kernels_that_the_plan_declares(gpu, monkeypatch, relu, options, rng):
     launched = []
-    monkeypatch.setattr(launch, "launcher", lambda kernel, *_: lambda arguments: launched.append(kernel.source()))
+    monkeypatch.setattr(transforms, "launcher", lambda kernel, *_: lambda arguments: launched.append(kernel.source()))
     monkeypatch.setattr(tensor_product, "multiply", MULTIPLY)
-    monkeypatch.setattr(gpu_module, "launch", lambda source, *_: launched.append(source))
+    monkeypatch.setattr(gpu_launch, "run", lambda source, *_: launched.append(source))
     monkeypatch.setattr("tinyfft.nn.fft_convolution.add_column_sums", lambda *_: None)
-    launch._prepared.cache_clear()
+    transforms._prepared.cache_clear()
     layer = FFTConvolution(33, 34, 3, padding=1, **options)
     chain = nn.Sequential(layer, *([nn.ReLU()] if relu else []))
     x = on_device(rng, (4, 33, 7, 6))
     chain.backward(x, on_device(rng, chain.forward(x).shape))
-    launch._prepared.cache_clear()
+    transforms._prepared.cache_clear()
     declared = engine.kernels(layer.plan(x.shape), engine.PASSES, layer.device, relu)
     assert len(set(launched)) > 6
     assert set(launched) <= set(declared)

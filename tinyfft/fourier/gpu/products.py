@@ -11,11 +11,12 @@ from math import prod
 
 import numpy as np
 
-from tinyfft import autotune, backend, cublas, gpu
+from tinyfft import autotune, backend
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import tensor_product, warpgroup_product
+from tinyfft.cuda import cublas, launch
+from tinyfft.cuda.source import Source
+from tinyfft.fourier.gpu import tensor_product, warpgroup_product
 from tinyfft.fourier.plan import BF16_BLOCK
-from tinyfft.gpu import Source
 
 MIN_TENSOR_CORE_MACS = 1 << 12
 """Tensor cores are tried from this many multiplications per frequency."""
@@ -81,8 +82,8 @@ def _choose(a: Array, b: Array, out: Array, device: Device, deterministic: bool,
 def _candidates(dtype: np.dtype, macs: int, device: Device) -> dict[str, Callable[..., None]]:
     """Return what can multiply such numbers, the likely fastest first; `macs` are multiplications per frequency."""
     kernels = {} if dtype == np.uint32 else {"cublas": _by_cublas}
-    architecture = gpu.architecture(device)
-    enough = dtype == np.complex64 and macs >= MIN_TENSOR_CORE_MACS and architecture >= gpu.TENSOR_CORES
+    architecture = launch.architecture(device)
+    enough = dtype == np.complex64 and macs >= MIN_TENSOR_CORE_MACS and architecture >= launch.TENSOR_CORES
     if dtype == np.uint32 or enough:
         kernels = {"warps": tensor_product.multiply, **kernels}
         if architecture == HOPPER:

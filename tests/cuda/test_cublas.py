@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tinyfft import cublas
 from tinyfft.backend import Device
+from tinyfft.cuda import cublas
 
 KINDS = {0: "float32", 1: "float64", 4: "complex64", 5: "complex128"}
 COMPUTE = {"float32": 68, "float64": 70, "complex64": 68, "complex128": 70}

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
-from tinyfft import parallel
+from tinyfft.cpu import threads
 
 
 @pytest.fixture(autouse=True)
@@ -19,13 +19,13 @@ def three_threads():
 
 def parts_of(n, **options):
     found = []
-    parallel.run(n, found.append, **options)
+    threads.run(n, found.append, **options)
     return sorted((part.start, part.stop) for part in found)
 
 
 @given(n=st.integers(0, 1000), count=st.integers(1, 20))
 def test_parts_are_consecutive_and_nearly_equal(n, count):
-    parts = parallel.split(n, count)
+    parts = threads.split(n, count)
     assert [i for part in parts for i in range(part.start, part.stop)] == list(range(n))
     sizes = [part.stop - part.start for part in parts]
     assert len(sizes) == count
@@ -44,20 +44,20 @@ def test_no_part_is_empty():
 
 def test_parts_run_at_the_same_time():
     together = threading.Barrier(3, timeout=20)
-    parallel.run(3, lambda _: together.wait())
+    threads.run(3, lambda _: together.wait())
     assert not together.broken
 
 
 def test_the_blas_has_one_thread_while_parts_run_and_its_own_afterwards():
     inside = []
-    parallel.run(3, lambda _: inside.append(parallel.threads()))
+    threads.run(3, lambda _: inside.append(threads.count()))
     assert inside == [1, 1, 1]
-    assert parallel.threads() == 3
+    assert threads.count() == 3
 
 
 def test_what_runs_inside_of_a_part_is_one_part():
     inner = []
-    parallel.run(3, lambda part: parallel.run(10, inner.append))
+    threads.run(3, lambda part: threads.run(10, inner.append))
     assert inner == [slice(0, 10)] * 3
 
 
@@ -70,24 +70,24 @@ def test_an_exception_is_raised_when_all_parts_have_ended():
         ended.append(part)
 
     with pytest.raises(ArithmeticError, match=r"part [12]"):
-        parallel.run(3, work)
+        threads.run(3, work)
     assert ended == [slice(0, 1)]
-    assert parallel.threads() == 3
+    assert threads.count() == 3
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(7, 3), (3, 7), (1, 1), (2, 2), (0, 4), (4, 0)])
 def test_a_product_in_parts(rows, columns, rng):
     a, b = rng.standard_normal((rows, 5)), rng.standard_normal((columns, 5)).T
     out = np.full((rows, columns), np.nan)
-    parallel.matmul(a, b, out)
+    threads.matmul(a, b, out)
     np.testing.assert_allclose(out, np.einsum("ik,kj->ij", a, b), rtol=1e-13)
 
 
 def test_the_last_of_two_runs_at_once_gives_the_threads_back():
-    first, second = parallel._one_thread_each(), parallel._one_thread_each()
+    first, second = threads._one_thread_each(), threads._one_thread_each()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)
-    assert parallel.threads() == 1
+    assert threads.count() == 1
     second.__exit__(None, None, None)
-    assert parallel.threads() == 3
+    assert threads.count() == 3

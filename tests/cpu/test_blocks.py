@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from tinyfft import backend, blockwise
+from tinyfft import backend
+from tinyfft.cpu import blocks
 
 ROW = 8 * 3  # bytes of a row of three float64
 
@@ -14,7 +15,7 @@ ROW = 8 * 3  # bytes of a row of three float64
 @pytest.fixture(autouse=True)
 def three_threads(monkeypatch):
     """And blocks of four rows in two arrays."""
-    monkeypatch.setattr(blockwise, "BLOCK_BYTES", 4 * 2 * ROW)
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 4 * 2 * ROW)
     with threadpool_limits(3, user_api="blas"):
         yield
 
@@ -22,7 +23,7 @@ def three_threads(monkeypatch):
 def blocks_of(*arrays):
     """The blocks that work gets, in order of their first number."""
     found = []
-    blockwise.blockwise(lambda *blocks: found.append(blocks), *arrays)
+    blocks.blockwise(lambda *blocks: found.append(blocks), *arrays)
     return sorted(found, key=lambda blocks: blocks[0].flat[0])
 
 
@@ -42,20 +43,20 @@ def test_all_rows_once_and_the_same_of_every_array(rows):
 
 def test_blocks_are_views():
     x, y = numbers(50), numbers(50)
-    blockwise.blockwise(lambda a, b: np.add(a, 1, out=b), x, y)
+    blocks.blockwise(lambda a, b: np.add(a, 1, out=b), x, y)
     assert np.array_equal(y, x + 1)
 
 
 def test_strided_arrays():
     x, y = np.arange(600.0).reshape(3, 50, 4).transpose(1, 0, 2)[::2], np.full((25, 3, 4), np.nan)
-    blockwise.blockwise(lambda a, b: np.copyto(b, a), x, y)
+    blocks.blockwise(lambda a, b: np.copyto(b, a), x, y)
     assert np.array_equal(y, x)
 
 
 @pytest.mark.parametrize("x", [numbers(7), numbers(0), np.array(5.0)], ids=["less than two blocks", "empty", "number"])
 def test_one_block_is_the_arrays_themselves_in_this_thread(x):
     calls = []
-    blockwise.blockwise(lambda *blocks: calls.append((threading.current_thread(), *blocks)), x, x)
+    blocks.blockwise(lambda *blocks: calls.append((threading.current_thread(), *blocks)), x, x)
     assert len(calls) == 1
     assert calls[0][0] is threading.current_thread()
     assert all(block is x for block in calls[0][1:])
@@ -68,7 +69,7 @@ def test_a_row_of_more_than_a_block_is_not_cut():
 
 def test_parts_run_at_the_same_time():
     together = threading.Barrier(3, timeout=20)
-    blockwise.blockwise(lambda _: together.wait(), np.zeros((3, 300)))
+    blocks.blockwise(lambda _: together.wait(), np.zeros((3, 300)))
     assert not together.broken
 
 
@@ -78,7 +79,7 @@ def test_an_exception_is_raised_here():
             raise ArithmeticError("beyond 100")
 
     with pytest.raises(ArithmeticError, match="beyond 100"):
-        blockwise.blockwise(work, numbers(100))
+        blocks.blockwise(work, numbers(100))
 
 
 @pytest.mark.parametrize(("kind", "calls"), [("cpu", 25), ("cuda", 1)])

@@ -1,17 +1,44 @@
-"""Read the CUDA sources, which lie in the installed package, or beside it in a bare checkout."""
+"""CUDA sources: read from the installed package or the bare checkout, with the constants they are compiled with."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parent.parent
 _INCLUDE = re.compile(r'#include "(\w+\.cuh)"\n')
+
+
+REAL = {4: "float", 8: "double"}
+"""The C type of real numbers, by their bytes."""
+
+
+class Source(NamedTuple):
+    """A kernel's source: the types and constants it is compiled with, then kernels/.../`stem`.cu."""
+
+    stem: str
+    head: str
+    architecture: str = ""  # such as "sm_90a"; empty: the device's
+
+    def text(self) -> str:
+        return f"{self.head}\n{kernel_source(self.stem)}"
+
+
+def make_source(
+    stem: str, types: Mapping[str, str], macros: Mapping[str, bool] | None = None, **constants: int
+) -> Source:
+    """Return the source of kernels/.../`stem`.cu with C types, macros for its #if, and constants, by their names."""
+    lines = [f"#define {name} {int(value)}" for name, value in (macros or {}).items()]
+    lines += [f"typedef {kind} {name};" for name, kind in types.items()]
+    lines += [f"constexpr {type(value).__name__} {name} = {str(value).lower()};" for name, value in constants.items()]
+    return Source(stem, "\n".join(lines))
 
 
 def kernel_directory() -> Path:
     """Return the folder of the CUDA sources. Raises FileNotFoundError, naming both places, if there is none."""
     candidates = (_PACKAGE / "kernels", _PACKAGE.parent / "kernels")
     for folder in candidates:
-        if any(folder.glob("*.cu")):
+        if any(folder.rglob("*.cu")):
             return folder
     raise FileNotFoundError(f"tinyfft's CUDA sources are neither in {candidates[0]} nor in {candidates[1]}")
 

@@ -5,12 +5,12 @@ from math import ceil
 
 import numpy as np
 
-from tinyfft import gpu, tensor_map
 from tinyfft.backend import Array, Device
+from tinyfft.cuda import launch, tensor_map
+from tinyfft.cuda.source import Source
+from tinyfft.cuda.tensor_map import TensorMap
+from tinyfft.fourier.gpu.tensor_product import SPLIT_TERMS, is_aligned, product_source
 from tinyfft.fourier.plan import BF16_BLOCK
-from tinyfft.fourier.tensor_product import SPLIT_TERMS, is_aligned, product_source
-from tinyfft.gpu import Source
-from tinyfft.tensor_map import TensorMap
 
 ARCHITECTURE = "sm_90a"
 TILE_M, TILE_N = 128, {1: 128, 2: 64}  # TILE_N by the number of split terms
@@ -32,7 +32,7 @@ def multiply(
     if precision == "bf16":
         a, b = _tile_map(a, TILE_M, not transpose_a), _tile_map(b, TILE_N[terms], transpose_b)
     arguments = (a, b, out, *map(np.int32, (M, N, K, Q)))
-    gpu.launch(kernel, "warpgroup_product", blocks, THREADS[terms], arguments, device, SHARED_BYTES)
+    launch.run(kernel, "warpgroup_product", blocks, THREADS[terms], arguments, device, SHARED_BYTES)
 
 
 def _tile_map(operand: Array, mn: int, k_major: bool) -> TensorMap:

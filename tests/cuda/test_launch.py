@@ -6,7 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tinyfft import gpu
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import Source
 
 
 @pytest.fixture
@@ -31,8 +32,8 @@ def test_sources_compile_side_by_side_each_once_in_a_thread_on_the_device(device
         together.wait()
         compiled.append(source.stem)
 
-    monkeypatch.setattr(gpu, "_compiled", compile_one)
-    gpu.compile_all([gpu.Source(stem, "") for stem in ("sgd", "dropout", "sgd")], device)
+    monkeypatch.setattr(launch, "_compiled", compile_one)
+    launch.compile_all([Source(stem, "") for stem in ("sgd", "dropout", "sgd")], device)
     assert sorted(compiled) == ["dropout", "sgd"]
 
 
@@ -40,10 +41,10 @@ def test_an_error_of_the_compiler_is_raised(device, monkeypatch):
     def refuse(source, device):
         raise RuntimeError("no such instruction")
 
-    monkeypatch.setattr(gpu, "_compiled", refuse)
+    monkeypatch.setattr(launch, "_compiled", refuse)
     with pytest.raises(RuntimeError, match="no such instruction"):
-        gpu.compile_all([gpu.Source("sgd", "")], device)
+        launch.compile_all([Source("sgd", "")], device)
 
 
 def test_nothing_to_compile_needs_no_device():
-    gpu.compile_all([], None)
+    launch.compile_all([], None)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from itertools import product as pairs
 from math import ceil, log2, prod
 
+from tinyfft.cuda.source import Source
 from tinyfft.fourier.axis import Window
-from tinyfft.fourier.codelets import dft_source
+from tinyfft.fourier.gpu.codelets import dft_source
 from tinyfft.fourier.plan import Plan
-from tinyfft.gpu import Source
 
 WARP_THREADS = 32
 SM_REGISTERS, SM_QUARTERS = 1 << 16, 4  # a quarter has its own share of the registers, and every fourth warp

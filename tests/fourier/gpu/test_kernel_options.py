@@ -10,7 +10,7 @@ from measure import FP32_BOUND, error
 from spectra import SHARED, from_stored, planned, poisoned, stored
 
 from tinyfft.fourier.axis import Axis, AxisPlan
-from tinyfft.fourier.kernel import MAX_BLOCK_THREADS, launches, specialise
+from tinyfft.fourier.gpu.kernel import MAX_BLOCK_THREADS, launches, specialise
 from tinyfft.fourier.plan import Plan
 
 STEMS = ("spectrum", "signal")

@@ -24,7 +24,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 
-def threads() -> int:
+def count() -> int:
     """Return how many parts `run` uses; 1 inside a part."""
     return max((blas.num_threads for blas in _blas().lib_controllers), default=1)
 
@@ -35,7 +35,7 @@ def run(n: int, work: Callable[[slice], None], most: int | None = None) -> None:
     The calling thread runs one of them; a single part keeps the BLAS's threads. An exception of a part is raised after
     all parts have ended.
     """
-    parts = split(n, min(threads(), n, most or n))
+    parts = split(n, min(count(), n, most or n))
     if len(parts) < 2:
         for part in parts:
             work(part)

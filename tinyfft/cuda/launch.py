@@ -1,46 +1,23 @@
 """Kernels of a GPU, compiled once and launched on the current stream."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import Structure, sizeof
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from tinyfft import cubin
 from tinyfft.backend import Device
-from tinyfft.kernel_source import kernel_source
-
-
-class Source(NamedTuple):
-    """A kernel's source: the types and constants it is compiled with, then kernels/.../`stem`.cu."""
-
-    stem: str
-    head: str
-    architecture: str = ""  # such as "sm_90a"; empty: the device's
-
-    def text(self) -> str:
-        return f"{self.head}\n{kernel_source(self.stem)}"
-
+from tinyfft.cuda import cubin
+from tinyfft.cuda.source import Source
 
 TENSOR_CORES = 80
 """The first architecture whose tensor cores our kernels can use."""
 
-REAL = {4: "float", 8: "double"}
-"""The C type of real numbers, by their bytes."""
 
-
-def source(stem: str, types: Mapping[str, str], macros: Mapping[str, bool] | None = None, **constants: int) -> Source:
-    """Return the source of kernels/.../`stem`.cu with C types, macros for its #if, and constants, by their names."""
-    lines = [f"#define {name} {int(value)}" for name, value in (macros or {}).items()]
-    lines += [f"typedef {kind} {name};" for name, kind in types.items()]
-    lines += [f"constexpr {type(value).__name__} {name} = {str(value).lower()};" for name, value in constants.items()]
-    return Source(stem, "\n".join(lines))
-
-
-def launch(
+def run(
     source: Source,
     name: str,
     blocks: tuple[int, ...],
@@ -81,7 +58,7 @@ def _compiled(source: Source, device: Device) -> Any:
 
 
 def compile_all(sources: Iterable[Source], device: Device) -> None:
-    """Compile sources side by side, for `launch` to find: a compiler takes up to a second for one, on one core."""
+    """Compile sources side by side, for `run` to find: a compiler takes up to a second for one, on one core."""
 
     def compile_one(source: Source) -> None:
         with device.xp.cuda.Device(device.index):  # CuPy's current device is the thread's

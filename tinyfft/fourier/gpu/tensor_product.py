@@ -9,9 +9,9 @@ from math import ceil
 
 import numpy as np
 
-from tinyfft import gpu
 from tinyfft.backend import Array, Device
-from tinyfft.gpu import Source
+from tinyfft.cuda import launch
+from tinyfft.cuda.source import Source, make_source
 
 SPLIT_TERMS = {"fp32": 2, "tf32": 1, "bf16": 1}
 """16-bit numbers whose sum is the real or imaginary part of a number, by the product's precision."""
@@ -31,7 +31,7 @@ def multiply(
     kernel = source(precision, transpose_a, transpose_b, is_aligned(a.shape, a.dtype), is_aligned(b.shape, b.dtype))
     blocks = ceil(M / TILE_M) * ceil(N / TILE_N), Q
     shared = shared_bytes(precision, transpose_a, transpose_b)
-    gpu.launch(kernel, "tensor_product", blocks, THREADS, (a, b, out, *map(np.int32, (M, N, K))), device, shared)
+    launch.run(kernel, "tensor_product", blocks, THREADS, (a, b, out, *map(np.int32, (M, N, K))), device, shared)
 
 
 @cache
@@ -60,7 +60,7 @@ def product_source(
     bf16 = precision == "bf16"
     types, macros = {"number": "unsigned" if bf16 else "float2"}, {"BF16": bf16, "REAL": False}
     flags = {"TRANSPOSE_A": transpose_a, "TRANSPOSE_B": transpose_b, "ALIGNED_A": aligned_a, "ALIGNED_B": aligned_b}
-    return gpu.source(stem, types, macros, SPLIT_TERMS=SPLIT_TERMS[precision], **flags, **sizes)
+    return make_source(stem, types, macros, SPLIT_TERMS=SPLIT_TERMS[precision], **flags, **sizes)
 
 
 def is_aligned(shape: tuple[int, ...], dtype: np.dtype) -> bool:

@@ -4,9 +4,10 @@ import host_gpu
 import numpy as np
 import pytest
 
-from tinyfft import autotune, cublas, gpu
+from tinyfft import autotune
+from tinyfft.cuda import cublas, launch
 from tinyfft.fourier import product as products
-from tinyfft.fourier import tensor_product, warpgroup_product
+from tinyfft.fourier.gpu import tensor_product, warpgroup_product
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def multiply(device, sizes, dtype=np.complex64, **how):
 @pytest.mark.parametrize("least", ["cublas", "warps", "warpgroups"])
 def test_the_fastest_way_is_taken(device, taken, monkeypatch, least):
     asked = []
-    monkeypatch.setattr(gpu, "architecture", lambda device: 90)
+    monkeypatch.setattr(launch, "architecture", lambda device: 90)
     monkeypatch.setattr(autotune, "fastest", lambda device, what, ways: asked.append((what, [*ways])) or least)
     multiply(device, (16, 16, 16), precision="tf32")
     assert taken == [least]
@@ -63,7 +64,7 @@ def test_where_there_is_one_way_no_clock_is_asked(device, taken, monkeypatch, si
 
 @pytest.mark.parametrize(("architecture", "way"), [(75, "cublas"), (80, "warps"), (90, "warpgroups"), (100, "warps")])
 def test_the_kernel_is_one_for_this_gpu(device, taken, monkeypatch, architecture, way):
-    monkeypatch.setattr(gpu, "architecture", lambda device: architecture)
+    monkeypatch.setattr(launch, "architecture", lambda device: architecture)
     multiply(device, (16, 16, 16), deterministic=True)
     assert taken == [way]
 

@@ -8,7 +8,7 @@ from spectra import SHARED, planned, poisoned, stored
 
 from tinyfft.fourier import textbook
 from tinyfft.fourier.axis import Axis, AxisPlan
-from tinyfft.fourier.kernel import launches, specialise
+from tinyfft.fourier.gpu.kernel import launches, specialise
 from tinyfft.fourier.plan import Plan
 
 pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")

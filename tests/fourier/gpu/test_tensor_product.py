@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from measure import FP32_BOUND, error
 
 import tinyfft
-from tinyfft import gpu, tensor_map
 from tinyfft.backend import Device, to_host
+from tinyfft.cuda import launch, tensor_map
 from tinyfft.fourier import product as products
-from tinyfft.fourier import tensor_product, warpgroup_product
+from tinyfft.fourier.gpu import tensor_product, warpgroup_product
 
 BOUNDS = {"fp32": 4e-7, "tf32": 1e-3, "bf16": 1.2e-2}
 """Bounds of max|out - ref| / max(|a| @ |b|), for 22, 11 and 8 bits of each operand."""
@@ -36,13 +36,13 @@ def multiply(request, where, monkeypatch):
         if host_gpu.COMPILER is None:
             pytest.skip("there is no C++ compiler on this machine")
         device = Device("cuda", 7)
-        monkeypatch.setattr(gpu, "launch", _on_host)
+        monkeypatch.setattr(launch, "run", _on_host)
         monkeypatch.setattr(warpgroup_product, "multiprocessors", lambda device: 2)
         monkeypatch.setattr(tensor_map, "boxes", host_gpu.boxes)
     else:
         device = tinyfft.use_device("cuda")
     kernel = KERNELS[request.param]
-    if kernel is warpgroup_product and not on_host and gpu.architecture(device) != 90:
+    if kernel is warpgroup_product and not on_host and launch.architecture(device) != 90:
         pytest.skip("this GPU has no warpgroups")
 
     def run(a, b, precision="fp32", transpose_a=False, transpose_b=False):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tinyfft import cubin
+from tinyfft.cuda import cubin
 
 CODE = b"\x7fELF machine code"
 

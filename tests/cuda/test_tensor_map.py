@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinyfft
-from tinyfft import gpu, tensor_map
+from tinyfft.cuda import launch, tensor_map
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_an_error_of_the_driver(asked):
 @pytest.mark.gpu
 def test_the_driver_rejects_strides_that_are_no_multiple_of_16():
     device = tinyfft.use_device("cuda")
-    if gpu.architecture(device) < 90:
+    if launch.architecture(device) < 90:
         pytest.skip("this GPU has no tensor maps")
     array = device.array(np.zeros(4096, np.uint32))
     sizes, box = (32, 7, 3, 2, 1), (32, 4, 2, 2, 1)

@@ -1,0 +1,1 @@
+"""Work of the CPU: threads, and blocks that fit its caches."""
