@@ -14,9 +14,9 @@ import numpy as np
 from bfloat16 import from_bf16_blocks, to_bf16_blocks
 
 from tinyfft import autotune, backend, cublas, gpu
-from tinyfft.dense import matmul
 from tinyfft.fourier import arena, gpu_product, tensor_product
 from tinyfft.fourier.kernel import grid
+from tinyfft.ops import linear
 from tinyfft.tensor_map import TensorMap
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
@@ -38,7 +38,7 @@ def stands_in(monkeypatch):
     monkeypatch.setattr(tensor_product, "multiply", multiply)
     monkeypatch.setattr(autotune, "fastest", lambda device, problem, candidates, kernels=tuple: next(iter(candidates)))
     monkeypatch.setattr(gpu, "compile_all", lambda kernels, device: None)
-    monkeypatch.setattr(matmul, "current_arena", arena.Arena)
+    monkeypatch.setattr(linear, "current_arena", arena.Arena)
     monkeypatch.setattr(gpu_product, "_chosen", {})
     monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
     monkeypatch.setattr(backend.Device, "free_bytes", property(lambda self: 1 << 36))

@@ -1,9 +1,9 @@
 """Which array module computes, on which device, and where random numbers come from.
 
 A device is the CPU (NumPy) or one GPU (CuPy). Modules take the current device when they are made and keep it;
-`use_device` chooses the one for modules made from then on. Above this file nothing but the engine, tinyfft.fourier,
-tinyfft.spatial and tinyfft.dense, may ask which of the two it is: all other code calls `device.xp`, the array module,
-whose functions have the same names in both.
+`use_device` chooses the one for modules made from then on. Above this file nothing but the engine, tinyfft.fourier
+and tinyfft.ops, may ask which of the two it is: all other code calls `device.xp`, the array module, whose functions
+have the same names in both.
 """
 
 import ctypes

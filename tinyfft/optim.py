@@ -8,7 +8,7 @@
 Shapes  weights, gradients (n,), the two arrays of getParameters(); written in place, gradients never.
 Dtypes  float32, float64. Raises ValueError when the arrays do not fit each other or a number is out of range, TypeError
         when they are no arrays of the device.
-Source  torch.optim.SGD, the algorithm box of its documentation (dampening 0); compared in the tests. dense/sgd.py
+Source  torch.optim.SGD, the algorithm box of its documentation (dampening 0); compared in the tests. ops/sgd.py
         computes a step
 """
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from tinyfft import backend
 from tinyfft.backend import Array
-from tinyfft.dense import sgd
+from tinyfft.ops import sgd
 
 
 class SGD:

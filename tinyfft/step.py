@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from tinyfft import backend, evaluation
 from tinyfft.backend import Array
-from tinyfft.dense.cross_entropy import count_correct
 from tinyfft.nn.module import Module
+from tinyfft.ops.cross_entropy import count_correct
 from tinyfft.recorded import Recorded
 
 

@@ -14,15 +14,15 @@ Shapes  MSECriterion: input and target of one shape. The others: input (S, K), t
 Dtypes  input float32, float64 (losses are summed in float64); class indices of any integer dtype, else as the input.
         Raises ValueError when shapes, dtypes, classes or label_smoothing do not fit, TypeError when the target is no
         array of the device.
-Source  semantics as torch.nn.CrossEntropyLoss, NLLLoss and MSELoss, compared in the tests; dense/cross_entropy.py
+Source  semantics as torch.nn.CrossEntropyLoss, NLLLoss and MSELoss, compared in the tests; ops/cross_entropy.py
 """
 
 import math
 
 from tinyfft import backend
 from tinyfft.backend import Array
-from tinyfft.dense.cross_entropy import cross_entropy, cross_entropy_gradient
 from tinyfft.nn.module import Module
+from tinyfft.ops.cross_entropy import cross_entropy, cross_entropy_gradient
 
 
 class Criterion:

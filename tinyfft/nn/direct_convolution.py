@@ -6,7 +6,7 @@
     accGradParameters  gweight  = gy @ columns^T
 
 columns^T adds each entry to the pixel it was read from. None of that is ever whole in memory: on a CPU it is made along
-one axis, for a block of the minibatch, on a GPU a tile at a time (spatial/direct.py).
+one axis, for a block of the minibatch, on a GPU a tile at a time (ops/direct_convolution).
 Shapes, dtypes, errors  as in convolution_layer.py
 Memory  from the arena; raises LimitError, a MemoryError, if its limit is below what one sample needs, or on a GPU the
         sums of gradients
@@ -21,7 +21,7 @@ from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.plan import Plan
 from tinyfft.nn.activation import ReLU
 from tinyfft.nn.convolution_layer import ConvolutionLayer
-from tinyfft.spatial import direct
+from tinyfft.ops import direct_convolution as direct
 
 
 class DirectConvolution(ConvolutionLayer):

@@ -4,7 +4,7 @@
     updateGradInput   dx = dy m, with the mask m of the last forward
 
 The expected output is the input, so evaluation needs no scaling. Every forward draws a key from the generator of the
-host, and the key decides the mask (dense/dropout.py), so every device drops the same numbers.
+host, and the key decides the mask (ops/dropout.py), so every device drops the same numbers.
 Shapes  any; output and input have one shape.
 Dtypes  float32, float64. Raises ValueError unless 0 <= p < 1, or when the input has another dtype.
 Source  torch/nn, Dropout.lua
@@ -16,8 +16,8 @@ import numpy as np
 
 from tinyfft import backend
 from tinyfft.backend import Array, generator
-from tinyfft.dense import dropout
 from tinyfft.nn.module import Module
+from tinyfft.ops import dropout
 
 
 class Dropout(Module):

@@ -13,7 +13,7 @@ Dtypes  float32, float64; the input's must be the layer's. Raises ValueError whe
         momentum are out of range, or a map has a single value in training.
 ReLU    that follows in a Sequential is done on the way: y is its output at once, its gradInput is written as dy is read
 Source  torch/nn, BatchNormalization.lua (Ioffe, Szegedy 2015); semantics as torch.nn.BatchNorm2d, compared in
-        the tests. spatial/normalization.py computes it
+        the tests. ops/normalization.py computes it
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from tinyfft.nn.activation import ReLU
 from tinyfft.nn.arguments import whole_number
 from tinyfft.nn.init import make_parameters
 from tinyfft.nn.module import Module
-from tinyfft.spatial import normalization as maps
+from tinyfft.ops import normalization as maps
 
 
 class BatchNormalization(Module):
@@ -86,7 +86,7 @@ class BatchNormalization(Module):
         gradInput = self._buffer("gradInput", input.shape, self.dtype)
         x, dy, dx = (self._by_map(array) for array in (input, gradOutput, gradInput))
         sums = sums if self._from_minibatch else None
-        maps.pass_back(x, dy, *self._statistics(), self.weight, sums, dx, self.device)
+        maps.input_gradient(x, dy, *self._statistics(), self.weight, sums, dx, self.device)
         return gradInput
 
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
@@ -143,7 +143,7 @@ class BatchNormalization(Module):
         of_relu = {}
         if relu is not None:
             masked = relu.gradInput_buffer(gradOutput)
-            of_relu = {"rectified": self._by_map(relu.output), "masked": self._by_map(masked)}
+            of_relu = {"relu_output": self._by_map(relu.output), "masked": self._by_map(masked)}
         sums = tuple(self._buffer(name, (self.num_features,), self.dtype) for name in ("_total", "_projection"))
         maps.gradient_sums(x, dy, *self._statistics(), *sums, self.device, self._buffer, **of_relu)
         return sums

@@ -12,7 +12,7 @@ Shapes  input (S, C, H, W), output (S, C, oH, oW); oH = floor((H + 2 pH - kH) / 
 Dtypes  float32, float64. Raises ValueError when a size is below 1, padding is beyond half the kernel, the kernel is
         larger than the padded plane, or the input has another shape or dtype.
 ReLU    before a MaxPool in a Sequential: `backward` makes its gradInput at once, in an array that is both modules'
-Source  semantics as torch.nn.MaxPool2d and AvgPool2d, compared in the tests. spatial/pooling.py computes it
+Source  semantics as torch.nn.MaxPool2d and AvgPool2d, compared in the tests. ops/pooling.py computes it
 """
 
 from tinyfft.backend import Array
@@ -20,7 +20,7 @@ from tinyfft.fourier.axis import Axis
 from tinyfft.nn.activation import ReLU
 from tinyfft.nn.arguments import Pair, pair
 from tinyfft.nn.module import Module
-from tinyfft.spatial import pooling
+from tinyfft.ops import pooling
 
 
 class _Pool(Module):
