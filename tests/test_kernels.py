@@ -1,5 +1,6 @@
 """The CUDA sources: they are found, have headers, and compile."""
 
+import numpy as np
 import nvrtc
 import pytest
 
@@ -98,7 +99,7 @@ def flat_sources(stem):
         numbers = (("float32", "float32"), ("complex128", "float64"), ("uint32", "float32"))
         return [linear.column_sums_source(*dtypes) for dtypes in numbers]
     if stem == "cross_entropy":
-        return [cross_entropy.source("float", "signed long long"), cross_entropy.source("double", "unsigned char")]
+        return [cross_entropy.source(*map(np.dtype, types)) for types in (("f4", "i8"), ("f8", "u1"))]
     if stem == "dropout":
         return [dropout.source(itemsize) for itemsize in (4, 8)]
     return [sgd.source(itemsize, nesterov) for itemsize, nesterov in ((4, True), (8, False))]

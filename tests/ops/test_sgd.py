@@ -13,18 +13,12 @@ from tinyfft.ops import sgd
 OPTIONS = [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}]
 
 
-@pytest.fixture
-def gpu(gpu, monkeypatch):
-    """Use small blocks."""
-    monkeypatch.setattr(sgd, "THREADS", 8)
-    return gpu
-
-
 @dtypes
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @examples(25)
 @given(n=st.integers(1, 70), decay=st.sampled_from([0, 0.1]))
-def test_steps(gpu, dtype, options, n, decay):
+def test_steps(gpu, monkeypatch, dtype, options, n, decay):
+    monkeypatch.setattr(sgd, "THREADS", 8)
     rng = np.random.default_rng(5)
     weights, gradients = rng.standard_normal((2, n)).astype(dtype)
     sides = [optim.SGD(weights.copy(), gradients.copy(), 0.1, weight_decay=decay, **options) for _ in range(2)]

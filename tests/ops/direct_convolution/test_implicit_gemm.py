@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_cases import examples
+from kernel_cases import dtypes, examples
 from limits import limited
 from measure import FP32_BOUND, FP64_BOUND, error
 from reference import convolution, gradients
@@ -73,18 +73,20 @@ def test_several_tiles_and_k_tiles(gpu, out_channels):
     check(nn.DirectConvolution(9, out_channels, 3, padding=1), (3, 9, 9, 11), FP32_BOUND)
 
 
-def test_positions_in_parts(gpu, monkeypatch):
+@dtypes
+def test_positions_in_parts(gpu, monkeypatch, dtype):
+    bound = BOUNDS[dtype, "fp32"]
     monkeypatch.setattr(implicit_gemm, "MIN_PART_K_TILES", 1)
-    layer = nn.DirectConvolution(2, 3, 3, padding=1)
+    layer = nn.DirectConvolution(2, 3, 3, padding=1, dtype=dtype)
     plan = layer.plan((3, 2, 9, 11))
     assert implicit_gemm._parts(plan, np.inf) == (10, 32)  # 297 positions
-    check(layer, (3, 2, 9, 11), FP32_BOUND)
+    check(layer, (3, 2, 9, 11), bound)
     least = direct_convolution.scratch_bytes(plan)
     with limited(gpu, 3 * least):
         assert implicit_gemm._parts(plan, 3 * least) == (3, 128)
-        check(layer, (3, 2, 9, 11), FP32_BOUND)
+        check(layer, (3, 2, 9, 11), bound)
     with limited(gpu, least - 1), pytest.raises(LimitError, match=f"need {least} bytes of the arena"):
-        check(layer, (3, 2, 9, 11), FP32_BOUND)
+        check(layer, (3, 2, 9, 11), bound)
 
 
 def test_arrays_in_any_memory_order(gpu, rng):
@@ -104,11 +106,6 @@ def test_more_positions_than_an_int_can_count(gpu, S):
         layer._buffer = lambda *_: x
         with pytest.raises(ValueError, match="are more than the kernels can count"):
             layer.updateOutput(x)
-
-
-def test_double_precision_in_parts(gpu, monkeypatch):
-    monkeypatch.setattr(implicit_gemm, "MIN_PART_K_TILES", 1)
-    check(nn.DirectConvolution(2, 3, 3, padding=1, dtype="float64"), (3, 2, 9, 11), FP64_BOUND)
 
 
 @pytest.mark.parametrize(("maps", "kernel_size"), [((32, 33), (1, 2)), ((32, 5), (2, 2))])
