@@ -27,9 +27,8 @@ def cross_entropy(
         losses = buffer("_losses", (S,), "float64")
         sizes = (np.int32(K), np.float64(label_smoothing))
         _launch("cross_entropy", S, (x, target, log_p, losses, *sizes), device)
-        gpu.launch(
-            source(x.dtype, target.dtype), "mean", (1, 1), THREADS, (losses, loss, np.int32(S)), device, 8 * THREADS
-        )
+        kernel = source(x.dtype, target.dtype)
+        gpu.launch(kernel, "mean", (1, 1), THREADS, (losses, loss, np.int32(S)), device, 8 * THREADS)
         return
     np.subtract(x, x.max(axis=1, keepdims=True), out=log_p)
     exponentials = buffer("_exponentials", x.shape, x.dtype)
