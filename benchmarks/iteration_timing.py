@@ -11,7 +11,7 @@ from benchmarks.clock import milliseconds
 from benchmarks.report import Options, Row
 from tinyfft.backend import Device
 from tinyfft.config import Config, load_config
-from tinyfft.inference import Inference
+from tinyfft.runs.inference import Inference
 from tinyfft.timing import Iteration
 
 LOSS_BOUND = {"fp32": 1e-5, "tf32": 1e-3, "bf16": 2e-2}

@@ -22,7 +22,6 @@ from benchmarks.shapes import CIFAR, LAYERS, SMALL, Layer
 from tinyfft import nn
 from tinyfft.backend import Device
 from tinyfft.config import load_config
-from tinyfft.fourier.product import PRECISIONS
 from tinyfft.nn.convolution_layer import PASSES
 
 ALL = CIFAR | LAYERS | SMALL
@@ -57,7 +56,7 @@ def main() -> None:
     done = report.resume(options, found)
     for name, (layer, precision) in cases.items():
         layer = layer._replace(S=options.batch_size or layer.S)
-        precision = precision if precision in PRECISIONS[device.kind] else "fp32"
+        precision = precision if precision in precisions(device) else "fp32"
         if (name, precision) not in done:
             row = {"layer": name} | measure(layer, precision, device)
             report.add(found, row, CELLS.format_map(row), options, markdown)

@@ -15,8 +15,8 @@ import tinyfft
 from datasets import DataError
 from tinyfft.backend import Device
 from tinyfft.config import ConfigError
-from tinyfft.fourier.product import PRECISIONS
-from tinyfft.trainer import DivergedError
+from tinyfft.fourier import product
+from tinyfft.training.trainer import DivergedError
 
 Row = dict[str, Any]
 Report = dict[str, Any]
@@ -32,7 +32,7 @@ OPTIONS = {
     "device": {"choices": ("auto", "cuda", "cpu"), "default": "auto", "help": "auto: a GPU, else the CPU"},
     "configs": {"nargs": "+", "metavar": "NAME", "help": "from configs/"},
     "layers": {"nargs": "+", "metavar": "NAME"},
-    "precisions": {"nargs": "+", "choices": PRECISIONS["cuda"], "help": "default: all that the device has"},
+    "precisions": {"nargs": "+", "choices": product.PRECISIONS, "help": "default: all that the device has"},
     "batch-size": {"type": int, "metavar": "N", "help": "minibatch, instead of the config's or the layer's own"},
     "set": {"nargs": "+", "default": [], "metavar": "KEY=VALUE", "help": "change keys of the config"},
     "resume": {"action": "store_true", "help": "keep the rows of --json's FILE and measure the others"},
@@ -86,7 +86,7 @@ def use_device(name: str) -> Device:
 
 def precisions(asked: list[str] | None, device: Device) -> list[str]:
     """Return the precisions asked for, by default all that the device has. Raises UsageError for any other."""
-    available = PRECISIONS[device.kind]
+    available = product.precisions(device)
     for precision in asked or ():
         if precision not in available:
             raise UsageError(f"--precisions: {precision} on {device}, expected {' or '.join(available)}")

@@ -57,7 +57,7 @@ def plot(found: Report, folder: Path) -> None:
     hardware, peer = found["machine"]["hardware"], found["machine"]["PyTorch"]
     for sweep, (_, _, label, others) in SWEEPS.items():
         rows = [row for row in found["rows"] if row["sweep"] == sweep]
-        by_precision = {name: [row for row in rows if row["precision"] == name] for name in PRECISIONS["cuda"]}
+        by_precision = {name: [row for row in rows if row["precision"] == name] for name in PRECISIONS}
         panels = [_panel(name, points) for name, points in by_precision.items() if points]
         if panels:
             sizes = ("{C} to {F} maps, " + others).format_map(rows[0]["shape"])

@@ -12,8 +12,8 @@ from tinyfft import nn
 from tinyfft.backend import Array
 from tinyfft.config import Config
 from tinyfft.optim import SGD
-from tinyfft.step import Step
 from tinyfft.timing import Iteration
+from tinyfft.training.step import TrainStep
 
 
 class TorchNetwork:
@@ -57,7 +57,7 @@ def faster_twin(
     return TorchNetwork(network, torch_iteration.sgd_settings(optimizer), layout, times[layout]["optimizer"])
 
 
-class TorchStep(Step):
+class TorchStep(TrainStep):
     """A step of training on a TorchNetwork: zero the gradients, forward, loss, backward, optimizer."""
 
     def train(self, input: Array, target: Array) -> None:
@@ -65,15 +65,15 @@ class TorchStep(Step):
         self._run(input, torch.as_tensor(target))
 
     def _run(self, input: torch.Tensor, target: torch.Tensor) -> None:
-        optimizer, measured = self.optimizer.optimizer, torch.as_tensor(self._measured)
+        optimizer, results = self.optimizer.optimizer, torch.as_tensor(self._results)
         optimizer.zero_grad(set_to_none=True)
         output = self.network.model(input)
         smoothing = self.criterion.label_smoothing
         loss = torch.nn.functional.cross_entropy(output, target, label_smoothing=smoothing)
         loss.backward()
         optimizer.step()
-        measured[0] = loss.detach()
-        measured[1] = (output.detach().argmax(1) == target).sum()
+        results[0] = loss.detach()
+        results[1] = (output.detach().argmax(1) == target).sum()
 
 
 class GraphStep(TorchStep):

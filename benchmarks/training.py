@@ -16,9 +16,9 @@ import datasets
 from benchmarks import report
 from benchmarks.report import Options, Report, Row
 from commands import build
-from tinyfft import progress
 from tinyfft.backend import Device
 from tinyfft.config import Config, load_config
+from tinyfft.training import progress
 
 SIDES = ("tinyfft", "PyTorch")
 HEAD = "epoch | tinyfft s | PyTorch s | **ratio** | test accuracy, tinyfft / PyTorch"
@@ -60,7 +60,8 @@ def measure(side: str, config: Config, data: Any, device: Device) -> Iterator[Ro
 
         peer = faster_twin(network, trainer.optimizer, config, shape, classes)
         kind = GraphStep if device.captures and config.graph else TorchStep
-        trainer.steps = kind(peer, trainer.criterion, peer, graph=False, mirror=config.evaluation.mirror)
+        trainer.network = trainer.optimizer = peer
+        trainer.train_step = kind(peer, trainer.criterion, peer, graph=False, mirror=config.evaluation.mirror)
     return trainer.fit(train_loader, evaluations, config.epochs, data.name)
 
 

@@ -1,1 +1,1 @@
-"""What train.py does, a file for each of its answers; the parts that they share are in build.py."""
+"""The commands of train.py, one file each, and the parts that they share."""

@@ -1,5 +1,5 @@
-"""What a command cannot do."""
+"""The error of a request that cannot be carried out."""
 
 
 class UsageError(ValueError):
-    """A request that cannot be met as it stands."""
+    """Wrong options or data. train.py prints the message as one line; its exit code is 2."""

@@ -1,4 +1,4 @@
-"""report.html in the folder of a run whose training has ended."""
+"""The report of a run, written when its training has ended."""
 
 import dataclasses
 import platform
@@ -6,41 +6,41 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from tinyfft import report, timing
-from tinyfft.config import Config, Timing
-from tinyfft.evaluation import evaluate
 from tinyfft.files import write_text
-from tinyfft.trainer import Trainer
+from tinyfft.runs import report, timing
+from tinyfft.runs.config import Config, Timing
+from tinyfft.training.evaluation import evaluate
+from tinyfft.training.trainer import Trainer
 
 
 def write(folder: Path, trainer: Trainer, config: Config, data: Dataset, test_loader: Any) -> None:
-    """Write it for the folder's latest checkpoint, which is the trainer's, or say why there is none.
+    """Write report.html to the run's folder, or print why it cannot be written.
 
-    The network is not to be trained after that: timing its layers leaves it in another state, but for its weights.
-    Raises OSError, naming the file, if it cannot be written: the checkpoint was before.
+    The trainer must be in the state of the folder's latest checkpoint. Do not train with it afterwards: timing the
+    layers changes the network's running statistics. Raises OSError, which names the file, if writing fails.
     """
-    show, network = trainer.progress, trainer.network
+    display, network = trainer.progress, trainer.network
     try:
         report.require_matplotlib()
     except report.ReportError as error:
-        show.write(f"no {report.NAME}: {error}; then python train.py --resume {folder} writes it")
+        display.write(f"no {report.NAME}: {error}; then python train.py --resume {folder} writes it")
         return
     run = report.read(folder)
     run = run._replace(machine=run.machine | {"Python": platform.python_version(), "system": platform.platform()})
-    with show.start(report.NAME, len(test_loader)):
-        outcome = evaluate(network, test_loader.epoch(0), trainer.steps.mirror, show.advance)
+    with display.start(report.NAME, len(test_loader)):
+        outcome = evaluate(network, test_loader.epoch(0), trainer.train_step.mirror, display.advance)
     findings = report.Findings(
-        data.classes,
-        outcome.confusion,
-        report.examples(outcome, data.test_images, right=True),
-        report.examples(outcome, data.test_images, right=False),
-        report.first_kernels(network),
-        timing.measure_layers(network, _as_trained(config, data)),
+        classes=data.classes,
+        confusion=outcome.confusion,
+        correct=report.examples(outcome, data.test_images, correct=True),
+        wrong=report.examples(outcome, data.test_images, correct=False),
+        kernels=report.first_kernels(network),
+        layers=timing.measure_layers(network, _timing_config(config, data)),
     )
     write_text(folder / report.NAME, report.run_page(run, findings))
 
 
-def _as_trained(config: Config, data: Dataset) -> Config:
-    """The config with pictures to time that are like the data: as large, and no more than there are."""
-    shapes = Timing(data.train_images.shape[1:], len(data.classes))
-    return dataclasses.replace(config, batch_size=min(config.batch_size, len(data.train_images)), timing=shapes)
+def _timing_config(config: Config, data: Dataset) -> Config:
+    """Return the config with random images of the data's shape, at most as many as there are training images."""
+    images = Timing(data.train_images.shape[1:], len(data.classes))
+    return dataclasses.replace(config, batch_size=min(config.batch_size, len(data.train_images)), timing=images)

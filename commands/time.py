@@ -1,23 +1,22 @@
-"""train.py --time: one training iteration of a config's network, on random pictures; with --inference its use."""
+"""train.py --time: time one training iteration of a config's network, or with --inference its forward pass."""
 
 import argparse
 
 from commands import build
 from commands.options import overrides
-from tinyfft import inference, timing
-from tinyfft.config import load_config
 from tinyfft.files import write_json
+from tinyfft.runs import inference, timing
+from tinyfft.runs.config import load_config
 
 
-def measure(options: argparse.Namespace) -> int:
-    """Print the table, and write it as JSON if asked; returns the exit code."""
+def run(options: argparse.Namespace) -> int:
+    """Print the times, and write them to the file of --json. Return the exit code."""
     config = load_config(options.config, overrides(options))
-    device = build.use_device(options.device)
-    build.prepare(config, device)
+    device = build.use_device(options.device, config)
     print(f"device {device} ({device.hardware})", flush=True)
-    clock = inference if options.inference else timing
-    report = clock.measure(build.make_network(config, config.timing.input_shape, config.timing.classes), config)
-    print(clock.table(report), flush=True)
+    kind = inference if options.inference else timing
+    report = kind.measure(build.make_network(config, config.timing.input_shape, config.timing.classes), config)
+    print(kind.table(report), flush=True)
     if options.json:
         write_json(options.json, report)
     return 0

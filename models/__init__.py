@@ -1,17 +1,17 @@
-"""Networks: plain functions that return an nn.Sequential. The keys of [model] in a config are their arguments."""
+"""Networks: functions that return an nn.Sequential. The keys of [model] in a config are their arguments."""
 
 import dataclasses
 
 from models.convnet import convnet
 from models.paper import paper
 from tinyfft import nn
-from tinyfft.config import Config
+from tinyfft.runs.config import Config
 
 MODELS = {"convnet": convnet, "paper": paper}
 
 
 def build(config: Config, input_shape: tuple[int, int, int], classes: int) -> nn.Sequential:
-    """The network that `config` describes, on the current device, for pictures of shape (C, H, W)."""
+    """Return the config's network on the current device, for images of shape (C, H, W)."""
     arguments = dataclasses.asdict(config.model)
     function = MODELS[arguments.pop("name")]
     options = {name: getattr(config, name) for name in ("algorithm", "precision", "memory", "deterministic")}

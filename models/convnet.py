@@ -1,4 +1,4 @@
-"""Convolutions in a row, each with normalisation and ReLU, max-pooling after some of them; then a linear layer."""
+"""A convolutional network: convolutions with batch normalisation and ReLU, max-pooling, then a linear layer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +9,7 @@ from tinyfft import nn
 def convnet(
     input_shape: tuple[int, int, int],
     classes: int,
+    *,
     channels: Sequence[int] = (32, 64, 128),
     kernel_sizes: Sequence[int] = (5, 5, 5),
     pool_after: Sequence[int] = (1, 2, 3),
@@ -19,21 +20,25 @@ def convnet(
     precision: str = "fp32",
     **convolution: Any,
 ) -> nn.Sequential:
-    """The network for pictures of shape (C, H, W).
+    """Return the network.
 
-    channels      output maps of each convolution
-    kernel_sizes  of each; pictures are padded so that a convolution keeps their size
-    pool_after    which of them, counted from 1, are followed by 2 x 2 max-pooling
-    residual_after  which of them, behind the pooling, are followed by two more of as many maps and that kernel size,
-                  to whose output their input is added
-    global_pool   whether the linear layer sees of each map the largest number alone, and not the whole map
-    dropout       share of the numbers before the linear layer that training sets to zero
-    convolution   further arguments of each nn.Convolution: algorithm, memory, deterministic
-    Raises ValueError if the lists do not fit each other, or the poolings leave nothing of a picture.
+    input_shape     (C, H, W) of an image
+    classes         number of outputs
+    channels        output maps of each convolution
+    kernel_sizes    kernel size of each convolution; padding keeps the size of the maps
+    pool_after      numbers, from 1, of the convolutions that are followed by 2 x 2 max-pooling
+    residual_after  numbers of the convolutions that are followed, after the pooling, by a residual block: two more
+                    convolutions with the same maps and kernel size, whose output is added to their input
+    global_pool     whether the linear layer gets only the maximum of each map instead of the whole map
+    dropout         probability with which training sets an input of the linear layer to zero
+    dtype           "float32" or "float64"
+    precision       precision of the products: "fp32", on a GPU also "tf32" or "bf16"
+    convolution     further arguments of each nn.Convolution: algorithm, memory, deterministic
+    Raises ValueError if the lists contradict each other, or if the images are too small for the poolings.
     """
     _check(input_shape, channels, kernel_sizes, {"pool_after": pool_after, "residual_after": residual_after})
     C, H, W = input_shape
-    # no bias: the normalisation has one, and takes away any other
+    # no bias: the normalisation adds its own, and removes any other
     options = {"padding": "same", "bias": False, "dtype": dtype, "precision": precision, **convolution}
 
     def add_convolution(chain: nn.Sequential, C: int, F: int, kernel_size: int) -> None:
@@ -79,4 +84,4 @@ def _check(
     H, W = input_shape[1:]
     least = 2 ** len(places["pool_after"])
     if least > H or least > W:
-        raise ValueError(f"convnet: pictures have {H} x {W} pixels, expected at least {least} x {least}")
+        raise ValueError(f"convnet: images have {H} x {W} pixels, expected at least {least} x {least}")

@@ -4,7 +4,12 @@ import re
 
 from program import ROOT
 
-NAMES = ("README.md", "CONTRIBUTING.md", "benchmarks/results/README.md")
+NAMES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
+    "benchmarks/results/README.md",
+)
 PICTURES = ("PICTURES", "DIR", "my-pictures")  # how the documents call a folder of pictures
 
 

@@ -1,4 +1,4 @@
-"""Files as damage and malice leave them: a valid one with some bytes changed, moved, taken out or put in."""
+"""Damaged files: a valid file with some bytes changed, moved, removed or inserted."""
 
 import os
 import random
@@ -6,14 +6,14 @@ import signal
 from contextlib import contextmanager
 
 EACH = max(1, int(os.environ.get("TINYFFT_FUZZ", "50")) // 4)
-"""Files of each of the four kinds that are tried."""
+"""Number of damaged files of each of the four kinds."""
 
-SECONDS = 20  # that a file may take; the slowest takes one
+SECONDS = 20  # limit for one file; the slowest takes 1 s
 
 
 @contextmanager
 def in_time():
-    """A hang is an error."""
+    """Raise TimeoutError if the block takes longer than SECONDS."""
 
     def stop(*_):
         raise TimeoutError(f"no answer within {SECONDS} s")
@@ -28,7 +28,7 @@ def in_time():
 
 
 def mutated(data, seed, times=3):
-    """`data` with one to `times` changes, which follow from the seed; never `data` itself."""
+    """Return `data` with one to `times` random changes, determined by the seed; never `data` itself."""
     rng = random.Random(seed)
     result = data
     while result == data:
@@ -70,7 +70,7 @@ def _repeat(data, rng):
 
 
 def _digit(data, rng):
-    """A number in a text becomes another, perhaps one that is far too large."""
+    """Replace a digit of a text by another number, possibly much too large."""
     places = [i for i, byte in enumerate(data[:4096]) if 48 <= byte <= 57]
     if places:
         i = rng.choice(places)

@@ -1,4 +1,4 @@
-"""BatchNormalization's definition, map by map, and a layer held against it."""
+"""BatchNormalization's definition, map by map, and checks of a layer against it."""
 
 import math
 
@@ -23,7 +23,7 @@ modes = pytest.mark.parametrize("train", [True, False], ids=["training", "evalua
 
 
 def define(x, dy, weight, bias, running_mean, running_var, train, eps=1e-5, momentum=0.1):
-    """(y, dx, dweight, dbias, running_mean, running_var), map by map with exact sums."""
+    """Return (y, dx, dweight, dbias, running_mean, running_var), map by map with exact sums."""
     y, dx, C = np.zeros(x.shape), np.zeros(x.shape), x.shape[1]
     dweight, dbias = np.zeros(C), np.zeros(C)
     running_mean, running_var = running_mean.copy(), running_var.copy()
@@ -64,7 +64,7 @@ def check(device, rng, shape, train, dtype):
     expected = define(*(np.array(to_host(a), np.float64) for a in (x, dy, *arrays)), train)
     y = layer.forward(device.array(x))
     dx = layer.backward(device.array(x), device.array(dy))
-    # A map of nearly equal values magnifies what rounding left of them by 1/std: the scale knows that.
+    # For a map of nearly equal values 1/std magnifies rounding errors, so the scale has this factor.
     gain = 1 / np.sqrt(np.min(x.std(axis=(0, *range(2, x.ndim)), dtype=np.float64)) ** 2 + 1e-5) if train else 2
     scale = 8 * max(1.0, gain)
     bound = FP32_BOUND if dtype == "float32" else FP64_BOUND
@@ -77,9 +77,9 @@ def check(device, rng, shape, train, dtype):
 
 
 def check_with_relu(device, rng, shape, train, dtype, behind=False, share_of_nan=0.0):
-    """The ReLU that follows in a Sequential: both modules hold, to the bit, what the two give alone.
+    """Check that a layer with a fused ReLU gives the same bits as the two modules alone.
 
-    With another layer `behind`, which reads ReLU's output, the gradient that ReLU gets is lent and its own lies there.
+    With a further layer `behind`, ReLU's gradInput overwrites its gradOutput.
     """
 
     def build():

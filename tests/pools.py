@@ -1,4 +1,4 @@
-"""Pooling by its definition, and the sizes that every way of computing it is tested with."""
+"""Pooling's definition, and the sizes for tests of all its implementations."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def pair(value):
 
 
 def define(kind, x, kernel_size, stride, padding, dy=None):
-    """(y, dx) by loops over the windows, in float64; dy is called with the shape of y where it is not known yet."""
+    """Return (y, dx, dy) from loops over the windows in float64; `dy` is an array, or a function of its shape."""
     (S, C, H, W), (kH, kW), (pH, pW) = x.shape, pair(kernel_size), pair(padding)
     sH, sW = pair(kernel_size if stride is None else stride)
     oH, oW = (H + 2 * pH - kH) // sH + 1, (W + 2 * pW - kW) // sW + 1
@@ -49,7 +49,7 @@ def define(kind, x, kernel_size, stride, padding, dy=None):
         window = [(h, w) for h, w in window if 0 <= h < H and 0 <= w < W]
         values = [float(x[s, c, h, w]) for h, w in window]
         if kind == "MaxPool":
-            y[s, c, i, j] = np.max(values)  # NaN if one is, and then nothing is as large
+            y[s, c, i, j] = np.max(values)  # NaN if any value is NaN; then no value equals the maximum
             if not np.isnan(y[s, c, i, j]):
                 dx[(s, c, *window[values.index(max(values))])] += dy[s, c, i, j]
         else:
@@ -59,8 +59,8 @@ def define(kind, x, kernel_size, stride, padding, dy=None):
     return y, dx, dy
 
 
-def drawn(rng, shape, values, dtype="float64"):
-    """An input: numbers of a few `values`, so that almost every window has "ties", with "nan" among them, or "any"."""
+def random_input(rng, shape, values, dtype="float64"):
+    """Return an input of "any" values, of few values so that most windows have "ties", or of these and some "nan"."""
     x = rng.standard_normal(shape) if values == "any" else rng.integers(-1, 2, shape).astype(np.float64)
     if values == "nan":
         x[rng.random(shape) < 0.1] = np.nan

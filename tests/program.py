@@ -1,4 +1,4 @@
-"""train.py as its users run it: a process of its own, its two streams, its exit code and its files."""
+"""train.py in its own process, as users run it: output, exit code and files."""
 
 import json
 import os
@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def network_of(*channels):
-    """The keys for a convnet of 5 x 5 convolutions with so many maps, pooling after each of them."""
+    """Return the overrides for a convnet of 5 x 5 convolutions with these maps, each followed by pooling."""
     layers = range(1, len(channels) + 1)
     lists = {"channels": channels, "kernel_sizes": [5 for _ in layers], "pool_after": layers}
     lists |= {"residual_after": ()}
@@ -22,14 +24,14 @@ TINY = ["--set", *network_of(2, 2, 2), "batch_size=4", "epochs=1", "data.crop=1"
 LAST_LINE = r"test accuracy (\d\.\d+), loss (\d+\.\d+), after (\d+) epochs in (\d+\.\d+) s"
 
 
-def run(folder, *arguments, report=False):
-    """The finished process, in `folder`, with no GPU in sight."""
-    options = {"cwd": folder, "env": environment(folder, report), "capture_output": True, "text": True, "timeout": 120}
+def run(folder, *arguments, report=False, **options):
+    """Run train.py in `folder` without a GPU, with options of subprocess.run. Return the finished process."""
+    options |= {"cwd": folder, "env": environment(folder, report), "capture_output": True, "text": True, "timeout": 120}
     return subprocess.run(command(arguments), **options)
 
 
 def start(folder, *arguments):
-    """The running process, which heeds SIGINT even if this one ignores it."""
+    """Start train.py. Return the running process, which reacts to SIGINT even if this process ignores it."""
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -43,14 +45,14 @@ def command(arguments):
 
 
 def environment(folder, report=False):
-    """Without matplotlib, unless `report`: to draw a report takes longer than these runs."""
+    """Return the environment, without matplotlib unless `report`: drawing takes longer than the small runs."""
     hidden = [] if report else [str(Path(__file__).parent / "without_matplotlib")]
     path = os.pathsep.join(filter(None, [*hidden, os.environ.get("PYTHONPATH")]))
     return {**os.environ, "TINYFFT_CACHE": str(folder / "cache"), "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": path}
 
 
 def error_line(process, code=2):
-    """The one line of a failed run, without its head."""
+    """Return the message of a failed run, which must be one line."""
     assert process.returncode == code, process
     lines = process.stderr.splitlines()
     assert len(lines) == 1, process.stderr
@@ -58,7 +60,13 @@ def error_line(process, code=2):
     return lines[0].removeprefix("train.py: error: ")
 
 
+def save_image(path, width=8, height=8, colour="black"):
+    """Write an image of one colour, and its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height), colour).save(path)
+
+
 def metrics(folder):
-    """What its epochs measured, but for times."""
+    """Return the metrics of a run without its times."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: m[key] for key in m if key not in ("seconds", "images_per_second")} for m in lines]

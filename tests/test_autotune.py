@@ -73,7 +73,7 @@ def test_another_machine_chooses_for_itself(file, forget, choose, monkeypatch, c
 
 def test_another_version_begins_anew(file, forget, choose, monkeypatch):
     choose("fft")
-    monkeypatch.setattr(autotune.tinyfft, "__version__", "99")
+    monkeypatch.setattr(autotune, "__version__", "99")
     forget()
     assert choose("direct") == ("direct", True)
     assert json.loads(file.read_text())["version"] == "99"
@@ -90,7 +90,7 @@ def test_another_version_begins_anew(file, forget, choose, monkeypatch):
 )
 def test_a_damaged_file_is_none(file, forget, choose, content):
     machine = json.dumps(autotune.machine.describe(current_device()))[1:-1].replace("\\", "\\\\").replace('"', '\\"')
-    content = content.replace("VERSION", autotune.tinyfft.__version__).replace("MACHINE", "{" + machine + "}")
+    content = content.replace("VERSION", autotune.__version__).replace("MACHINE", "{" + machine + "}")
     file.parent.mkdir()
     file.write_bytes(content.encode("utf-8", "surrogateescape"))
     assert choose("fft") == ("fft", True)
@@ -186,7 +186,7 @@ def test_recorded_calls_are_launched_in_a_row_and_waited_for_once(monkeypatch, f
         return lambda: launches.append(True) or work()
 
     monkeypatch.setattr(autotune.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(autotune.gpu, "capture", capture)
+    monkeypatch.setattr(autotune.graph, "capture", capture)
     device = SimpleNamespace(captures=True, synchronize=synchronize)
     in_a_row = 4 if factor < 1 else 1
     noise = host / (in_a_row * autotune.CALLS_PER_GRAPH)

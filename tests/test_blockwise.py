@@ -14,7 +14,7 @@ ROW = 8 * 3  # bytes of a row of three float64
 @pytest.fixture(autouse=True)
 def three_threads(monkeypatch):
     """And blocks of four rows in two arrays."""
-    monkeypatch.setattr(blockwise, "BLOCK", 4 * 2 * ROW)
+    monkeypatch.setattr(blockwise, "BLOCK_BYTES", 4 * 2 * ROW)
     with threadpool_limits(3, user_api="blas"):
         yield
 

@@ -7,7 +7,7 @@ from full_disk import full_disk
 from tinyfft.files import replacing, write_json, write_text
 
 
-def test_a_block_that_ends_well_replaces_the_file(tmp_path):
+def test_a_successful_block_replaces_the_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
     with replacing(path) as temporary:
@@ -17,7 +17,7 @@ def test_a_block_that_ends_well_replaces_the_file(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_a_block_that_fails_leaves_the_old_file(tmp_path):
+def test_a_failed_block_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
 
@@ -32,7 +32,7 @@ def test_a_block_that_fails_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_what_a_killed_process_left_is_no_hindrance(tmp_path):
+def test_the_temporary_file_of_a_killed_process_is_replaced(tmp_path):
     (tmp_path / f".a.txt.{os.getpid()}.tmp").write_text("left")
     write_text(tmp_path / "a.txt", "grüße")
     assert (tmp_path / "a.txt").read_bytes() == "grüße".encode()
@@ -51,7 +51,7 @@ def test_a_full_disk_and_a_missing_folder_are_named(tmp_path):
     assert caught.value.filename == str(tmp_path / "no" / "b.txt")
 
 
-def test_json_is_whole_or_not_there(tmp_path):
+def test_json_is_written_completely_or_not_at_all(tmp_path):
     write_json(tmp_path / "a.json", {"a": [1, 0.5]})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": [1, 0.5]}
     with pytest.raises(ValueError, match="not JSON compliant"):

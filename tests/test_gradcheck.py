@@ -1,4 +1,4 @@
-"""gradcheck must find planted errors, whichever array they are in, and leave everything as it was."""
+"""gradcheck finds planted errors in every array, and restores all arrays."""
 
 import re
 
@@ -57,7 +57,7 @@ class ZeroGradient(nn.ReLU):
 class WrongLoss(nn.CrossEntropyCriterion):
     def updateGradInput(self, input, target):
         super().updateGradInput(input, target)
-        self.gradInput *= len(target)  # the sum's gradient in place of the mean's
+        self.gradInput *= len(target)  # the gradient of the sum instead of the mean
         return self.gradInput
 
 
@@ -80,7 +80,7 @@ def test_planted_errors_without_parameters_are_found(device, rng):
         gradcheck(WrongLoss(), device.array(rng.standard_normal((3, 4))), device.array(np.array([0, 3, 1])))
 
 
-def test_an_error_deep_in_a_chain_is_found(device, rng):
+def test_an_error_inside_a_chain_is_found(device, rng):
     def chain(layer):
         return nn.Sequential(nn.Flatten(), layer(12, 6, dtype="float64"), nn.LogSoftMax())
 
@@ -90,7 +90,7 @@ def test_an_error_deep_in_a_chain_is_found(device, rng):
         gradcheck(chain(WrongWeight), x)
 
 
-def test_the_report_says_which_array(device, rng):
+def test_the_error_names_the_array(device, rng):
     with pytest.raises(GradientError) as caught:
         gradcheck(WrongWeight(5, 3, dtype="float64"), device.array(rng.standard_normal((4, 5))), seed=2)
     text = str(caught.value)
@@ -104,13 +104,13 @@ def test_the_report_says_which_array(device, rng):
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-def test_everything_is_as_before(device, rng, wrong):
+def test_all_arrays_are_restored(device, rng, wrong):
     layer = (WrongWeight if wrong else nn.Linear)(4, 6, dtype="float64")
     chain = nn.Sequential(nn.BatchNormalization(4, dtype="float64"), nn.Dropout(0.2), layer)
-    x, told = device.array(rng.standard_normal((5, 4))), []
+    x, seen = device.array(rng.standard_normal((5, 4))), []
     for gradient in chain.parameters()[1]:
         gradient.fill(7)
-    layer.weights_changed = lambda: told.append(to_host(layer.weight).copy())
+    layer.weights_changed = lambda: seen.append(to_host(layer.weight).copy())
     arrays = [x, *chain.state().values(), *chain.parameters()[1]]
     before = [to_host(a).copy() for a in arrays]
     random_state = backend.generator().bit_generator.state
@@ -122,10 +122,10 @@ def test_everything_is_as_before(device, rng, wrong):
     for array, values in zip(arrays, before, strict=True):
         assert error(array, values) == 0
     assert backend.generator().bit_generator.state == random_state
-    assert error(told[-1], to_host(layer.weight)) == 0
+    assert error(seen[-1], to_host(layer.weight)) == 0
 
 
-def test_needs_gradInput_off_leaves_the_input_out(device, rng):
+def test_without_gradInput_only_parameters_are_checked(device, rng):
     x = device.array(rng.standard_normal((4, 5)))
     layer = WrongInput(5, 3, dtype="float64")
     layer.needs_gradInput = False

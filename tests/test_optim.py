@@ -1,4 +1,4 @@
-"""SGD against its definition and PyTorch, and the schedules at the steps that matter."""
+"""SGD against its definition and PyTorch; schedules against their formulas."""
 
 import math
 
@@ -22,7 +22,7 @@ options = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys(
 
 
 def define(weights, gradients, rates, momentum=0.0, nesterov=False, weight_decay=0.0):
-    """The weights after a step with each row of `gradients`, number by number."""
+    """Return the weights after one step for each row of `gradients`, computed number by number."""
     weights = [float(w) for w in weights]
     for i in range(len(weights)):
         velocity = None
@@ -70,7 +70,7 @@ def test_against_torch(device, rng, options):
         assert error(weights, peer_weights.detach().numpy()) <= FP64_BOUND
 
 
-def test_steps_move_the_layers_weights(device):
+def test_a_step_changes_the_weights_of_the_layers(device):
     layer = nn.Linear(3, 2, dtype="float64")
     weights, gradients = layer.getParameters()
     before = to_host(layer.weight).copy()
@@ -79,7 +79,7 @@ def test_steps_move_the_layers_weights(device):
     assert error(layer.weight, before - 0.5) <= FP64_BOUND
 
 
-def test_nothing_is_allocated_twice(device):
+def test_steps_allocate_no_arrays(device):
     weights, gradients = (device.array(np.ones(5)) for _ in range(2))
     sgd = SGD(weights, gradients, 0.1, 0.9, True, 0.1)
     arrays = {name: id(a) for name, a in vars(sgd).items() if isinstance(a, device.xp.ndarray)}
@@ -90,7 +90,7 @@ def test_nothing_is_allocated_twice(device):
     assert sgd.weights is weights
 
 
-def test_state_goes_on_where_it_was(device, rng):
+def test_training_continues_from_a_restored_state(device, rng):
     start, values = rng.standard_normal(5), rng.standard_normal(5)
     gradients = device.array(values)
     whole = SGD(device.array(start.copy()), gradients, 0.1, 0.9)
@@ -153,7 +153,7 @@ def test_one_cycle_cosine():
     assert min(got) > 0
 
 
-def test_one_cycle_without_warmup_begins_at_the_peak():
+def test_one_cycle_without_warmup_starts_at_the_peak():
     assert rates("one_cycle", 1.0, 4, warmup=0) == pytest.approx([1.0, 0.75, 0.5, 0.25])
     assert rates("one_cycle", 1.0, 1) == [1.0]
 

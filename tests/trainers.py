@@ -1,14 +1,14 @@
-"""Small trainings for the tests of tinyfft/trainer.py."""
+"""Small trainings for tests."""
 
 import numpy as np
 
 import tinyfft
 from tinyfft import nn, optim
-from tinyfft.trainer import Trainer
+from tinyfft.training.trainer import Trainer
 
 
 class Batches:
-    """A loader with the same batches in every epoch, which notes the epochs that were asked for."""
+    """A loader with the same batches in every epoch; `asked` lists the arguments of each call of `epoch`."""
 
     def __init__(self, device, images, labels, sizes):
         ends = np.cumsum(sizes)
@@ -33,7 +33,7 @@ def linear_trainer(network=None, rate=0.0, momentum=0.0, steps=100, kind="consta
 
 
 def random_trainer(**named):
-    """All that a state must hold: momentum, dropout, running statistics, a schedule, a convolution that chooses."""
+    """A trainer with all that a state holds: momentum, dropout, running statistics, a schedule, an autotuned layer."""
     tinyfft.manual_seed(7)
     network = nn.Sequential(
         *(nn.Convolution(3, 2, 1), nn.BatchNormalization(2), nn.Dropout(0.3), nn.Flatten(), nn.Linear(8, 3))
@@ -41,6 +41,6 @@ def random_trainer(**named):
     return linear_trainer(network, rate=0.3, momentum=0.5, steps=9, kind="one_cycle", **named)
 
 
-def nine_pictures(rng):
-    """Of three classes: images (9, 3, 2, 2), labels."""
+def nine_images(rng):
+    """Return nine images (9, 3, 2, 2) of three classes, and their labels."""
     return rng.standard_normal((9, 3, 2, 2)), rng.integers(3, size=9)

@@ -15,6 +15,6 @@ Source  Mathieu, Henaff, LeCun: Fast Training of Convolutional Networks through 
 from tinyfft import nn
 from tinyfft.backend import Device, current_device, manual_seed, use_device
 from tinyfft.fourier import arena
+from tinyfft.version import __version__
 
-__version__ = "0.1.0"
 __all__ = ["Device", "__version__", "arena", "current_device", "manual_seed", "nn", "use_device"]

@@ -13,10 +13,11 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-import tinyfft
 from tinyfft import backend, files, gpu, machine
 from tinyfft.backend import Device
+from tinyfft.cuda import graph
 from tinyfft.gpu import Source
+from tinyfft.version import __version__
 
 ROUNDS = 4
 MIN_SECONDS = 1e-3  # of a measurement: long beside the host's 20 us, and enough for a GPU's clock to rise
@@ -90,7 +91,7 @@ def _seconds(call: Callable[[], Any], device: Device) -> float:
     run, calls = call, 1
     if device.captures:
         call()
-        run, calls = gpu.capture(lambda: [call() for _ in range(CALLS_PER_GRAPH)], device), CALLS_PER_GRAPH
+        run, calls = graph.capture(lambda: [call() for _ in range(CALLS_PER_GRAPH)], device), CALLS_PER_GRAPH
     repeats, seconds = 1, _duration(run, 1, device)
     if seconds < MIN_SECONDS:
         repeats = ceil(MIN_SECONDS / max(seconds, 1e-6))  # a clock may stand still for a short call
@@ -112,7 +113,7 @@ def _read() -> dict[str, dict[str, str]]:
     """Return the tables of all machines; empty without a file of this version."""
     with suppress(OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError):
         content = json.loads(_path().read_text(encoding="utf-8"))
-        if content["version"] == tinyfft.__version__:
+        if content["version"] == __version__:
             return {name: _texts(choices) for name, choices in content["machines"].items()}
     return {}
 
@@ -126,7 +127,7 @@ def _write(device: Device) -> None:
         machines = _read()  # another process may have written meanwhile
         machines[_name(device)] = machines.get(_name(device), {}) | _tables[device]
         _path().parent.mkdir(parents=True, exist_ok=True)
-        files.write_json(_path(), {"version": tinyfft.__version__, "machines": machines})
+        files.write_json(_path(), {"version": __version__, "machines": machines})
 
 
 def _path() -> Path:

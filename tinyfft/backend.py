@@ -1,9 +1,8 @@
 """Which array module computes, on which device, and where random numbers come from.
 
-A device is the CPU (NumPy) or one GPU (CuPy). Modules take the current device when they are made and keep it;
-`use_device` chooses the one for modules made from then on. Above this file nothing but the engine, tinyfft.fourier
-and tinyfft.ops, may ask which of the two it is: all other code calls `device.xp`, the array module, whose functions
-have the same names in both.
+A device is the CPU (NumPy) or one GPU (CuPy). A module takes the current device when it is constructed and keeps it;
+`use_device` chooses the device of later modules. Only the engine (tinyfft.fourier) and tinyfft.ops ask which kind of
+device it is. All other code calls `device.xp`, the array module, whose functions have the same names in both.
 """
 
 import ctypes
@@ -23,12 +22,12 @@ from tinyfft.kernel_source import kernel_source
 
 Array = Any  # numpy.ndarray or cupy.ndarray
 Buffer = Callable[[str, tuple[int, ...], Any], Array]
-"""Called with a name, a shape and a dtype, it gives scratch memory and keeps it: a module's own, for the engine."""
+"""buffer(name, shape, dtype) returns scratch memory that a module keeps for its operations."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """One place where arrays live. `kind` is "cpu" or "cuda", `index` the GPU's number (0 on the CPU)."""
+    """A place where arrays live: `kind` is "cpu" or "cuda", `index` the GPU's number (0 on the CPU)."""
 
     kind: str
     index: int = 0
@@ -45,27 +44,33 @@ class Device:
 
     @property
     def block_bytes(self) -> int:
-        """Memory to work on at a time: 4 MiB stay in a CPU's caches, 256 MiB keep a GPU busy between two launches."""
+        """Bytes to work on at a time: 4 MiB stay in a CPU's caches, 256 MiB keep a GPU busy between two launches."""
         return 1 << 22 if self.kind == "cpu" else 1 << 28
 
     @property
     def captures(self) -> bool:
-        """Whether work can be captured as a graph (gpu.capture): on a GPU, in threads whose current stream is not the
+        """Whether work can be captured as a graph (cuda/graph.py): on a GPU, in threads whose current stream is not the
         default one. `use_device` sets such a stream in its own thread."""
         return self.kind == "cuda" and _cupy().cuda.get_current_stream().ptr not in _DEFAULT_STREAMS
 
+    @property
+    def steps_ahead(self) -> int:
+        """How many training steps the host may queue while it waits for the loss of an earlier one: 1 on a GPU, which
+        would be idle otherwise, 0 on the CPU."""
+        return 0 if self.kind == "cpu" else 1
+
     def empty(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An uninitialised array. Every buffer of the package is made here."""
+        """Return an uninitialised array. Every buffer of the package is allocated here."""
         return self.xp.empty(shape, dtype)
 
     def array(self, values: Any, dtype: Any = None) -> Array:
-        """`values` (host or device) as an array of this device; no copy if it is one already."""
+        """Return `values` (host or device) as an array of this device; no copy if they are one already."""
         return self.xp.asarray(values, dtype)
 
     def blockwise(self, work: Callable[..., None], *arrays: Array) -> None:
-        """Call work(*blocks) for the same rows of all arrays until all are done, as blockwise.py says.
+        """Call work(*blocks) for the same rows of all arrays until all rows are done (blockwise.py).
 
-        On a GPU one block is all: its cores share one memory, and each call is a launch.
+        On a GPU all rows are one block: its cores share one memory, and each call is a launch.
         """
         if self.kind == "cpu":
             blockwise(work, *arrays)
@@ -82,12 +87,12 @@ class Device:
             return cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()
 
     def free_unused(self) -> None:
-        """Give memory back that CuPy holds for later."""
+        """Return memory to the GPU that CuPy holds for later."""
         if self.kind == "cuda":
             _cupy().get_default_memory_pool().free_all_blocks()
 
     def fetch(self, array: Array) -> Callable[[], np.ndarray]:
-        """Ask for a copy on the host; the call that is returned waits for it, but for nothing that is queued later."""
+        """Queue a copy to the host; return a function that returns it, waiting for no work that was queued later."""
         if self.kind == "cpu":
             values = array.copy()
             return lambda: values
@@ -114,7 +119,7 @@ class Device:
 
 
 def to_host(array: Array) -> np.ndarray:
-    """The same values as a numpy.ndarray."""
+    """Return an array's values as a numpy.ndarray."""
     return array if isinstance(array, np.ndarray) else array.get()
 
 
@@ -124,7 +129,7 @@ _current: Device | None = None
 
 
 def use_device(name: str = "auto") -> Device:
-    """Choose where modules made from now on live, and return that device.
+    """Choose where later modules live, and return that device.
 
     name  "cpu", "cuda" (the first GPU), "cuda:1", or "auto": a working GPU, else the CPU.
     Raises ValueError for any other name and RuntimeError, saying what failed, if the GPU does not work.
@@ -149,13 +154,13 @@ def use_device(name: str = "auto") -> Device:
 
 
 def current_device() -> Device:
-    """The device for new modules; the first call without `use_device` chooses "auto"."""
+    """Return the device for new modules; the first call without `use_device` chooses "auto"."""
     return _current or use_device("auto")
 
 
 @cache
 def gpu_problem(index: int = 0) -> str | None:
-    """Why GPU number `index` cannot be used, or None: a trivial kernel was compiled and ran, and cuBLAS answered."""
+    """Return why GPU number `index` cannot be used, or None after a trivial kernel and cuBLAS have worked there."""
     try:
         ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError as error:
@@ -222,13 +227,13 @@ _before_replay: list[Callable[[], None]] | None = None
 
 
 def manual_seed(seed: int) -> None:
-    """Start the random numbers of initial weights and dropout again from `seed`."""
+    """Restart the random numbers of initial weights and dropout from `seed`."""
     global _generator
     _generator = np.random.default_rng(seed)
 
 
 def generator() -> np.random.Generator:
-    """The generator of initial weights and dropout. It runs on the host, so that every device sees the same numbers."""
+    """Return the generator of initial weights and dropout. It runs on the host: every device gets the same numbers."""
     return _generator
 
 
@@ -261,8 +266,8 @@ def _run_cublas(cupy: ModuleType, index: int) -> None:
 
 @cache
 def _stream(index: int) -> Any:
-    """What work is queued on: a stream that can be captured, as the default one cannot, and that waits for that one
-    and is waited for by it, so that other libraries' work there is in order with ours."""
+    """Return the stream that work is queued on. Unlike the default stream it can be captured. It blocks with the
+    default stream, so that the work of other libraries there is in order with ours."""
     return _cupy().cuda.Stream()
 
 

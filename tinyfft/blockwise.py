@@ -1,11 +1,11 @@
-"""A function of large arrays in blocks: a cacheful at a time, in several threads.
+"""A function of large arrays, computed in blocks of rows: a cacheful at a time, in several threads.
 
-    blockwise(work, *arrays)    calls work(*blocks), a block being the same rows (along the first axis) of every array,
-                                until all rows are done; arrays of less than two blocks' bytes are one block
+    blockwise(work, *arrays)    calls work(*blocks) until all rows are done; a block is the same rows (of the first
+                                axis) of every array; arrays smaller than two blocks are one block
 
-What `work` writes must depend on nothing but the rows that it got: then it does not matter how arrays are cut. Several
-passes over a block find it in the cache. What `work` allocates has at most a block's size, which the allocator keeps;
-memory for a whole array would come from the operating system at every call, and each of its pages would cost a fault.
+The result of `work` must depend only on the rows it gets, so that the cut does not matter. Several passes over a block
+find it in the cache. `work` allocates at most a block's size, which the allocator keeps. Memory for a whole array would
+come from the operating system at every call, with a page fault for each page.
 """
 
 from collections.abc import Callable
@@ -14,19 +14,19 @@ import numpy as np
 
 from tinyfft import parallel
 
-# Bytes of a block in all arrays together. Half or twice as much was no faster: less is more calls, more is beyond a
-# second-level cache.
-BLOCK = 2 << 20
+BLOCK_BYTES = 2 << 20
+"""Of a block in all arrays together. Half of it makes more calls, twice of it exceeds a second-level cache: neither was
+faster."""
 
 
 def blockwise(work: Callable[..., None], *arrays: np.ndarray) -> None:
-    """Call work(*blocks) for all rows of arrays of one length. A row is never cut: it may be more than BLOCK."""
+    """Call work(*blocks) for all rows of arrays of one length. A row is never cut: it may exceed BLOCK_BYTES."""
     nbytes = sum(array.nbytes for array in arrays)
-    if nbytes < 2 * BLOCK:
+    if nbytes < 2 * BLOCK_BYTES:
         work(*arrays)
         return
     length = len(arrays[0])
-    step = max(1, length * BLOCK // nbytes)
+    step = max(1, length * BLOCK_BYTES // nbytes)
 
     def some(part: slice) -> None:
         for start in range(part.start, part.stop, step):

@@ -1,12 +1,12 @@
-"""cuBLAS, called by its C interface: cupy.matmul copies transposed operands, knows no TF32 and refuses to be captured.
+"""cuBLAS through its C interface: cupy.matmul copies transposed operands, lacks TF32 and refuses graph capture.
 
-Computes  out[q] = scale op(a[q]) @ op(b[q]) for all q, or out[q] += that; op the identity or the transpose
+Computes  out[q] = scale op(a[q]) @ op(b[q]) for all q, or adds it to out[q]; op is the identity or the transpose
 Input     a, b  (q, rows, columns) or (rows, columns): float32, float64, complex64, complex128; the
                 numbers of a row contiguous; more axes in C order
 Output    out   (..., rows of op(a), columns of op(b)), of the same dtype and in C order
-Sums are in float32 or float64; with `tf32` float32 operands are rounded to 10 bits of fraction on their way in.
-There is one handle for each device and stream: a handle that changes its stream loses its workspace, and work that is
-captured on a stream must not meet another's. Raises RuntimeError with cuBLAS's number if it refuses.
+Sums are in float32 or float64; with `tf32` float32 operands are rounded to 10 bits of fraction.
+Each device and stream has a handle of its own: a handle that changes its stream loses its workspace, and captured work
+must not share one with other streams. Raises RuntimeError with cuBLAS's status if it refuses.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ import numpy as np
 from tinyfft.backend import Array, Device
 
 WORKSPACE_BYTES = 8 << 20
-"""What a handle may use to cut long sums into parts that run at the same time."""
+"""Memory with which a handle splits long sums into parts that run at the same time."""
 
 # cudaDataType_t CUDA_R_32F, R_64F, C_32F, C_64F; cublasComputeType_t CUBLAS_COMPUTE_32F, _64F
 _NUMBERS = {"f": (0, 68), "d": (1, 70), "F": (4, 68), "D": (5, 70)}
@@ -50,7 +50,7 @@ def gemm(
     kind, compute = _NUMBERS[out.dtype.char]
     factors = _factors(scale, add, out.dtype)
     handle, _ = _handle(device, device.xp.cuda.get_current_stream().ptr)
-    # rows of ours are columns of cuBLAS: it is asked for out^T = op(b)^T op(a)^T, operands swapped, nothing moved
+    # cuBLAS is column-major: it computes out^T = op(b)^T op(a)^T, so the operands are swapped and nothing is moved
     status = _library(device).cublasGemmStridedBatchedEx(
         handle,
         *(int(transpose_b), int(transpose_a)),
@@ -70,7 +70,7 @@ def _factors(scale: float, add: bool, dtype: np.dtype) -> np.ndarray:
 
 
 def _operand(m: Array, kind: int) -> tuple[int, int, int, int]:
-    """What cuBLAS is told of an operand: address, kind, and how far apart rows and matrices lie, in numbers."""
+    """Return an operand for cuBLAS: address, data type, and the distance of rows and of matrices, in numbers."""
     rows, columns = m.shape[-2:]
     if m.flags.c_contiguous:
         return m.data.ptr, kind, max(1, columns), rows * columns
@@ -82,7 +82,7 @@ def _operand(m: Array, kind: int) -> tuple[int, int, int, int]:
 
 @cache
 def _library(device: Device) -> Any:
-    """The one that CuPy has loaded already."""
+    """Return the library that CuPy has already loaded."""
     device.xp.cuda.device.get_cublas_handle()
     major = device.xp.cuda.runtime.runtimeGetVersion() // 1000
     library = ctypes.CDLL(f"cublas64_{major}.dll" if sys.platform == "win32" else f"libcublas.so.{major}")
@@ -100,7 +100,7 @@ def _library(device: Device) -> Any:
 
 @cache
 def _handle(device: Device, stream: int) -> tuple[ctypes.c_void_p, Array]:
-    """(a handle of this stream, its workspace)."""
+    """Return (a handle of this stream, its workspace)."""
     library, handle = _library(device), ctypes.c_void_p()
     workspace = device.empty((WORKSPACE_BYTES,), np.uint8)
     _check("cublasCreate", library.cublasCreate_v2(ctypes.byref(handle)))

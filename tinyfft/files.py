@@ -1,4 +1,4 @@
-"""Files that are either the old ones or the new ones, never half of one; and where those lie that can be made again.
+"""Replace files atomically: a reader finds the old or the new file, never a part. And the folder of the caches.
 
 with replacing(path) as temporary:
     temporary.write_bytes(...)
@@ -15,9 +15,9 @@ from typing import Any
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A hidden name in the same folder, to be written; it takes the name `path` when the block ends without an error.
+    """Yield a temporary path in the same folder. It is renamed to `path` if the block ends without an error.
 
-    Raises OSError, naming `path` (one from a full disk names none); then the old file is still there.
+    Every OSError names `path` (that of a full disk would name no file). After an error the old file is unchanged.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -33,20 +33,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Replace a file by this text in UTF-8."""
+    """Replace a file by a text in UTF-8."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | os.PathLike[str], values: Any) -> None:
-    """Replace a file by these values, indented. Raises ValueError for numbers that JSON lacks."""
+    """Replace a file by values in indented JSON. Raises ValueError for inf and nan."""
     write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept: TINYFFT_CACHE, else tinyfft in XDG_CACHE_HOME, else ~/.cache/tinyfft.
+    """Return the folder for files that can be recreated: TINYFFT_CACHE, XDG_CACHE_HOME/tinyfft or ~/.cache/tinyfft.
 
-    Raises RuntimeError when neither is set and the user has no home folder.
+    Raises RuntimeError if neither variable is set and the user has no home folder.
     """
     if chosen := os.environ.get("TINYFFT_CACHE"):
         return Path(chosen)

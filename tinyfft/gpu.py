@@ -1,26 +1,25 @@
-"""Work on a GPU: kernels, compiled once and launched on the current stream, and graphs of them."""
+"""Kernels of a GPU, compiled once and launched on the current stream."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from ctypes import Structure, sizeof
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyfft import backend, cubin
+from tinyfft import cubin
 from tinyfft.backend import Device
 from tinyfft.kernel_source import kernel_source
 
 
 class Source(NamedTuple):
-    """kernels/`stem`.cu, and before it the lines of types and sizes that it is compiled with."""
+    """A kernel's source: the types and constants it is compiled with, then kernels/.../`stem`.cu."""
 
     stem: str
     head: str
-    architecture: str = ""  # the only one that it can be compiled for
+    architecture: str = ""  # such as "sm_90a"; empty: the device's
 
     def text(self) -> str:
         return f"{self.head}\n{kernel_source(self.stem)}"
@@ -30,11 +29,11 @@ TENSOR_CORES = 80
 """The first architecture whose tensor cores our kernels can use."""
 
 REAL = {4: "float", 8: "double"}
-"""The C type of real numbers of so many bytes."""
+"""The C type of real numbers, by their bytes."""
 
 
 def source(stem: str, types: Mapping[str, str], macros: Mapping[str, bool] | None = None, **constants: int) -> Source:
-    """kernels/`stem`.cu for these C types, macros that its #if look at, and constants, by their names there."""
+    """Return the source of kernels/.../`stem`.cu with C types, macros for its #if, and constants, by their names."""
     lines = [f"#define {name} {int(value)}" for name, value in (macros or {}).items()]
     lines += [f"typedef {kind} {name};" for name, kind in types.items()]
     lines += [f"constexpr {type(value).__name__} {name} = {str(value).lower()};" for name, value in constants.items()]
@@ -50,13 +49,16 @@ def launch(
     device: Device,
     shared_bytes: int = 0,
 ) -> None:
-    """Launch kernel `name`. Arguments are arrays of the device, None for a null pointer, NumPy numbers, structures."""
+    """Launch kernel `name` on the current stream.
+
+    arguments  arrays of the device, None for a null pointer, NumPy numbers and ctypes structures
+    """
     arguments = tuple(by_value(argument) if isinstance(argument, Structure) else argument for argument in arguments)
     function(source, name, device, shared_bytes)(blocks, (threads,), arguments, shared_mem=shared_bytes)
 
 
 def by_value(structure: Structure) -> np.ndarray:
-    """A structure as CuPy passes it to a kernel: one item of its size, which is copied."""
+    """Return a structure as CuPy passes it to a kernel by value: one item of its size."""
     return np.frombuffer(structure, f"V{sizeof(structure)}")
 
 
@@ -92,32 +94,5 @@ def compile_all(sources: Iterable[Source], device: Device) -> None:
 
 @lru_cache(maxsize=64)
 def architecture(device: Device) -> int:
-    """90 for a GPU of compute capability 9.0."""
+    """Return a GPU's compute capability as a number: 90 for 9.0."""
     return int(device.xp.cuda.Device(device.index).compute_capability)
-
-
-def capture(work: Callable[[], None], device: Device) -> Callable[[], None]:
-    """Capture what `work` queues on the current stream, without running it; return what replays all of it.
-
-    All arrays that the work touches must stay where they are. Arrays that it allocates, and frees, come from memory
-    that the graph keeps for itself. Raises what `work` raises, and RuntimeError if it waits for the device.
-    """
-    cuda = device.xp.cuda
-    stream, pool = cuda.get_current_stream(), cuda.MemoryPool()
-    with cuda.using_allocator(pool.malloc):
-        stream.begin_capture()
-        try:
-            with backend.capturing() as before_replay:
-                work()
-        except BaseException:
-            with suppress(RuntimeError):  # because the capture was broken off
-                stream.end_capture()
-            raise
-        graph = stream.end_capture()
-
-    def replay(pool: Any = pool) -> None:  # the default argument keeps the pool as long as the graph
-        for work_of_host in before_replay:
-            work_of_host()
-        graph.launch(stream)
-
-    return replay

@@ -1,24 +1,25 @@
-"""Are the gradients of a module right? One call compares them with central differences.
+"""Gradient check: compare the gradients of a module with central differences in one call.
 
     gradcheck(nn.Linear(5, 3, dtype="float64"), x)
     gradcheck(nn.CrossEntropyCriterion(), logits, target)
 
-Let L be the loss, a function of the input and of all parameters: for a criterion its own value, for a module
-L = sum(y r), where y is the output and r a random array of its shape. Then r is the gradOutput, and for any direction d
+Let L(z) be a scalar function of z, the input together with all parameters. For a criterion, L is the loss. For a
+module, L = sum(y r), where y is the output and r a random array of its shape: r is gradOutput. For any direction d
 
-    <gradient of L, d>  =  (L(at + eps d) - L(at - eps d)) / (2 eps)  +  O(eps^2)
+    <gradient of L at z, d>  =  (L(z + eps d) - L(z - eps d)) / (2 eps)  +  O(eps^2)
 
-The left side comes from `backward`, the right side from two calls of `forward`. One random direction over the input and
-all parameters tests all gradients at once: its entries are between 1/2 and 3/2 in size, with random signs, so that none
-can hide. Both sides are sums that may cancel, so their difference is measured against sum |gradient d|, and must stay
-within `tolerance` of it: the error is about eps^2 in theory and 1e-16 / eps in rounding, 1e-10 at the default eps.
+`backward` gives the left side, two calls of `forward` give the right side. One random direction over the input and all
+parameters tests all gradients at once. The direction's entries have sizes between 1/2 and 3/2 and random signs, so an
+error of any gradient shows. Both sides are sums that may cancel, so the difference is measured relative to
+sum |gradient d| and must be at most `tolerance`. The truncation error is about eps^2, the rounding error 1e-16 / eps:
+1e-10 at the default eps.
 
-On the way it is also seen that accGradParameters adds `scale` times the gradient to what was there. Afterwards all
-parameters, gradients and buffers are as they were. Dropout draws the same mask each time. Where the function has a kink
-(ReLU at 0, two equal values in a window of MaxPool) no gradient exists within eps: keep inputs away from it.
+The check also covers that accGradParameters adds `scale` times the gradient to the old gradient. It restores all
+parameters, gradients and buffers, and Dropout uses one mask throughout. At a kink (ReLU at 0, two equal values in a
+window of MaxPool) there is no gradient: choose inputs whose distance to kinks is more than eps.
 
-Dtypes  float64 only: in float32 rounding is larger than what is measured. Raises ValueError when it is another one or a
-        criterion has no target, GradientError when a gradient is wrong.
+Dtypes  float64; in float32 rounding errors are larger than the tolerance. Raises ValueError for another dtype and for a
+        criterion without target, GradientError for a wrong gradient.
 Source  torch/nn, Jacobian.lua; chainer, gradient_check.py, check_backward (one direction, one number)
 """
 
@@ -31,11 +32,11 @@ from tinyfft.backend import Array, to_host
 from tinyfft.nn.criterion import Criterion
 from tinyfft.nn.module import Module, gradient_name
 
-SCALE = 0.5  # a power of two, so that scaling the parameters' gradients costs no digit
+SCALE = 0.5  # a power of two, so that scaling does not round
 
 
 class GradientError(AssertionError):
-    """A gradient that central differences do not confirm."""
+    """A gradient that differs from the central difference."""
 
 
 def gradcheck(
@@ -46,12 +47,16 @@ def gradcheck(
     tolerance: float = 1e-7,
     seed: int = 0,
 ) -> None:
-    """Check the gradients of `module` at `input`, in the mode (training or evaluation) that it is in.
+    """Check the gradients of `module` at `input`, in the module's mode (training or evaluation).
 
-    input      an array of the module's device, float64; must be writable, and is as it was afterwards
-    target     for a criterion: what it compares the input with; not differentiated
-    seed       chooses direction and gradOutput
-    Raises     GradientError with both values, eps and tolerance, and the two values for each array alone
+    module     a module or a criterion, whose parameters are float64
+    input      float64 array of the module's device; the check writes into it and restores it
+    target     the target of a criterion, which is not differentiated
+    eps        step of the central difference
+    tolerance  largest difference allowed, relative to sum |gradient d|
+    seed       seed of the random direction and of gradOutput
+
+    Raises GradientError, whose text has both values and, for each array alone, its two values.
     """
     arrays = {"input": input, **_parameters(module)}
     for name, array in arrays.items():
@@ -92,7 +97,7 @@ def gradcheck(
 def _loss_and_gradients(
     module: Module | Criterion, input: Array, target: Array | None, rng: np.random.Generator
 ) -> tuple[Callable[[], float], dict[str, np.ndarray]]:
-    """(the loss as a function of what the arrays hold, its gradients from `backward`, on the host)."""
+    """Return (a function that computes L from the arrays' values, the gradients from `backward` on the host)."""
     state = backend.generator().bit_generator.state
 
     def forward() -> Array:
@@ -143,12 +148,12 @@ def _direction(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def _parameters(module: Module | Criterion) -> dict[str, Array]:
-    """Trained arrays by dotted name."""
+    """Return the parameters by dotted name."""
     return _named(module, str)
 
 
 def _gradients(module: Module | Criterion) -> dict[str, Array]:
-    """Their gradients, under the same names."""
+    """Return the gradients of the parameters by the parameters' names."""
     return _named(module, gradient_name)
 
 
@@ -163,6 +168,6 @@ def _named(module: Module | Criterion, attribute: Callable[[str], str]) -> dict[
 
 
 def _all_arrays(module: Module | Criterion, input: Array) -> list[Array]:
-    """What must be as before when the check is done."""
+    """Return all arrays that the check must restore."""
     state = module.state().values() if isinstance(module, Module) else ()
     return [input, *state, *_gradients(module).values()]

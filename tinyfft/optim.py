@@ -1,15 +1,15 @@
-"""Stochastic gradient descent on the flat arrays of getParameters(), and how the learning rate goes.
+"""Stochastic gradient descent on the flat arrays of getParameters(), and schedules of the learning rate.
 
     g = gradients + weight_decay weights
-    velocity = momentum velocity + g                       (zero before the first step, so that it begins as g)
+    velocity = momentum velocity + g                       (zero before the first step)
     d = g + momentum velocity with nesterov, velocity with momentum, else g
     weights = weights - learning_rate d
 
-Shapes  weights, gradients (n,), the two arrays of getParameters(); written in place, gradients never.
-Dtypes  float32, float64. Raises ValueError when the arrays do not fit each other or a number is out of range, TypeError
-        when they are no arrays of the device.
-Source  torch.optim.SGD, the algorithm box of its documentation (dampening 0); compared in the tests. ops/sgd.py
-        computes a step
+Shapes  weights, gradients (n,); a step overwrites weights and reads gradients.
+Dtypes  float32, float64. Raises ValueError if the arrays differ in shape or dtype or a number is out of range,
+        TypeError if they are not arrays of the device.
+Source  torch.optim.SGD, the algorithm box of its documentation (dampening 0); compared in the tests. ops/sgd.py has
+        the arithmetic
 """
 
 import math
@@ -32,6 +32,13 @@ class SGD:
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ) -> None:
+        """weights        flat array of parameters, the first one of getParameters()
+        gradients      their gradients, the second one
+        learning_rate  size of a step, 0 or more
+        momentum       share of the velocity that stays in a step, 0 or more; 0: no velocity is kept
+        nesterov       whether a step looks ahead by one velocity update; needs momentum
+        weight_decay   factor of the weights that is added to the gradients, 0 or more
+        """
         self.device = backend.current_device()
         self.xp = self.device.xp
         _check_arrays(self, weights, gradients)
@@ -41,7 +48,7 @@ class SGD:
         if nesterov and not momentum > 0:
             raise ValueError(f"SGD: nesterov is on and momentum is {momentum}, expected more than 0")
         self.weights, self.gradients = weights, gradients
-        self._rate = self.device.empty((1,), "float64")  # where a captured step reads it
+        self._rate = self.device.empty((1,), "float64")  # a captured CUDA graph reads the learning rate here
         self.learning_rate = learning_rate
         self.momentum, self.weight_decay = float(momentum), float(weight_decay)
         self.nesterov = bool(nesterov)
@@ -52,7 +59,7 @@ class SGD:
 
     @property
     def learning_rate(self) -> float:
-        """Set it between steps, from a Schedule."""
+        """The size of a step; set it between steps."""
         return self._learning_rate
 
     @learning_rate.setter
@@ -63,14 +70,16 @@ class SGD:
         self._rate.fill(self._learning_rate)
 
     def step(self, loss: Array | None = None) -> None:
-        """One step down the gradients that are there now; with the `loss` whose they are, float64 (1,) on the device,
-        none if that is not a finite number. Nobody waits for it."""
+        """Update the weights, unless `loss` is given and not finite. Does not wait for the device.
+
+        loss  the loss of these gradients, float64 (1,) on the device
+        """
         arrays = (self.weights, self.gradients, self.velocity, self._rate)
         sgd.step(*arrays, self.momentum, self.nesterov, self.weight_decay, loss, self.device)
         backend.count_weight_update()
 
     def state(self) -> dict[str, Array]:
-        """What a checkpoint must hold to go on as if nothing had happened; not copies: write into them to restore."""
+        """Return the arrays that a checkpoint must hold, not copies: write into them to restore."""
         return {} if self.velocity is None else {"velocity": self.velocity}
 
     def __repr__(self) -> str:
@@ -82,15 +91,18 @@ class SGD:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The learning rate of each of `total_steps` steps, counted from 0.
+    """The learning rate of each step of training. Raises ValueError when an argument is out of range.
 
-        constant    peak
-        one_cycle   up in a straight line, to reach `peak` after the fraction `warmup` of the steps (at the first step
-                    with warmup 0), then down: with t from 0 at the peak to 1 just beyond the last step, peak (1 - t)
-                    for decay "linear", peak (1 + cos(pi t)) / 2 for decay "cosine"
-        step        peak factor^m, m the number of `milestones` (fractions of the steps) that have been reached
-
-    Raises ValueError when an argument is out of range.
+    kind         "constant"   peak at every step
+                 "one_cycle"  a linear warm-up to the peak, then a decay
+                 "step"       peak factor^m, m the number of milestones reached
+    peak         the largest learning rate, more than 0
+    total_steps  steps of the whole training; they count from 0
+    warmup       of one_cycle: fraction of the steps up to the peak, below 1; 0: the first step has the peak
+    decay        of one_cycle: with t from 0 at the peak to 1 just after the last step,
+                 "linear" peak (1 - t) or "cosine" peak (1 + cos(pi t)) / 2
+    milestones   of step: fractions of the steps, between 0 and 1
+    factor       of step: factor of the learning rate at each milestone, more than 0, at most 1
     """
 
     kind: str
@@ -111,12 +123,12 @@ class Schedule:
             ("milestones", all(0 < m < 1 for m in self.milestones), "fractions between 0 and 1"),
             ("factor", 0 < self.factor <= 1, "0 < factor <= 1"),
         )
-        for name, good, expected in checks:
-            if not good:
+        for name, valid, expected in checks:
+            if not valid:
                 raise ValueError(f"Schedule: {name} is {getattr(self, name)!r}, expected {expected}")
 
     def learning_rate_at(self, step: int) -> float:
-        """The learning rate of step `step`, 0 to total_steps - 1."""
+        """Return the learning rate of step `step`, 0 to total_steps - 1."""
         if not 0 <= step < self.total_steps:
             raise ValueError(f"Schedule: step is {step}, expected 0 to {self.total_steps - 1}")
         if self.kind == "one_cycle":

@@ -1,16 +1,16 @@
 """Work of the CPU in several threads, each with a BLAS of one thread.
 
-NumPy leaves the interpreter to other threads while it computes, so a range of samples, planes or frequencies can be
-done in as many parts as there are cores: element by element, where NumPy itself has one thread, and in matrix products,
-where a BLAS pays for every small product with a meeting of its threads.
+NumPy releases the interpreter while it computes, so a range of samples, planes or frequencies can be cut into as many
+parts as there are cores. That speeds up element-wise functions, where NumPy has one thread, and small matrix products,
+where a BLAS spends its time synchronising threads.
 
-    run(n, work)        calls work(part) for slices that together are range(n), one for each thread, and waits for all
-    matmul(a, b, out)   a matrix product in parts: after one by a BLAS of several threads, OpenBLAS's wait for the next,
-                        busy, and for some 25 ms take the cores from these here
+    run(n, work)        calls work(part) for slices that together are range(n), one a thread, and waits for all
+    matmul(a, b, out)   a matrix product in parts; after a product by OpenBLAS's own threads these would spin for some
+                        25 ms and take the cores from ours
 
-There are as many threads as NumPy's BLAS has: set OPENBLAS_NUM_THREADS or OMP_NUM_THREADS, or wrap a program in
-threadpoolctl.threadpool_limits. While parts run, that BLAS has one thread, also for the rest of the process; then its
-number is what it was. With a BLAS whose threads cannot be set (Accelerate) all is one part.
+The number of threads is that of NumPy's BLAS: set OPENBLAS_NUM_THREADS or OMP_NUM_THREADS, or use
+threadpoolctl.threadpool_limits. While parts run, the BLAS of the whole process has one thread; then its number is
+restored. With a BLAS whose threads cannot be set (Accelerate) there is one part.
 """
 
 import os
@@ -25,15 +25,15 @@ from threadpoolctl import ThreadpoolController
 
 
 def threads() -> int:
-    """In how many parts `run` does its work: 1 inside of such a part."""
+    """Return how many parts `run` uses; 1 inside a part."""
     return max((blas.num_threads for blas in _blas().lib_controllers), default=1)
 
 
 def run(n: int, work: Callable[[slice], None], most: int | None = None) -> None:
-    """Call work(part) for consecutive slices of range(n), at most `most`, at the same time; n may be 0.
+    """Call work(part) for consecutive slices of range(n), at most `most` of them, at the same time; n may be 0.
 
-    The calling thread does one of them, and the only one with its BLAS as it is. An exception of a part is raised when
-    all have ended.
+    The calling thread runs one of them; a single part keeps the BLAS's threads. An exception of a part is raised after
+    all parts have ended.
     """
     parts = split(n, min(threads(), n, most or n))
     if len(parts) < 2:
@@ -51,7 +51,7 @@ def run(n: int, work: Callable[[slice], None], most: int | None = None) -> None:
 
 
 def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    """out = a @ b, of matrices, the rows or the columns of `out` in parts, whichever are more."""
+    """Write out = a @ b for matrices; the rows or the columns of `out` are cut into parts, whichever are more."""
     rows, columns = out.shape
     if rows >= columns:
         run(rows, lambda part: np.matmul(a[part], b, out=out[part]))
@@ -60,7 +60,7 @@ def matmul(a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
 
 
 def split(n: int, count: int) -> list[slice]:
-    """range(n) in `count` consecutive parts, as equal as can be."""
+    """Return range(n) as `count` consecutive slices whose lengths differ by one at most."""
     return [slice(i * n // count, (i + 1) * n // count) for i in range(count)]
 
 
@@ -78,7 +78,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 
 _lock = threading.Lock()
-_runs = 0  # under way; the first of them takes the BLAS's threads, the last gives them back
+_runs = 0  # in progress: the first one limits the BLAS to one thread, the last one restores its number
 _limiter = None
 
 

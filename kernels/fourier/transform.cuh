@@ -14,10 +14,10 @@
 #define HALF_ROWS (NY / 2 + 1)
 #define PAIRS ((COLUMNS + 1) / 2)
 
-/* One axis of axis.Window: point n of tile t and phase r is row STRIDE (start + t step + n) + r - lead. A launch takes
+/* One axis of axis.Window: point n of tile t and phase r is row STRIDE (start + t hop + n) + r - lead. A launch takes
    `launched` tiles: first, first + every, ... */
 struct AxisLayout {
-    int size, start, step, lead, tiles, phases, first, every, launched;
+    int size, start, hop, lead, tiles, phases, first, every, launched;
 };
 
 struct Layout {
@@ -34,7 +34,7 @@ struct Cell {
 };
 
 DEVICE int first_pixel(const AxisLayout& a, int stride, int tile, int phase) {
-    return stride * (a.start + tile * a.step) + phase - a.lead;
+    return stride * (a.start + tile * a.hop) + phase - a.lead;
 }
 
 /* A launch over whole planes has only index 0. Here as below a uniform branch skips divisions that are not needed: one

@@ -1,6 +1,6 @@
 """Damaged and hostile data: each gives a clear error of one line or a correct result, in time, and runs no code.
 
-TINYFFT_FUZZ is the number of files (50), a quarter of each kind: two here, two in tests/test_fuzzed_files.py.
+TINYFFT_FUZZ is the number of files (50), a quarter of each kind: two here, two in tests/commands/test_fuzzed_files.py.
 Each file depends only on its number.
 """
 

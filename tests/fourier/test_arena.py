@@ -1,9 +1,6 @@
 """The arena: one block, frames last in first out, a measured mark."""
 
-import math
-import re
 import threading
-from contextlib import contextmanager
 from unittest import mock
 
 import numpy as np
@@ -12,16 +9,13 @@ from limits import limited
 
 from tinyfft.backend import Device
 from tinyfft.fourier.arena import (
-    AUTO,
     Arena,
     LimitError,
     aligned,
     current_arena,
-    found_bytes,
     high_water_bytes,
     release,
     reset_high_water,
-    shrink,
 )
 
 
@@ -173,52 +167,27 @@ def _owner(array):
     return array
 
 
-@contextmanager
-def device_with(nbytes):
-    """Inside, no array of a device may be larger."""
+def test_an_allocation_error_names_a_limit_that_fits(arena, monkeypatch):
     empty = Device.empty
 
     def scarce(device, shape, dtype):
-        if np.prod(shape) * np.dtype(dtype).itemsize > nbytes:
+        if np.prod(shape) * np.dtype(dtype).itemsize > 2048:
             raise MemoryError("no more")
         return empty(device, shape, dtype)
 
-    with mock.patch.object(Device, "empty", scarce):
-        yield
-
-
-def test_memory_that_is_not_to_be_had_is_named_with_what_would_help(arena):
-    with device_with(1000), pytest.raises(MemoryError) as caught, arena.frame(4096):
+    monkeypatch.setattr(Device, "empty", scarce)
+    with pytest.raises(MemoryError) as caught, arena.frame(4096):
         pass
-    message = r"cannot allocate 4096 bytes of frequency memory on cpu(, arena.limit_bytes = \d+ would fit)?"
-    assert re.fullmatch(message, str(caught.value))
-    assert (arena.capacity, arena.limit) == (0, math.inf)
-    with arena.frame(4096):
-        assert arena.capacity == 4096
+    expected = "cannot allocate 4096 bytes of frequency memory on cpu, arena.limit_bytes = 2048 would fit"
+    assert str(caught.value) == expected
+    assert arena.capacity == 0
+    with limited(arena.device, 2048), arena.frame(2048):
+        assert arena.capacity == 2048
 
 
-def test_auto_halves_what_was_wanted_until_it_fits():
-    device = Device("cpu")
-    arena = current_arena(device)
-    release(device)
-    with limited(device, AUTO), mock.patch.dict(found_bytes, clear=True), device_with(1500):
-        assert arena.limit == math.inf
-        for limit in (2048, 1024):
-            with pytest.raises(MemoryError), arena.frame(arena.wanted if arena.limit < math.inf else 4096):
-                pass
-            assert shrink(device) == arena.limit == limit
-        with arena.frame(1024):
-            assert arena.capacity == 1024
-        with pytest.raises(LimitError, match="1025 bytes needed"), arena.frame(1025):
-            pass
-    assert arena.limit == math.inf
-
-
-def test_without_auto_nothing_shrinks():
-    device = Device("cpu")
-    with limited(device, 4096), current_arena(device).frame(4096):
+@pytest.mark.parametrize(("free", "fits"), [(1000, 1000), (4000, 2048), (None, 2048)])
+def test_the_limit_that_fits_is_at_most_the_free_memory_and_half_the_need(arena, monkeypatch, free, fits):
+    monkeypatch.setattr(Device, "free_bytes", free)
+    monkeypatch.setattr(Device, "empty", mock.Mock(side_effect=MemoryError))
+    with pytest.raises(MemoryError, match=rf"arena.limit_bytes = {fits} would fit$"), arena.frame(4096):
         pass
-    assert shrink(device) is None
-    with limited(device, 4096):
-        assert shrink(device) is None
-        assert current_arena(device).limit == 4096

@@ -25,10 +25,10 @@ def test_spectrum_in_bf16(lengths, S, C, rng):
     x = rng.standard_normal((S, C, *lengths)).astype(np.float32)
     out = np.full(plan.spectrum_shape("x"), 0xFFFFFFFF, np.uint32)
     room = -(-C // BF16_BLOCK) * BF16_BLOCK  # maps, in whole blocks
-    assert plan.room("x") == (S, room)
+    assert plan.padded_shape("x") == (S, room)
     assert out.nbytes == 4 * plan.Q * S * room == plan.spectrum_bytes("x")
     special = specialise("spectrum", plan, "x", lengths, SHARED, conjugate=True)
-    for layout in launches(x.shape, plan.windows("x"), apart=False, room=plan.room("x")):
+    for layout in launches(x.shape, plan.windows("x"), apart=False, padded=plan.padded_shape("x")):
         host_gpu.run(special, layout, x, out, None, None)
     hat, found = np.conj(stored(np.fft.fft2(x.astype(np.float64)), lengths)), from_bf16_blocks(out)
     assert np.all(found[..., C:] == 0)
@@ -50,7 +50,7 @@ def test_signal_of_bf16(lengths, S, C, conjugate, rng):
     expected = from_stored(np.conj(hat) if conjugate else hat, lengths)
     y = poisoned((S, C, *lengths), np.float32)
     special = specialise("signal", plan, "x", lengths, SHARED, conjugate=conjugate)
-    for layout in launches(y.shape, plan.windows("x"), apart=False, room=plan.room("x")):
+    for layout in launches(y.shape, plan.windows("x"), apart=False, padded=plan.padded_shape("x")):
         host_gpu.run(special, layout, words, y, None, 1.0)
     assert error(y, expected) <= FP32_BOUND
 
@@ -73,7 +73,7 @@ def test_few_threads_for_many_narrow_windows(N, kernel, precision, rng):
     hats = [np.full(plan.spectrum_shape("w"), 0xFFFFFFFF, plan.spectrum_dtype) for _ in range(2)]
     planes = [poisoned(w.shape, np.float32) for _ in range(2)]
     for hat, back, of in zip(hats, planes, (plan, many), strict=True):
-        (layout,) = launches(w.shape, plan.windows("w"), apart=False, room=plan.room("w"))
+        (layout,) = launches(w.shape, plan.windows("w"), apart=False, padded=plan.padded_shape("w"))
         forward, inverse = (specialise(stem, of, "w", w.shape[2:], SHARED, conjugate=True) for stem in STEMS)
         assert (forward.threads < forward.planes * (N // 2 + 1)) == (of is many)
         host_gpu.run(forward, layout, w, hat, None, None)
@@ -92,7 +92,7 @@ def test_two_blocks_of_bf16_whose_threads_loop(N, rounds, rng):
     kernels = [specialise(stem, plan, "x", (30, 8), SHARED, conjugate=False) for stem in STEMS]
     assert all((of.blocks, of.planes) == (2, 16) and of.threads < 16 * (N // 2 + 1) / rounds + 32 for of in kernels)
     found = []
-    (layout,) = launches(x.shape, plan.windows("x"), apart=False, room=plan.room("x"))
+    (layout,) = launches(x.shape, plan.windows("x"), apart=False, padded=plan.padded_shape("x"))
     for forward, inverse in (kernels, [replace(of, max_threads=MAX_BLOCK_THREADS) for of in kernels]):
         hat, back = np.full(plan.spectrum_shape("x"), 0xFFFFFFFF, np.uint32), poisoned(x.shape, np.float32)
         host_gpu.run(forward, layout, x, hat, None, None)

@@ -60,7 +60,7 @@ def test_bf16_takes_maps_in_whole_runs(C, F, room):
     axis = Axis(32, 6, 2, 2, 2)
     layer = plan_convolution(5, C, F, axis, axis, kind="cuda", precision="bf16")
     of_x, of_w, of_y = ((5, room[0]), (room[1], room[0]), (5, room[1]))
-    assert [layer.room(name) for name in "xwy"] == [of_x, of_w, of_y]
+    assert [layer.padded_shape(name) for name in "xwy"] == [of_x, of_w, of_y]
     assert layer.spectrum_shape("x") == (layer.Q, 5 * layer.tiles, 4 * room[0])
     assert layer.spectrum_shape("w") == (layer.Q, room[1], 4 * room[0])
     assert layer.spectrum_shape("y") == (layer.Q, 5 * layer.tiles, room[1])
@@ -85,7 +85,7 @@ def test_planes_fit_into_the_shared_memory_of_small_gpus(size, precision, itemsi
 def test_numbers_of_eight_bytes_are_never_bf16():
     axis = Axis(32, 5)
     layer = plan_convolution(2, 3, 4, axis, axis, 8, kind="cuda", precision="bf16")
-    assert layer.room("w") == (4, 3)
+    assert layer.padded_shape("w") == (4, 3)
     assert layer.spectrum_dtype == "complex128"
 
 

@@ -37,14 +37,14 @@ def test_relu_is_exact(device, rng, shape, dtype):
     assert error(dx, np.where(x > 0, dy, 0), 1.0) == 0
 
 
-def test_relu_at_zero_passes_nothing_back(device):
+def test_relu_gradient_at_zero_is_zero(device):
     x = device.array(np.array([[-1.0, -0.0, 0.0, 2.0]]))
     layer = nn.ReLU()
     assert to_host(layer.forward(x)).tolist() == [[0, 0, 0, 2]]
     assert to_host(layer.backward(x, x * 0 + 5)).tolist() == [[0, 0, 0, 5]]
 
 
-def test_relu_shows_nan(device):
+def test_relu_keeps_nan(device):
     x = device.array(np.array([[np.nan, 1.0]]))
     assert np.isnan(to_host(nn.ReLU().forward(x))[0, 0])
 
@@ -90,20 +90,6 @@ def test_against_torch(device, rng, layer, peer):
     assert error(module.backward(device.array(x), device.array(dy)), peer_x.grad.numpy()) <= FP64_BOUND
 
 
-def test_repr():
-    assert (repr(nn.ReLU()), repr(nn.LogSoftMax())) == ("nn.ReLU", "nn.LogSoftMax")
-
-
-def test_errors(device):
-    x = device.array(np.ones((2, 3)))
-    for layer in (nn.ReLU(), nn.LogSoftMax()):
-        name = type(layer).__name__
-        with pytest.raises(ValueError, match=f"{name}: input has dtype int64, expected float32 or float64"):
-            layer.forward(x.astype("int64"))
-        with pytest.raises(ValueError, match=f"{name}: backward was called before forward"):
-            layer.backward(x, x)
-        layer.forward(x)
-        with pytest.raises(ValueError, match=r"gradOutput has shape \(2, 2\) and dtype float64, expected \(2, 3\)"):
-            layer.backward(x, x[:, :2])
+def test_wrong_shape_is_named(device):
     with pytest.raises(ValueError, match=r"LogSoftMax: input has shape \(3,\), expected \(S, K\)"):
-        nn.LogSoftMax().forward(x[0])
+        nn.LogSoftMax().forward(device.array(np.ones(3)))

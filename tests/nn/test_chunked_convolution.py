@@ -1,4 +1,4 @@
-"""FFTConvolution under a limit of the arena: the same passes, in chunks."""
+"""FFTConvolution with a limit of the arena: the passes run in chunks."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from tinyfft.fourier.chunks import chunks
     max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(layer=layers(), share=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
-def test_any_limit_down_to_one_sample_and_one_map(device, layer, share, seed):
+def test_random_limits_down_to_one_sample_and_one_map(device, layer, share, seed):
     shape, arguments = layer
     layer = nn.FFTConvolution(**arguments)
     plan = layer.plan(shape)
@@ -64,8 +64,8 @@ def test_chunks_of_unequal_sizes(device, hazard, rng):
         check(layer, (5, 3, 13, 10), rng)
 
 
-def test_less_than_the_least_names_the_layer_and_both_numbers(device, rng):
-    layer = nn.FFTConvolution(3, 2, 5)  # of which updateOutput needs the most
+def test_error_for_a_limit_too_small_names_layer_and_bytes(device, rng):
+    layer = nn.FFTConvolution(3, 2, 5)  # its updateOutput needs more bytes than its other passes
     x = device.array(rng.standard_normal((4, 3, 9, 9)).astype("float32"))
     least = least_bytes(layer.plan(x.shape))
     layer_named = r"nn.FFTConvolution\(3 -> 2, 5x5, fp32, recompute\)"
@@ -75,7 +75,7 @@ def test_less_than_the_least_names_the_layer_and_both_numbers(device, rng):
     assert layer.forward(x).shape == (4, 2, 5, 5)
 
 
-def test_without_the_limit_all_is_as_before(device, rng):
+def test_results_after_a_limit_are_as_before(device, rng):
     layer = nn.FFTConvolution(2, 3, 3)
     x = device.array(rng.standard_normal((4, 2, 9, 9)).astype("float32"))
     before = to_host(layer.forward(x)).copy()
@@ -87,7 +87,7 @@ def test_without_the_limit_all_is_as_before(device, rng):
 
 
 @pytest.mark.parametrize("in_chunks", [False, True])
-def test_no_result_lies_in_the_arena(device, in_chunks, rng):
+def test_results_are_outside_the_arena(device, in_chunks, rng):
     layer = nn.FFTConvolution(2, 3, 3, memory="keep")
     x, gy = (device.array(rng.standard_normal((4, c, n, n)).astype("float32")) for c, n in ((2, 9), (3, 7)))
     plan = layer.plan(x.shape)
@@ -104,7 +104,7 @@ def test_no_result_lies_in_the_arena(device, in_chunks, rng):
     assert all(np.array_equal(to_host(array), copy) for array, copy in zip(results, before, strict=True))
 
 
-def test_chunks_give_the_same_bits_each_time(device, rng):
+def test_results_in_chunks_are_reproducible(device, rng):
     layer = nn.FFTConvolution(2, 3, 3)
     x, gy = (device.array(rng.standard_normal((4, c, n, n)).astype("float32")) for c, n in ((2, 9), (3, 7)))
     runs = []
@@ -116,7 +116,7 @@ def test_chunks_give_the_same_bits_each_time(device, rng):
     assert all(np.array_equal(a, b) for a, b in zip(*runs, strict=True))
 
 
-def test_a_layer_in_chunks_keeps_nothing(device, rng):
+def test_no_spectra_are_kept_in_chunks(device, rng):
     layer = nn.FFTConvolution(2, 3, 3, memory="keep", dtype="float64")
     x = device.array(rng.standard_normal((4, 2, 9, 9)))
     layer.forward(x)
@@ -127,12 +127,12 @@ def test_a_layer_in_chunks_keeps_nothing(device, rng):
         assert layer.kept_bytes == 0
         layer.evaluate()
         layer.forward(x)
-        layer.weight += 1  # by hand, without a word
+        layer.weight += 1  # without weights_changed()
         expected = convolution(to_host(x), to_host(layer.weight), to_host(layer.bias))
         assert error(layer.forward(x), expected) <= FP64_BOUND
 
 
-def test_recompute_keeps_nothing_in_training(device, rng):
+def test_recompute_keeps_no_spectra_in_training(device, rng):
     layer = nn.FFTConvolution(2, 3, 3)
     x = device.array(rng.standard_normal((4, 2, 9, 9)).astype("float32"))
     layer.evaluate()
@@ -155,7 +155,7 @@ def test_repr_shows_chunks(rng):
     assert repr(layer) == f"nn.FFTConvolution(2 -> 3, 3x3, fp32, recompute, {count} chunks)"
 
 
-def test_limits_are_one_figure_for_each_device():
+def test_each_device_has_its_own_limit():
     assert tinyfft.arena.limit_bytes == {}
     with limited(tinyfft.Device("cuda", 3), 256):
         assert current_arena(tinyfft.Device("cpu")).limit == float("inf")

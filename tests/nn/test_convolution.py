@@ -1,4 +1,4 @@
-"""Convolution's choice of a method: by time, or by operations where two runs must agree."""
+"""Convolution's choice of a method: by measured time, or by operations if the layer is deterministic."""
 
 from types import SimpleNamespace
 
@@ -13,12 +13,12 @@ from tinyfft.fourier import convolution as engine
 from tinyfft.nn import method_tuner
 from tinyfft.ops import direct_convolution as direct
 
-SHAPES = {"fft": ((4, 8, 32, 32), 13), "direct": ((2, 2, 8, 8), 1)}  # where its plan counts fewer operations
+SHAPES = {"fft": ((4, 8, 32, 32), 13), "direct": ((2, 2, 8, 8), 1)}  # for each method a case with fewer operations
 
 
 @pytest.fixture
 def measured(monkeypatch, tmp_path):
-    """The passes whose candidates were measured, none of which is known before."""
+    """A list that grows by the name of each measured pass; the cache is empty at first."""
     passes, benchmark = [], autotune.benchmark
 
     def record(candidates, device):
@@ -36,7 +36,7 @@ def run(layer, x):
 
 
 @pytest.mark.parametrize("method", SHAPES)
-def test_deterministic_counts_operations_and_looks_at_no_clock(method, measured, rng):
+def test_deterministic_compares_operations_without_measuring(method, measured, rng):
     shape, kernel_size = SHAPES[method]
     layer = nn.Convolution(shape[1], 4, kernel_size, deterministic=True)
     plan = layer.plan(shape)
@@ -47,14 +47,15 @@ def test_deterministic_counts_operations_and_looks_at_no_clock(method, measured,
     assert repr(layer).endswith(f", auto, deterministic: {method})")
 
 
+@pytest.mark.parametrize("deterministic", [False, True])
 @pytest.mark.parametrize("algorithm", SHAPES)
-def test_deterministic_leaves_a_named_algorithm_alone(algorithm, rng):
-    layer = nn.Convolution(2, 4, 3, algorithm=algorithm, deterministic=True)
+def test_an_explicit_algorithm_runs(algorithm, deterministic, rng):
+    layer = nn.Convolution(2, 4, 3, algorithm=algorithm, deterministic=deterministic)
     run(layer, rng.standard_normal((2, 2, 9, 9), dtype=np.float32))
     assert set(layer.algorithms.values()) == {algorithm}
 
 
-def test_what_was_measured_is_known_to_the_next_process(measured, monkeypatch, rng):
+def test_measurements_are_cached_for_the_next_process(measured, monkeypatch, rng):
     layer, x = nn.Convolution(2, 3, 3), rng.standard_normal((4, 2, 9, 9), dtype=np.float32)
     run(layer, x)
     assert measured == list(engine.PASSES)
@@ -65,7 +66,7 @@ def test_what_was_measured_is_known_to_the_next_process(measured, monkeypatch, r
     assert other.choices == layer.choices
 
 
-def test_auto_measures_anew_under_another_limit(measured, rng):
+def test_auto_measures_again_for_another_limit(measured, rng):
     layer = nn.Convolution(2, 3, 3)
     x = rng.standard_normal((4, 2, 9, 9), dtype=np.float32)
     run(layer, x)
@@ -76,7 +77,7 @@ def test_auto_measures_anew_under_another_limit(measured, rng):
     assert len(measured) == 6
 
 
-def test_the_direct_method_is_not_timed_where_it_has_no_chance(measured, monkeypatch, rng):
+def test_the_direct_method_is_not_measured_with_too_many_operations(measured, monkeypatch, rng):
     shape, kernel_size = SHAPES["fft"]
     monkeypatch.setattr(autotune, "benchmark", lambda *_: pytest.fail("timed"))
     layer = nn.Convolution(shape[1], 4, kernel_size)
@@ -88,7 +89,7 @@ def test_the_direct_method_is_not_timed_where_it_has_no_chance(measured, monkeyp
 
 
 @pytest.mark.parametrize("deterministic", [False, True])
-def test_the_direct_method_is_not_taken_where_it_has_no_room(deterministic, measured, rng):
+def test_the_direct_method_is_not_chosen_without_memory(deterministic, measured, rng):
     shape, kernel_size = SHAPES["direct"]
     layer = nn.Convolution(shape[1], 4, kernel_size, deterministic=deterministic)
     with limited(layer.device, direct.scratch_bytes(layer.plan(shape)) - 1):
@@ -99,7 +100,7 @@ def test_the_direct_method_is_not_taken_where_it_has_no_room(deterministic, meas
 
 @pytest.fixture
 def clock(monkeypatch, measured):
-    """Seconds of each candidate, to be set; the candidates that were measured."""
+    """A clock with settable `seconds` for each candidate, and the list `timed` of measured candidates."""
     clock = SimpleNamespace(seconds={}, timed=[])
 
     def benchmark(candidates, device):
@@ -115,17 +116,17 @@ def clock(monkeypatch, measured):
 WIDE = (2, 3, 64, 64)  # with 9 x 9 taps several plans cost about the same
 
 
-def test_the_fastest_plan_is_taken_by_all_passes(clock, rng):
+def test_all_passes_use_the_fastest_plan(clock, rng):
     layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
     clock.seconds = {"fft 2": 1.0}
     run(layer, x)
     assert layer.plan(WIDE) is layer.plans(WIDE)[1]
     assert clock.timed[0] == ["fft", "fft 2", "fft 3", "direct"]
-    assert clock.timed[1:] == [["fft 2", "direct"]] * 2  # the others take that plan
+    assert clock.timed[1:] == [["fft 2", "direct"]] * 2  # the backward passes use the forward pass's plan
     assert [choice for *_, choice in layer.choices] == ["fft 2"] * 3
 
 
-def test_a_plan_that_was_chosen_elsewhere_is_taken_without_a_clock(clock, rng):
+def test_given_choices_are_not_measured(clock, rng):
     layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
     layer.choices = [(name, WIDE, None, "fft 2") for name in engine.PASSES]
     run(layer, x)
@@ -133,7 +134,7 @@ def test_a_plan_that_was_chosen_elsewhere_is_taken_without_a_clock(clock, rng):
     assert layer.plan(WIDE) is layer.plans(WIDE)[1]
 
 
-def test_after_a_direct_pass_the_next_one_may_take_any_plan(clock, monkeypatch, rng):
+def test_after_a_direct_pass_all_plans_are_candidates(clock, monkeypatch, rng):
     monkeypatch.setitem(method_tuner.DIRECT_MAX_OPS_RATIO, "cpu", np.inf)
     layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
     clock.seconds = {"direct": 1.0}
@@ -145,7 +146,7 @@ def test_after_a_direct_pass_the_next_one_may_take_any_plan(clock, monkeypatch, 
     assert clock.timed[2] == ["fft 2", "direct"]
 
 
-def test_a_plan_that_does_not_fit_is_not_taken(clock, rng):
+def test_a_plan_over_the_limit_is_not_chosen(clock, rng):
     layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
     needed = [least_bytes(plan) for plan in layer.plans(WIDE)]
     assert needed[0] < needed[2] < needed[1]
@@ -161,12 +162,12 @@ def test_a_plan_that_does_not_fit_is_not_taken(clock, rng):
 
 
 @pytest.mark.parametrize(("missing", "kept"), [(0, True), (1, False)])
-def test_memory_auto_keeps_spectra_that_fit_half_of_the_free_memory(monkeypatch, missing, kept, rng):
+def test_memory_auto_keeps_spectra_up_to_half_of_the_free_memory(monkeypatch, missing, kept, rng):
     layer = nn.FFTConvolution(3, 4, 9, memory="auto")
     x, plan = rng.standard_normal(WIDE, dtype=np.float32), layer.plan(WIDE)
     free = [2 * (plan.spectrum_bytes("x") + plan.spectrum_bytes("w")) - missing]
     monkeypatch.setattr(type(layer.device), "free_bytes", property(lambda self: free[0]))
-    for _ in range(2):  # the answer stays, though what is kept is no longer free
+    for _ in range(2):  # the decision stays, although the kept spectra have used the free memory
         run(layer, x)
         assert (layer.kept_bytes > 0) == kept
         free[0] = 0
@@ -176,8 +177,8 @@ def test_memory_auto_keeps_spectra_that_fit_half_of_the_free_memory(monkeypatch,
 
 
 @pytest.mark.parametrize("memory", ["keep", "auto"])
-def test_a_direct_forward_leaves_no_spectra_of_an_earlier_one(clock, monkeypatch, memory, rng):
-    """The input's array is filled anew and no optimizer has stepped: what was kept of it is of no use."""
+def test_a_direct_forward_pass_leaves_no_kept_spectra(clock, monkeypatch, memory, rng):
+    """The input's array gets new values without an optimizer's step, so spectra of the old values are stale."""
     monkeypatch.setitem(method_tuner.DIRECT_MAX_OPS_RATIO, "cpu", np.inf)
     layer, x = nn.Convolution(3, 4, 9, memory=memory), rng.standard_normal(WIDE, dtype=np.float32)
     gy = rng.standard_normal((2, 4, 56, 56), dtype=np.float32)
@@ -193,15 +194,15 @@ def test_a_direct_forward_leaves_no_spectra_of_an_earlier_one(clock, monkeypatch
         x[...] = rng.standard_normal(WIDE)
 
 
-def test_a_plan_for_which_there_is_no_memory_is_left_out(measured, monkeypatch, rng):
+def test_a_plan_that_runs_out_of_memory_is_skipped(measured, monkeypatch, rng):
     layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
     forward, tried = nn.FFTConvolution.updateOutput, []
 
-    def scarce(of, *arguments):
-        tried.append(of.plans(WIDE).index(of.plan(WIDE)))
+    def scarce(layer, *arguments):
+        tried.append(layer.plans(WIDE).index(layer.plan(WIDE)))
         if tried[-1] == 1:
             raise MemoryError
-        return forward(of, *arguments)
+        return forward(layer, *arguments)
 
     monkeypatch.setattr(nn.FFTConvolution, "updateOutput", scarce)
     layer.forward(x)
@@ -209,7 +210,7 @@ def test_a_plan_for_which_there_is_no_memory_is_left_out(measured, monkeypatch, 
     assert layer.choices[0][-1] != "fft 2"
 
 
-def test_choices_that_mean_nothing_are_made_anew(clock, rng):
+def test_unknown_choices_are_ignored(clock, rng):
     layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
     layer.choices = [("updateOutput", WIDE, None, choice) for choice in ("winograd", "fft x", "fft -7", "fft 0")]
     clock.seconds = {"fft": 1.0}
@@ -217,18 +218,18 @@ def test_choices_that_mean_nothing_are_made_anew(clock, rng):
     assert [choice for *_, choice in layer.choices] == ["fft"] * 3
 
 
-def test_another_limit_or_shape_may_take_another_plan(clock, rng):
+def test_another_limit_or_shape_measures_its_own_plans(clock, rng):
     layer, x = nn.Convolution(3, 4, 9), rng.standard_normal(WIDE, dtype=np.float32)
     clock.seconds = {"fft 2": 1.0}
     run(layer, x)
-    for limit, input, ways in ((least_bytes(layer.plans(WIDE)[2]), x, 2), (2**40, x[:1], 4)):
+    for limit, input, count in ((least_bytes(layer.plans(WIDE)[2]), x, 2), (2**40, x[:1], 4)):
         clock.timed.clear()
         with limited(layer.device, limit):
             run(layer, input)
-        assert len(clock.timed[0]) == ways
+        assert len(clock.timed[0]) == count
 
 
-def test_a_direct_forward_drops_what_a_fourier_one_has_kept(rng):
+def test_a_direct_forward_pass_drops_kept_spectra(rng):
     layer, x = nn.Convolution(3, 4, 9, memory="keep"), rng.standard_normal(WIDE, dtype=np.float32)
     for forward in ("fft", "direct"):
         x[...] = rng.standard_normal(WIDE)
@@ -239,11 +240,11 @@ def test_a_direct_forward_drops_what_a_fourier_one_has_kept(rng):
 
 
 @pytest.mark.parametrize("deterministic", [False, True])
-def test_products_are_told_whether_a_clock_may_choose(monkeypatch, deterministic, rng):
-    told, product = [], engine.product.product
+def test_products_get_the_deterministic_flag(monkeypatch, deterministic, rng):
+    flags, product = [], engine.product.product
     monkeypatch.setattr(
-        engine.product, "product", lambda *a, deterministic, **k: told.append(deterministic) or product(*a, **k)
+        engine.product, "product", lambda *a, deterministic, **k: flags.append(deterministic) or product(*a, **k)
     )
     layer = nn.Convolution(2, 3, 3, algorithm="fft", deterministic=deterministic)
     run(layer, rng.standard_normal((1, 2, 5, 5), dtype=np.float32))
-    assert told == [deterministic] * 3
+    assert flags == [deterministic] * 3

@@ -1,4 +1,4 @@
-"""All convolution layers against the float64 sums of their definition: hazards one at a time, then all together."""
+"""All convolution layers against float64 sums from the definition: each hazard alone, then random combinations."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ ALL = [*METHODS, nn.Convolution]
 
 
 def check(layer, shape, rng, scale=1.0):
-    """All three passes of `layer` on an input of `shape`, within the bound for its dtype; returns nothing."""
+    """Check all three passes of `layer` on an input of `shape` against the definition."""
     device, dtype = layer.device, layer.dtype
     bound = FP32_BOUND if dtype == np.float32 else FP64_BOUND
     x = rng.standard_normal(shape).astype(dtype)
@@ -39,7 +39,7 @@ def check(layer, shape, rng, scale=1.0):
 
 
 def check_against_pytorch(layer, shape, rng):
-    """All three passes of a float64 layer against PyTorch's automatic differentiation."""
+    """Check all three passes of a float64 layer against PyTorch's automatic differentiation."""
     import torch
 
     x = rng.standard_normal(shape)
@@ -61,7 +61,7 @@ def check_against_pytorch(layer, shape, rng):
 
 HAZARDS = {
     "one pixel": ((2, 3, 1, 1), 1, 1, 0),
-    "one pixel, all around it padding": ((1, 1, 1, 1), 3, 1, 4),
+    "one pixel inside padding": ((1, 1, 1, 1), 3, 1, 4),
     "one map in": ((2, 1, 9, 9), 3, 1, 1),
     "batch of one": ((1, 3, 8, 8), 3, 1, 0),
     "non-square image": ((2, 2, 5, 17), 3, 1, 1),
@@ -93,7 +93,7 @@ def test_hazard(device, method, dtype, hazard, rng):
 
 @st.composite
 def layers(draw):
-    """(input shape, arguments of a convolution layer), all hazards together."""
+    """Draw (input shape, arguments of a convolution layer) with any combination of hazards."""
     small = st.integers(1, 4)
     kernel = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
     same = draw(st.integers(0, 4)) == 0
@@ -118,9 +118,9 @@ def layers(draw):
     max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(layer=layers(), seed=st.integers(0, 2**32 - 1))
-def test_all_hazards_together(device, method, layer, seed):
+def test_random_combinations_of_hazards(device, method, layer, seed):
     shape, arguments = layer
-    tinyfft.manual_seed(seed)  # of the weights too: an example does not depend on those before it
+    tinyfft.manual_seed(seed)  # the weights too are the same in any order of the examples
     check(method(**arguments), shape, np.random.default_rng(seed))
 
 
@@ -131,7 +131,7 @@ def test_tiles_of_16_pixels_on_every_pass(device, stride, rng):
     check(layer, (2, 3, 70, 45), rng)
 
 
-def test_tiles_of_so_many_maps_that_they_are_not_copied(device, rng):
+def test_tiles_of_one_sample_at_a_time(device, rng):
     layer = nn.FFTConvolution(33, 34, 9, padding=2, tile=18)
     shape = (3, 33, 40, 33)
     plan = layer.plan(shape)
@@ -143,64 +143,12 @@ def test_tiles_of_so_many_maps_that_they_are_not_copied(device, rng):
 
 
 @pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
-def test_backward_is_its_two_halves(device, method, rng):
-    layer = method(3, 4, 3, padding=1, dtype="float64")
-    x, gy = (device.array(rng.standard_normal((2, c, 8, 8))) for c in (3, 4))
-    layer.forward(x)
-    gx = to_host(layer.backward(x, gy)).copy()
-    together = to_host(layer.gradWeight).copy()
-    layer.zeroGradParameters()
-    assert error(layer.updateGradInput(x, gy), gx) <= FP64_BOUND
-    layer.accGradParameters(x, gy)
-    assert error(layer.gradWeight, together) <= FP64_BOUND
-
-
-@pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
 def test_central_differences(device, method, rng):
     layer = method(2, 3, (3, 4), stride=(2, 1), padding=(1, 2), dtype="float64")
     gradcheck(layer, device.array(rng.standard_normal((2, 2, 7, 5))))
 
 
-@pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
-def test_gradients_of_parameters_add_up_with_scale(device, method, rng):
-    layer = method(2, 3, 3, dtype="float64")
-    x, gy = device.array(rng.standard_normal((2, 2, 6, 6))), device.array(rng.standard_normal((2, 3, 4, 4)))
-    layer.forward(x)
-    layer.accGradParameters(x, gy)
-    once, bias_once = to_host(layer.gradWeight).copy(), to_host(layer.gradBias).copy()
-    layer.accGradParameters(x, gy, scale=-3)
-    assert error(layer.gradWeight, -2 * once) <= FP64_BOUND
-    assert error(layer.gradBias, -2 * bias_once) <= FP64_BOUND
-
-
-@pytest.mark.parametrize("method", ALL, ids=lambda method: method.__name__)
-def test_buffers_are_owned_and_used_again(device, method, rng):
-    layer = method(2, 3, 3)
-    x, gy = (device.array(rng.standard_normal(s).astype("float32")) for s in ((2, 2, 6, 6), (2, 3, 4, 4)))
-    first, gradient = layer.forward(x), layer.backward(x, gy)
-    expected = to_host(first).copy()
-    first.fill(np.nan)
-    gradient.fill(np.nan)
-    assert layer.forward(x) is first
-    assert layer.backward(x, gy) is gradient
-    assert error(first, expected) <= 1e-6
-    assert layer.forward(x[:1]).shape == (1, 3, 4, 4)
-
-
-def test_the_first_layer_can_do_without_gradInput(device, rng):
-    for method in ALL:
-        layer = method(2, 3, 3, dtype="float64")
-        x, gy = device.array(rng.standard_normal((2, 2, 6, 6))), device.array(rng.standard_normal((2, 3, 4, 4)))
-        layer.forward(x)
-        layer.backward(x, gy)
-        expected = to_host(layer.gradWeight).copy()
-        layer.zeroGradParameters()
-        layer.needs_gradInput = False
-        assert layer.backward(x, gy) is None
-        assert error(layer.gradWeight, expected) <= FP64_BOUND
-
-
-def test_same_arguments_for_all_methods_give_the_same_start():
+def test_all_methods_have_the_same_initial_weights():
     weights = []
     for method in ALL:
         tinyfft.manual_seed(3)
@@ -209,7 +157,7 @@ def test_same_arguments_for_all_methods_give_the_same_start():
     assert np.array_equal(weights[0], weights[2])
 
 
-def test_auto_chooses_one_method_a_pass_and_remembers(device, rng):
+def test_auto_chooses_a_method_once(device, rng):
     layer = nn.Convolution(3, 4, 3)
     x, gy = (device.array(rng.standard_normal(s).astype("float32")) for s in ((2, 3, 8, 8), (2, 4, 6, 6)))
     assert set(layer.algorithms.values()) == {None}
@@ -221,15 +169,6 @@ def test_auto_chooses_one_method_a_pass_and_remembers(device, rng):
     layer.backward(x, gy)
     assert layer.algorithms == chosen
     assert "auto: " in repr(layer)
-
-
-@pytest.mark.parametrize("algorithm", ["fft", "direct"])
-def test_a_named_algorithm_is_the_one_that_runs(algorithm, rng):
-    layer = nn.Convolution(3, 4, 3, algorithm=algorithm)
-    x, gy = (rng.standard_normal(s).astype("float32") for s in ((2, 3, 8, 8), (2, 4, 6, 6)))
-    layer.forward(x)
-    layer.backward(x, gy)
-    assert set(layer.algorithms.values()) == {algorithm}
 
 
 BAD_INPUT = [
@@ -247,26 +186,14 @@ def test_wrong_input_is_named(method, shape, message):
         method(2, 3, 5).forward(np.zeros(shape, "float32"))
 
 
-def test_wrong_dtype_and_gradOutput_are_named(rng):
-    layer = nn.FFTConvolution(2, 3, 3)
-    with pytest.raises(ValueError, match="input has dtype float64, expected float32"):
-        layer.forward(np.zeros((1, 2, 5, 5)))
-    x = np.zeros((1, 2, 5, 5), "float32")
-    layer.forward(x)
-    with pytest.raises(
-        ValueError, match=r"gradOutput has shape \(1, 3, 5, 5\) and dtype float32, expected \(1, 3, 3, 3\)"
-    ):
-        layer.backward(x, np.zeros((1, 3, 5, 5), "float32"))
-
-
 BAD_ARGUMENTS = [
     ({"in_channels": 0}, ValueError, "in_channels is 0, expected at least 1"),
     ({"kernel_size": (3, 0)}, ValueError, "kernel_size is 0, expected at least 1"),
-    ({"kernel_size": (3, 3, 3)}, TypeError, r"kernel_size is \(3, 3, 3\), expected a whole number or a pair"),
-    ({"kernel_size": 2.5}, TypeError, "kernel_size is 2.5, expected a whole number"),
+    ({"kernel_size": (3, 3, 3)}, TypeError, r"kernel_size is \(3, 3, 3\), expected an integer or a pair"),
+    ({"kernel_size": 2.5}, TypeError, "kernel_size is 2.5, expected an integer"),
     ({"stride": 0}, ValueError, "stride is 0, expected at least 1"),
     ({"padding": -1}, ValueError, "padding is -1, expected at least 0"),
-    ({"padding": "valid"}, TypeError, "padding is 'valid', expected a whole number or a pair"),
+    ({"padding": "valid"}, TypeError, "padding is 'valid', expected an integer or a pair"),
     ({"padding": "same", "stride": 2}, ValueError, r"padding is 'same' with stride \(2, 2\), expected stride 1"),
     ({"groups": 2}, ValueError, "groups = 2, dilation = 1: only 1 is supported, for both"),
     ({"dilation": 2}, ValueError, "groups = 1, dilation = 2: only 1 is supported, for both"),
@@ -297,7 +224,7 @@ def test_repr_shows_sizes():
 
 
 @pytest.mark.torch
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")  # PyTorch's remark on its own speed
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")  # a warning about PyTorch's speed
 @pytest.mark.parametrize("hazard", HAZARDS)
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.__name__)
 def test_pytorch_agrees(method, hazard, rng):
@@ -312,7 +239,7 @@ def test_pytorch_agrees(method, hazard, rng):
     max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(layer=layers(), seed=st.integers(0, 2**32 - 1))
-def test_pytorch_agrees_on_all_hazards_together(method, layer, seed):
+def test_pytorch_agrees_on_random_combinations(method, layer, seed):
     shape, arguments = layer
     check_against_pytorch(method(**arguments, dtype="float64"), shape, np.random.default_rng(seed))
 

@@ -16,7 +16,7 @@ dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def cross_entropy(x, target, smoothing):
-    """(loss, dx) of the definition, with exact sums."""
+    """Return (loss, dx) from the definition, with exact sums."""
     S, K = x.shape
     terms, dx = [], np.zeros(x.shape)
     for s in range(S):
@@ -80,7 +80,7 @@ def test_cross_entropy_is_log_softmax_and_nll(device, rng):
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int8", "int32", "int64", "uint64"])
-def test_any_integer_target(device, rng, kind):
+def test_integer_dtypes_of_the_target(device, rng, kind):
     x, target = rng.standard_normal((4, 200)), np.array([0, 3, 100, 127 if kind == "int8" else 199])
     loss, dx = cross_entropy(x, target, 0.0)
     check(nn.CrossEntropyCriterion(), device, x, target.astype(kind), loss, dx)
@@ -136,7 +136,7 @@ def test_against_torch(device, rng, shape, ours, theirs):
     check(criterion, device, x, target, peer_loss.item(), peer_x.grad.numpy())
 
 
-def test_nan_goes_through(device):
+def test_nan_input_gives_nan_loss(device):
     x, target = np.zeros((2, 3)), np.array([0, 1])
     x[0, 0] = np.nan
     assert math.isnan(nn.CrossEntropyCriterion().forward(device.array(x), device.array(target)))

@@ -1,4 +1,4 @@
-"""FFTConvolution's spectra: which are kept and for how long, and what they cost."""
+"""FFTConvolution's kept spectra: which arrays and weights they are valid for, and their memory."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tinyfft.backend import to_host
 from tinyfft.fourier.arena import high_water_bytes, reset_high_water
 
 
-def test_kept_spectra_serve_the_same_array_only(device, rng):
+def test_kept_spectra_are_used_for_the_same_array_only(device, rng):
     layer = nn.FFTConvolution(2, 3, 3, memory="keep", dtype="float64")
     x, other = (rng.standard_normal((2, 2, 6, 6)) for _ in range(2))
     gy = rng.standard_normal((2, 3, 4, 4))
@@ -19,7 +19,7 @@ def test_kept_spectra_serve_the_same_array_only(device, rng):
     assert error(layer.gradWeight, gradients(other, to_host(layer.weight), gy)[1]) <= FP64_BOUND
 
 
-def test_kept_spectra_are_not_older_than_the_last_forward(device, rng):
+def test_kept_spectra_come_from_the_last_forward_pass(device, rng):
     layer = nn.FFTConvolution(2, 3, 3, memory="keep", dtype="float64")
     x, gy = device.array(rng.standard_normal((2, 2, 6, 6))), device.array(rng.standard_normal((2, 3, 4, 4)))
     layer.forward(x)
@@ -48,7 +48,7 @@ def test_evaluation_keeps_the_spectra_of_the_weights(device, rng):
     x = device.array(rng.standard_normal((2, 2, 6, 6)))
     layer.evaluate()
     before = to_host(layer.forward(x)).copy()
-    layer.weight += 1  # by hand, without a word
+    layer.weight += 1  # without weights_changed()
     assert error(layer.forward(x), before) <= FP64_BOUND
 
 
@@ -61,7 +61,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_spectra_of_changed_weights_are_made_anew(device, change, rng):
+def test_spectra_of_changed_weights_are_computed_again(device, change, rng):
     layer = nn.FFTConvolution(2, 3, 3, dtype="float64")
     sgd = optim.SGD(*layer.getParameters(), learning_rate=0.1)
     sgd.gradients.fill(1)
@@ -74,7 +74,7 @@ def test_spectra_of_changed_weights_are_made_anew(device, change, rng):
     assert error(layer.forward(x), expected) <= FP64_BOUND
 
 
-def test_arena_holds_one_layer_at_a_time(device, rng):
+def test_layers_share_the_arena(device, rng):
     layers = [nn.FFTConvolution(4, 4, 5, padding=2) for _ in range(5)]
     x = device.array(rng.standard_normal((8, 4, 24, 24)).astype("float32"))
     peaks = []
@@ -88,8 +88,8 @@ def test_arena_holds_one_layer_at_a_time(device, rng):
     assert plan.spectra_bytes <= peaks[0] <= plan.arena_bytes
 
 
-def test_input_that_begins_at_an_odd_number(device, rng):
-    """As a minibatch does that is cut out of a larger array: contiguous, but one number off."""
+def test_input_with_an_odd_offset_in_memory(device, rng):
+    """A slice of a larger array is contiguous, but may start at an address that is not aligned to two numbers."""
     layer = nn.FFTConvolution(2, 3, 3, padding=1)
     x = device.array(rng.standard_normal(2 * 2 * 6 * 6 + 1, dtype=np.float32))[1:].reshape(2, 2, 6, 6)
     expected = convolution(to_host(x), to_host(layer.weight), to_host(layer.bias), padding=(1, 1))

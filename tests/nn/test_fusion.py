@@ -1,5 +1,4 @@
-"""A convolution that does the ReLU behind it on its way: ReLU holds what it would alone, and its array is the output
-of both, as it is of any two modules of which the second works in place."""
+"""ReLU fused with a convolution before it or a MaxPool after it: the same arrays as without fusing."""
 
 import numpy as np
 import pytest
@@ -27,7 +26,7 @@ OPTIONS = {
 
 
 def chain_and_pair(kind, options):
-    """A Sequential of convolution and ReLU, and the two modules apart, with the same weights."""
+    """Return a Sequential of convolution and ReLU, and two separate modules with the same weights."""
     tinyfft.manual_seed(3)
     chain = nn.Sequential(KINDS[kind](**options), nn.ReLU())
     tinyfft.manual_seed(3)
@@ -62,7 +61,7 @@ def check(chain, pair, x, gy):
 
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_modules_hold_what_they_would_alone(device, kind, options, rng):
+def test_results_equal_the_unfused_modules(device, kind, options, rng):
     chain, pair = chain_and_pair(kind, OPTIONS[options])
     x, gy, _ = arrays(device, chain[0], rng)
     check(chain, pair, x, gy)
@@ -76,7 +75,7 @@ def test_in_chunks(device, rng):
     assert chain[0].chunks == most_chunks(plan)
 
 
-def test_the_first_layer_without_gradInput(device, rng):
+def test_without_gradInput_of_the_chain(device, rng):
     chain, pair = chain_and_pair("fft", {"padding": 1})
     x, gy, _ = arrays(device, chain[0], rng)
     chain.needs_gradInput = False
@@ -87,9 +86,7 @@ def test_the_first_layer_without_gradInput(device, rng):
     assert error(chain[0].gradWeight, to_host(pair[0].gradWeight)) <= FP32_BOUND
 
 
-def test_in_the_midst_of_a_chain(device, rng):
-    """What comes before and behind is called as ever, and each module once."""
-
+def test_inside_a_chain(device, rng):
     def build():
         tinyfft.manual_seed(3)
         return nn.Sequential(nn.ReLU(), *chain_and_pair("fft", {"padding": 1})[1], nn.ReLU(), nn.MaxPool(2))
@@ -118,16 +115,15 @@ def test_backward_before_forward_is_named(device, rng):
 
 BEFORE_RELU = {
     "convolution": lambda: nn.FFTConvolution(2, 3, 3, padding=1),
-    "normalisation": lambda: nn.BatchNormalization(2),
+    "normalization": lambda: nn.BatchNormalization(2),
     "pooling": lambda: nn.AveragePool(1),
 }
 
 
 @pytest.mark.parametrize("kind", BEFORE_RELU)
 @pytest.mark.parametrize("first", [True, False])
-def test_a_pooling_behind_a_relu_makes_its_gradient(device, kind, first, rng, monkeypatch):
-    """Whether ReLU is done by the module before it or stands alone; the same as module by module, and nobody does it
-    again."""
+def test_max_pool_runs_the_backward_pass_of_the_relu_before_it(device, kind, first, rng, monkeypatch):
+    """ReLU stands alone or is fused with the module before it, and runs once."""
     chain, alone = (
         nn.Sequential(*(() if first else (nn.MaxPool(1),)), BEFORE_RELU[kind](), nn.ReLU(), nn.MaxPool(2))
         for _ in range(2)
@@ -144,18 +140,18 @@ def test_a_pooling_behind_a_relu_makes_its_gradient(device, kind, first, rng, mo
         gradients.append(module.backward(input, gradients[-1], 0.5).copy())
     given, backward = [], chain[-3].backward
     monkeypatch.setattr(chain[-3], "backward", lambda *arguments: given.append(len(arguments)) or backward(*arguments))
-    monkeypatch.setattr(nn.ReLU, "updateGradInput", lambda *_: pytest.fail("done again"))
+    monkeypatch.setattr(nn.ReLU, "updateGradInput", lambda *_: pytest.fail("ReLU ran twice"))
     assert error(chain.forward(x), to_host(inputs[-1])) <= FP32_BOUND
     assert error(chain.backward(x, gy, 0.5), to_host(gradients[-1])) <= FP32_BOUND
     assert given == [3]
     for ours, peer in zip(chain.parameters()[1], alone.parameters()[1], strict=True):
         assert error(ours, to_host(peer)) <= FP32_BOUND
     assert chain[-2].gradInput is chain[-1].gradInput
-    if first:  # else its memory has been lent to another by now
+    if first:  # else a later module has overwritten it
         assert error(chain[-2].gradInput, to_host(gradients[2])) <= FP32_BOUND
 
 
-def test_a_relu_that_comes_first_and_needs_no_gradient(device, rng):
+def test_a_first_relu_without_gradInput(device, rng):
     chain = nn.Sequential(nn.ReLU(), nn.MaxPool(2))
     chain.needs_gradInput = False
     x = device.array(rng.standard_normal((3, 2, 6, 8), dtype=np.float32))
@@ -163,9 +159,7 @@ def test_a_relu_that_comes_first_and_needs_no_gradient(device, rng):
     assert chain[0].gradInput is None
 
 
-def test_a_subclass_is_called_as_a_module_is(device, rng):
-    """It overrides three passes and knows nothing of what its base does on the way."""
-
+def test_a_subclass_is_not_fused(device, rng):
     class Doubled(nn.MaxPool):
         def updateGradInput(self, input, gradOutput):
             return super().updateGradInput(input, 2 * gradOutput)

@@ -1,15 +1,15 @@
-"""Layers and SGD on large arrays: in blocks and threads they give the bits of one block, and no array is made anew."""
+"""Layers and SGD on large arrays: the same bits in any number of blocks, and no large array is allocated again."""
 
 import numpy as np
 import pytest
 from measure import allocated
-from pools import CASES, drawn
+from pools import CASES, random_input
 from threadpoolctl import threadpool_limits
 
 from tinyfft import blockwise, nn
 from tinyfft.optim import SGD
 
-LAYERS = {  # how the layer is made, and the shape of its input
+LAYERS = {  # constructor, shape of the input
     "ReLU": (nn.ReLU, (11, 3, 5, 6)),
     "vector through ReLU": (nn.ReLU, (301,)),
     "BatchNormalization": (lambda: nn.BatchNormalization(3), (11, 3, 5, 6)),
@@ -29,13 +29,13 @@ MIB = 1 << 20
 
 @pytest.fixture
 def block(monkeypatch):
-    """Sets the size of a block, with three threads to work in."""
+    """A function that sets the bytes of a block; three threads run."""
     with threadpool_limits(3, user_api="blas"):
-        yield lambda nbytes: monkeypatch.setattr(blockwise, "BLOCK", nbytes)
+        yield lambda nbytes: monkeypatch.setattr(blockwise, "BLOCK_BYTES", nbytes)
 
 
 def passes(make, x):
-    """All that forward and backward write, in training and in evaluation."""
+    """Return all arrays that forward and backward write, in training and in evaluation."""
     written = []
     for train in (True, False):
         layer = make()
@@ -50,9 +50,9 @@ def passes(make, x):
 @pytest.mark.parametrize("nbytes", [1, 1000, 1500])
 @pytest.mark.parametrize("values", ["any", "ties", "nan"])
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_give_the_bits_of_one_block(block, rng, name, values, nbytes):
+def test_layers_in_blocks_give_the_same_bits(block, rng, name, values, nbytes):
     make, shape = LAYERS[name]
-    x = drawn(rng, shape, values, "float32")
+    x = random_input(rng, shape, values, "float32")
     block(1 << 40)
     whole = passes(make, x)
     block(nbytes)
@@ -62,7 +62,7 @@ def test_layers_give_the_bits_of_one_block(block, rng, name, values, nbytes):
 
 @pytest.mark.parametrize("n", [63, 64, 65, 300])
 @pytest.mark.parametrize("options", SGDS.values(), ids=SGDS)
-def test_sgd_gives_the_bits_of_one_block(block, rng, options, n):
+def test_sgd_in_blocks_gives_the_same_bits(block, rng, options, n):
     start, gradients = rng.standard_normal((2, n), dtype=np.float32)
 
     def trained(nbytes):
@@ -75,45 +75,36 @@ def test_sgd_gives_the_bits_of_one_block(block, rng, options, n):
     assert np.array_equal(trained(64 * 4), trained(1 << 40))
 
 
-@pytest.mark.parametrize(
-    ("make", "shape"),
-    [
-        (nn.ReLU, (32, 32, 32, 32)),
-        (lambda: nn.MaxPool(2), (32, 32, 32, 32)),
-        (lambda: nn.MaxPool(3, 2, 1), (32, 32, 32, 32)),
-        (lambda: nn.AveragePool(2), (32, 32, 32, 32)),
-        (lambda: nn.BatchNormalization(32), (32, 32, 32, 32)),
-        (lambda: nn.Sequential(nn.BatchNormalization(32), nn.ReLU()), (32, 32, 32, 32)),
-        (lambda: nn.Linear(1024, 1024), (1024, 1024)),
-        (nn.LogSoftMax, (1024, 1024)),
-    ],
-    ids=[
-        "ReLU",
-        "MaxPool",
-        "overlapping MaxPool",
-        "AveragePool",
-        "BatchNormalization",
-        "BatchNormalization, ReLU",
-        "Linear",
-        "LogSoftMax",
-    ],
-)
-def test_layers_make_no_large_array_anew(block, rng, make, shape):
+LARGE = {
+    "ReLU": nn.ReLU,
+    "MaxPool": lambda: nn.MaxPool(2),
+    "overlapping MaxPool": lambda: nn.MaxPool(3, 2, 1),
+    "AveragePool": lambda: nn.AveragePool(2),
+    "BatchNormalization": lambda: nn.BatchNormalization(32),
+    "BatchNormalization, ReLU": lambda: nn.Sequential(nn.BatchNormalization(32), nn.ReLU()),
+    "Linear": lambda: nn.Linear(1024, 1024),
+    "LogSoftMax": nn.LogSoftMax,
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_layers_allocate_no_large_array_again(block, rng, name):
     block(MIB // 4)
-    layer, x = make(), rng.standard_normal(shape, dtype=np.float32)
+    shape = (1024, 1024) if name in ("Linear", "LogSoftMax") else (32, 32, 32, 32)
+    layer, x = LARGE[name](), rng.standard_normal(shape, dtype=np.float32)
     dy = layer.forward(x).copy()
     assert x.nbytes == 4 * MIB
     assert allocated(lambda: (layer.forward(x), layer.backward(x, dy))) < MIB
 
 
-def test_cross_entropy_makes_no_large_array_anew(rng):
+def test_cross_entropy_allocates_no_large_array_again(rng):
     criterion, x = nn.CrossEntropyCriterion(0.1), rng.standard_normal((1024, 1024), dtype=np.float32)
     target = rng.integers(0, 1024, 1024)
     assert allocated(lambda: (criterion.forward(x, target), criterion.backward(x, target))) < MIB
 
 
 @pytest.mark.parametrize("options", SGDS.values(), ids=SGDS)
-def test_sgd_makes_no_large_array_anew(block, options):
+def test_sgd_allocates_no_large_array_again(block, options):
     block(MIB // 4)
     sgd = SGD(*np.ones((2, MIB), np.float32), 0.1, **options)
     assert allocated(sgd.step) < MIB

@@ -1,4 +1,4 @@
-"""The initial values: their bounds and moments, and that every dtype and device gets the same numbers."""
+"""Initial values: bounds and moments, and the same numbers for all dtypes and devices."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from measure import error
 import tinyfft
 from tinyfft import nn
 from tinyfft.backend import Device, to_host
-from tinyfft.nn.init import initialize, kaiming_normal, make_parameters, uniform_fan_in
+from tinyfft.nn.init import add_parameters, initialize, kaiming_normal, uniform_fan_in
 
 
 def test_uniform_fan_in_fills_its_interval():
@@ -23,7 +23,7 @@ def test_kaiming_normal_has_its_variance():
     values = kaiming_normal((400, 100), fan_in=50)
     assert abs(np.mean(values)) <= 0.006
     assert abs(np.var(values) / (2 / 50) - 1) <= 0.05
-    assert np.max(np.abs(values)) > 3 * 0.2  # a normal distribution has tails, a uniform one has not
+    assert np.max(np.abs(values)) > 3 * 0.2  # tails, which a uniform distribution lacks
 
 
 def test_kaiming_keeps_the_variance_through_relu():
@@ -39,9 +39,9 @@ def test_initialize_writes_weight_and_bias(device, rule):
     tinyfft.manual_seed(7)
     initialize(weight, bias, rule, 5, device)
     tinyfft.manual_seed(7)
-    draw = uniform_fan_in if rule == "torch7" else kaiming_normal
-    assert error(weight, draw((3, 5), 5)) == 0
-    assert error(bias, draw((3,), 5) if rule == "torch7" else np.zeros(3)) == 0
+    sample = uniform_fan_in if rule == "torch7" else kaiming_normal
+    assert error(weight, sample((3, 5), 5)) == 0
+    assert error(bias, sample((3,), 5) if rule == "torch7" else np.zeros(3)) == 0
 
 
 def test_fan_in_of_linear_is_its_inputs(device):
@@ -50,7 +50,7 @@ def test_fan_in_of_linear_is_its_inputs(device):
         assert 0.49 <= np.max(np.abs(values)) <= 0.5
 
 
-def test_float32_holds_the_rounded_float64_numbers(device):
+def test_float32_values_are_the_rounded_float64_values(device):
     layers = []
     for dtype in ("float32", "float64"):
         tinyfft.manual_seed(5)
@@ -68,9 +68,9 @@ def test_same_seed_same_numbers_on_every_device(device):
     assert not np.array_equal(nn.Linear(6, 4).weight, there.weight)
 
 
-def test_make_parameters(device):
+def test_add_parameters(device):
     layer = nn.Module()
-    make_parameters(layer, "float64", weight=(2, 3), bias=None)
+    add_parameters(layer, "float64", weight=(2, 3), bias=None)
     assert layer.parameter_names == ("weight",)
     assert layer.weight.shape == layer.gradWeight.shape == (2, 3)
     assert layer.weight.dtype == layer.gradWeight.dtype == layer.dtype == "float64"
@@ -84,4 +84,4 @@ def test_errors():
     with pytest.raises(ValueError, match="init is 'glorot', expected 'torch7' or 'kaiming'"):
         initialize(weight, None, "glorot", 5)
     with pytest.raises(ValueError, match="Module: dtype is float16, expected float32 or float64"):
-        make_parameters(nn.Module(), "float16", weight=(2, 3))
+        add_parameters(nn.Module(), "float16", weight=(2, 3))

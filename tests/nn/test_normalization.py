@@ -34,47 +34,20 @@ def test_central_differences(device, rng, shape, train):
 
 
 @modes
-def test_gradients_add_up_with_scale(device, rng, train):
-    layer = make(rng, device, 3)
-    layer.train = train
+def test_backward_equals_its_two_passes(device, rng, train):
     x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
-    arrays = (layer.weight, layer.bias, layer.running_mean, layer.running_var)
-    _, _, dweight, dbias, _, _ = define(*(to_host(a) for a in (x, dy, *arrays)), train)
-    layer.forward(x)
-    layer.accGradParameters(x, dy)
-    layer.accGradParameters(x, dy, scale=-0.25)
-    assert error(layer.gradWeight, 0.75 * dweight) <= FP64_BOUND
-    assert error(layer.gradBias, 0.75 * dbias) <= FP64_BOUND
-
-
-def test_halves_of_backward_do_not_disturb_each_other(device, rng):
-    layer = make(rng, device, 3)
-    x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
-    layer.forward(x)
-    before = to_host(layer.updateGradInput(x, dy)).copy()
-    layer.accGradParameters(x, dy)
-    assert error(layer.gradInput, before) == 0
-    first = to_host(layer.gradWeight).copy()
-    layer.zeroGradParameters()
-    layer.accGradParameters(x, dy)
-    assert error(layer.gradWeight, first) == 0
-
-
-@modes
-def test_backward_gives_what_its_halves_give(device, rng, train):
-    x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
-    whole, halves = (make(np.random.default_rng(5), device, 3) for _ in range(2))
-    for layer in (whole, halves):
+    one_call, two_calls = (make(np.random.default_rng(5), device, 3) for _ in range(2))
+    for layer in (one_call, two_calls):
         layer.train = train
         layer.forward(x)
-    dx = whole.backward(x, dy, 0.5)
-    assert dx is whole.gradInput
-    assert error(dx, to_host(halves.updateGradInput(x, dy))) == 0
-    halves.accGradParameters(x, dy, 0.5)
-    for ours, theirs in zip(whole.parameters()[1], halves.parameters()[1], strict=True):
+    dx = one_call.backward(x, dy, 0.5)
+    assert dx is one_call.gradInput
+    assert error(dx, to_host(two_calls.updateGradInput(x, dy))) == 0
+    two_calls.accGradParameters(x, dy, 0.5)
+    for ours, theirs in zip(one_call.parameters()[1], two_calls.parameters()[1], strict=True):
         assert error(ours, to_host(theirs)) == 0
-    whole.needs_gradInput = False
-    assert whole.backward(x, dy) is None
+    one_call.needs_gradInput = False
+    assert one_call.backward(x, dy) is None
 
 
 def test_an_empty_minibatch_in_evaluation(device):
@@ -84,7 +57,7 @@ def test_an_empty_minibatch_in_evaluation(device):
     assert layer.forward(x).shape == layer.backward(x, x).shape == x.shape
 
 
-def test_backward_uses_the_mode_of_the_forward(device, rng):
+def test_backward_uses_the_mode_of_the_last_forward_pass(device, rng):
     layer = make(rng, device, 3)
     x, dy = (device.array(rng.standard_normal((4, 3, 2, 5))) for _ in range(2))
     layer.forward(x)
@@ -93,7 +66,7 @@ def test_backward_uses_the_mode_of_the_forward(device, rng):
     assert error(layer.updateGradInput(x, dy), in_training) == 0
 
 
-def test_evaluation_leaves_the_running_statistics(device, rng):
+def test_evaluation_does_not_change_the_running_statistics(device, rng):
     layer = make(rng, device, 3)
     before = to_host(layer.running_mean).copy(), to_host(layer.running_var).copy()
     layer.evaluate()
@@ -112,7 +85,7 @@ def test_not_affine(device, rng):
     gradcheck(layer, x)
 
 
-def test_starts_as_the_identity_in_evaluation(device, rng):
+def test_a_new_layer_is_the_identity_in_evaluation(device, rng):
     layer = nn.BatchNormalization(3, eps=1e-12, dtype="float64")
     layer.evaluate()
     x = rng.standard_normal((4, 3))
@@ -132,7 +105,7 @@ def test_against_torch(device, rng, shape, momentum):
     with torch.no_grad():
         for name, array in layer.state().items():
             getattr(peer, name).copy_(torch.from_numpy(to_host(array)))
-    for train in (True, True, False):  # the running statistics of two steps serve the evaluation
+    for train in (True, True, False):  # evaluation uses the running statistics of two steps
         layer.train = train
         peer.train(train)
         x, dy = rng.standard_normal(shape), rng.standard_normal(shape)
@@ -141,7 +114,7 @@ def test_against_torch(device, rng, shape, momentum):
         peer_y.backward(torch.from_numpy(dy))
         assert error(layer.forward(device.array(x)), peer_y.detach().numpy()) <= FP64_BOUND
         dx = layer.backward(device.array(x), device.array(dy))
-        # With two values a map dx nearly cancels, so its scale is that of what it is the difference of.
+        # With two values in a map dx nearly cancels, so the scale is that of its terms.
         assert error(dx, peer_x.grad.numpy(), 100.0) <= FP64_BOUND
         assert error(layer.running_mean, peer.running_mean.numpy()) <= FP64_BOUND
         assert error(layer.running_var, peer.running_var.numpy()) <= FP64_BOUND
@@ -166,13 +139,8 @@ def test_errors(device):
         layer.forward(x[:, :2])
     with pytest.raises(ValueError, match=r"input has shape \(2, 3, 4\), expected \(S, 3\) or \(S, 3, H, W\)"):
         layer.forward(x[..., 0])
-    with pytest.raises(ValueError, match="input has dtype float64, expected float32"):
-        layer.forward(x.astype("float64"))
     for single in (x[:1, :, 0, 0], x[:1, :, :1, :1]):
         with pytest.raises(ValueError, match="expected more than one value per map in training"):
             layer.forward(single)
     layer.evaluate()
     assert layer.forward(x[:1, :, 0, 0]).shape == (1, 3)
-    layer.forward(x)
-    with pytest.raises(ValueError, match=r"gradOutput has shape \(1, 3, 4, 5\) and dtype float32, expected \(2, 3, 4"):
-        layer.backward(x, x[:1])

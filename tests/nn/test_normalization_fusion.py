@@ -1,4 +1,4 @@
-"""A BatchNormalization that does the ReLU behind it on its way: to the bit what the two give alone."""
+"""BatchNormalization fused with the ReLU after it: the same bits as without fusing."""
 
 import normalizations
 import numpy as np
@@ -12,13 +12,13 @@ from tinyfft.backend import to_host
 @normalizations.modes
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("behind", [False, True], ids=["last", "in place"])
-def test_both_modules_hold_what_they_would_alone(device, rng, shape, train, dtype, behind):
+def test_results_equal_the_unfused_modules(device, rng, shape, train, dtype, behind):
     normalizations.check_with_relu(device, rng, shape, train, dtype, behind)
 
 
 @normalizations.modes
 @pytest.mark.parametrize("behind", [False, True], ids=["last", "in place"])
-def test_what_is_not_a_number_stays_so(device, rng, train, behind):
+def test_nan_stays_nan(device, rng, train, behind):
     normalizations.check_with_relu(device, rng, (6, 5, 4, 4), train, "float32", behind, share_of_nan=0.01)
     chain = nn.Sequential(nn.BatchNormalization(2), nn.ReLU())
     chain.evaluate()
@@ -36,8 +36,8 @@ def test_relu_is_not_called(device, rng, monkeypatch):
 
 
 @normalizations.modes
-def test_in_the_midst_of_a_chain(device, rng, train):
-    """The halves of backward, which go through the modules one by one, give the same bits."""
+def test_inside_a_chain(device, rng, train):
+    """updateGradInput and accGradParameters, which fuse nothing, give the same bits."""
 
     def build():
         own = np.random.default_rng(7)
@@ -46,17 +46,17 @@ def test_in_the_midst_of_a_chain(device, rng, train):
         chain.training() if train else chain.evaluate()
         return chain
 
-    whole, halves = build(), build()
+    one_call, two_calls = build(), build()
     x = device.array(rng.standard_normal((3, 3, 8, 6), dtype=np.float32))
     gy = device.array(rng.standard_normal((3, 3, 4, 3), dtype=np.float32))
-    assert np.array_equal(to_host(whole.forward(x)), to_host(halves.forward(x)))
-    assert np.array_equal(to_host(whole.backward(x, gy)), to_host(halves.updateGradInput(x, gy)))
-    halves.accGradParameters(x, gy)
-    for ours, theirs in zip(whole.parameters()[1], halves.parameters()[1], strict=True):
+    assert np.array_equal(to_host(one_call.forward(x)), to_host(two_calls.forward(x)))
+    assert np.array_equal(to_host(one_call.backward(x, gy)), to_host(two_calls.updateGradInput(x, gy)))
+    two_calls.accGradParameters(x, gy)
+    for ours, theirs in zip(one_call.parameters()[1], two_calls.parameters()[1], strict=True):
         assert np.array_equal(to_host(ours), to_host(theirs))
 
 
-def test_the_first_layer_without_gradInput(device, rng):
+def test_without_gradInput_of_the_chain(device, rng):
     layer, relu, chain = nn.BatchNormalization(3), nn.ReLU(), nn.Sequential(nn.BatchNormalization(3), nn.ReLU())
     x, gy = (device.array(rng.standard_normal((4, 3, 2, 5), dtype=np.float32)) for _ in range(2))
     chain.needs_gradInput = False

@@ -1,4 +1,4 @@
-"""BatchNormalization in float32 where a naive sum of squares would lose all digits."""
+"""BatchNormalization in float32 on data for which a naive sum of squares loses all digits."""
 
 import numpy as np
 import pytest
@@ -15,16 +15,16 @@ def test_float32_keeps_the_variance_far_from_zero(device, rng, spread):
     y = to_host(layer.forward(device.array(x)))
     per_map = x.astype(np.float64).transpose(1, 0, 2, 3).reshape(2, -1)
     assert error(layer.running_var, per_map.var(axis=1, ddof=1)) <= 2e-6
-    # The mean itself has float32's spacing near 1000, 6.1e-5, of which half may be lost.
+    # Near 1000 the spacing of float32 is 6.1e-5: the mean may be off by half of it.
     assert error(layer.running_mean, per_map.mean(axis=1), 1.0) <= 3.1e-5
     gain = 1 / (np.sqrt(per_map.var(axis=1) + 1e-5))
     assert np.max(np.abs(y.mean(axis=(0, 2, 3), dtype=np.float64)) / gain) <= 4e-5
 
 
-FAR_APART = {  # how far samples and their pixels lie from each other, and what is added to all
-    "one far from the rest": ([1000] + 8 * [0], 1.0, 0.0),
-    "all far from each other": (300 * np.arange(9), 1.0, -1e4),
-    "by little, all far from zero": (3e-4 * np.arange(9), 1e-4, 1000.0),
+FAR_APART = {  # means of the samples, deviation of their pixels, offset of all
+    "one distant sample": ([1000] + 8 * [0], 1.0, 0.0),
+    "all samples distant": (300 * np.arange(9), 1.0, -1e4),
+    "small distances far from zero": (3e-4 * np.arange(9), 1e-4, 1000.0),
 }
 
 
@@ -40,7 +40,7 @@ def test_float32_keeps_the_variance_of_samples_far_apart(device, rng, shape, sam
     assert error(layer.running_mean, per_map.mean(axis=1)) <= 1e-6
 
 
-def test_equal_values_are_normalised_to_the_bias(device):
+def test_equal_values_are_normalized_to_the_bias(device):
     layer = nn.BatchNormalization(1)
     layer.bias.fill(0.5)
     x = device.array(np.full((3, 1, 7, 5), 0.1, np.float32))

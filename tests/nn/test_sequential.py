@@ -1,4 +1,4 @@
-"""Sequential: the chain's results, its parameters and names, and errors that say where."""
+"""Sequential: results, parameters, names, shared buffers, and errors that name the module."""
 
 import numpy as np
 import pytest
@@ -20,11 +20,11 @@ def network():
     )
 
 
-def draw(device, rng):
+def random_arrays(device, rng):
     return device.array(rng.standard_normal((5, 3, 4, 4))), device.array(rng.standard_normal((5, 4)))
 
 
-def test_forward_and_backward_are_the_modules_one_by_one(device, rng):
+def test_definition(device, rng):
     chain = nn.Sequential(nn.Linear(4, 6, dtype="float64"), nn.ReLU(), nn.Linear(6, 2, dtype="float64"))
     x, dy = rng.standard_normal((5, 4)), rng.standard_normal((5, 2))
     first, _, last = (chain[i] for i in range(3))
@@ -40,25 +40,12 @@ def test_forward_and_backward_are_the_modules_one_by_one(device, rng):
     assert chain.gradInput is first.gradInput
 
 
-def test_halves_of_backward_do_what_backward_does(device, rng):
-    chain = network()
-    x, dy = draw(device, rng)
-    chain.forward(x)
-    expected = to_host(chain.backward(x, dy, 2)).copy()
-    gradients = [to_host(g).copy() for g in chain.parameters()[1]]
-    chain.zeroGradParameters()
-    assert error(chain.updateGradInput(x, dy), expected) <= FP64_BOUND
-    chain.accGradParameters(x, dy, 2)
-    for ours, theirs in zip(chain.parameters()[1], gradients, strict=True):
-        assert error(ours, theirs) <= FP64_BOUND
-
-
 @pytest.mark.parametrize("train", [True, False])
 def test_central_differences(device, rng, train):
     chain = network()
     if not train:
         chain.evaluate()
-    gradcheck(chain, draw(device, rng)[0])
+    gradcheck(chain, random_arrays(device, rng)[0])
 
 
 def test_parameters_in_order(device, rng):
@@ -71,7 +58,7 @@ def test_parameters_in_order(device, rng):
     assert error(weights, values) == 0
     weights += 1
     assert error(last.weight.reshape(24), values[-24:] + 1) == 0
-    x, dy = draw(device, rng)
+    x, dy = random_arrays(device, rng)
     chain.zeroGradParameters()
     chain.forward(x)
     chain.backward(x, dy)
@@ -95,9 +82,9 @@ def test_modules_and_apply():
     assert seen[5] is chain[1][2]
 
 
-def test_modes_and_clearState_reach_all(device, rng):
+def test_modes_and_clearState_reach_all_modules(device, rng):
     chain = network()
-    x, dy = draw(device, rng)
+    x, dy = random_arrays(device, rng)
     chain.evaluate()
     assert not any(module.train for _, module in chain.modules())
     chain.training()
@@ -108,15 +95,15 @@ def test_modes_and_clearState_reach_all(device, rng):
     assert all(module.output is None and module.gradInput is None for _, module in chain.modules())
 
 
-def test_weights_changed_reaches_all():
-    chain, told = network(), []
-    chain[1][1].weights_changed = lambda: told.append(1)
-    chain[4].weights_changed = lambda: told.append(4)
+def test_weights_changed_reaches_all_modules():
+    chain, called = network(), []
+    chain[1][1].weights_changed = lambda: called.append(1)
+    chain[4].weights_changed = lambda: called.append(4)
     chain.weights_changed()
-    assert told == [1, 4]
+    assert called == [1, 4]
 
 
-def test_needs_gradInput_is_the_first_modules(device, rng):
+def test_needs_gradInput_belongs_to_the_first_module(device, rng):
     chain = nn.Sequential(nn.Sequential(nn.Linear(5, 4, dtype="float64")), nn.ReLU(), nn.Linear(4, 3, dtype="float64"))
     assert chain.needs_gradInput
     chain.needs_gradInput = False
@@ -126,12 +113,12 @@ def test_needs_gradInput_is_the_first_modules(device, rng):
     chain.forward(x)
     assert chain.backward(x, dy) is None
     assert chain[0][0].gradInput is None
-    gradcheck(chain, x)  # the parameters' gradients are still right
+    gradcheck(chain, x)  # checks the gradients of the parameters
 
 
-def test_buffers_are_written_again_while_shapes_stay(device, rng):
+def test_buffers_are_reused_while_shapes_stay(device, rng):
     chain = network()
-    x, dy = draw(device, rng)
+    x, dy = random_arrays(device, rng)
     results = []
     for _ in range(2):
         y, dx = chain.forward(x), chain.backward(x, dy)
@@ -140,7 +127,7 @@ def test_buffers_are_written_again_while_shapes_stay(device, rng):
 
 
 def deep(device, rng):
-    """Six modules that keep their input's shape, an input and a gradient."""
+    """Return a chain of six modules that keep the input's shape, an input and a gradient."""
     maps = {"in_channels": 3, "out_channels": 3, "kernel_size": 3, "padding": 1}
     chain = nn.Sequential(
         nn.FFTConvolution(**maps),
@@ -153,7 +140,7 @@ def deep(device, rng):
     return chain, *(device.array(rng.standard_normal((2, 3, 6, 5), dtype=np.float32)) for _ in range(2))
 
 
-def test_backward_lends_two_arrays_in_turn(device, rng):
+def test_backward_shares_two_arrays(device, rng):
     chain, x, dy = deep(device, rng)
     before = to_host(dy).copy()
     chain.forward(x)
@@ -162,30 +149,30 @@ def test_backward_lends_two_arrays_in_turn(device, rng):
     assert np.array_equal(to_host(dy), before)
 
 
-def test_halves_after_a_whole_backward_have_gradients_of_their_own(device, rng):
+def test_updateGradInput_after_backward_uses_no_shared_arrays(device, rng):
     chain, x, dy = deep(device, rng)
     results = []
-    for halves in (False, True):
+    for two_calls in (False, True):
         chain.zeroGradParameters()
         chain.forward(x)
-        if halves:
+        if two_calls:
             chain.updateGradInput(x, dy)
             chain.accGradParameters(x, dy)
         else:
             chain.backward(x, dy)
         results.append([to_host(a).copy() for a in (chain.gradInput, *chain.parameters()[1])])
-    for whole, half in zip(*results, strict=True):
-        assert error(half, whole) <= FP32_BOUND
+    for expected, found in zip(*results, strict=True):
+        assert error(found, expected) <= FP32_BOUND
     assert len({id(chain[i].gradInput) for i in range(len(chain))}) == len(chain)
 
 
-def test_relu_writes_over_what_nobody_reads_again(device, rng):
+def test_relu_overwrites_an_input_that_is_not_read_again(device, rng):
     chain, x, _ = deep(device, rng)
     chain.forward(x)
     assert [chain[i].output is chain[i + 1].output for i in range(5)] == [True, False, True, False, True]
 
 
-def test_relu_leaves_alone_what_is_read_again(device, rng):
+def test_relu_keeps_an_input_that_is_read_again(device, rng):
     chain = nn.Sequential(nn.MaxPool(2), nn.ReLU(), nn.ReLU())
     x = device.array(rng.standard_normal((2, 3, 4, 4)))
     chain.forward(x)
@@ -226,7 +213,7 @@ def test_repr():
     assert repr(chain).split("\n") == lines
 
 
-def test_errors_say_where(device, rng):
+def test_errors_name_the_module(device, rng):
     chain = nn.Sequential(nn.ReLU(), nn.ReLU(), nn.Flatten(), nn.Linear(5, 2, dtype="float64"))
     x = device.array(rng.standard_normal((128, 7)))
     at = r"^Sequential: module 3 \(Linear\): Linear: "
@@ -241,6 +228,6 @@ def test_errors_say_where(device, rng):
         nested.forward(x)
 
 
-def test_only_modules_go_in():
+def test_only_modules_are_accepted():
     with pytest.raises(TypeError, match=r"Sequential: module 1 is 'relu', expected an nn.Module"):
         nn.Sequential(nn.ReLU(), "relu")

@@ -1,4 +1,4 @@
-"""Convolutions in three threads: the same sums, and the same bits each time."""
+"""Convolutions in three threads: correct and reproducible."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_more_and_fewer_samples_than_threads(hazard, samples, rng):
 
 
 @pytest.mark.parametrize("kind", [nn.FFTConvolution, nn.DirectConvolution])
-def test_the_same_bits_each_time(kind, rng):
+def test_results_are_reproducible(kind, rng):
     x, gy = (rng.standard_normal((5, maps, 9, 9), dtype=np.float32) for maps in (2, 3))
     runs = []
     for _ in range(2):

@@ -28,7 +28,7 @@ def check(device, x, rng, *sizes):
 @dtypes
 def test_definition(gpu, rng, shape, kernel_size, stride, padding, dtype):
     for values in ("any", "ties", "nan"):
-        check(gpu, pools.drawn(rng, shape, values, dtype), rng, kernel_size, stride, padding)
+        check(gpu, pools.random_input(rng, shape, values, dtype), rng, kernel_size, stride, padding)
 
 
 @examples(30)
@@ -37,14 +37,14 @@ def test_random_sizes(gpu, S, C, rows, columns):
     rng = np.random.default_rng(5)
     (H, kH, sH, pH), (W, kW, sW, pW) = rows, columns
     for values in ("any", "ties", "nan"):
-        check(gpu, pools.drawn(rng, (S, C, H, W), values), rng, (kH, kW), (sH, sW), (pH, pW))
+        check(gpu, pools.random_input(rng, (S, C, H, W), values), rng, (kH, kW), (sH, sW), (pH, pW))
 
 
 @pytest.mark.parametrize("name", ["2x2", "one pixel, padding", "padding and overlap", "stride beyond kernel"])
 def test_fused_relu(gpu, rng, name):
     """The gradient of ReLU's input equals the separate layers'."""
     shape, kernel_size, stride, padding = pools.CASES[name]
-    x = pools.drawn(rng, shape, "any")
+    x = pools.random_input(rng, shape, "any")
     relu, pool = nn.ReLU(), nn.MaxPool(kernel_size, stride, padding)
     dy = rng.standard_normal(pool.forward(relu.forward(x)).shape)
     expected = relu.backward(x, pool.backward(relu.output, dy)).copy()
@@ -54,7 +54,7 @@ def test_fused_relu(gpu, rng, name):
 
 def test_many_blocks(gpu, rng):
     """Planes end within a block, and the last block is not full."""
-    check(gpu, pools.drawn(rng, (3, 7, 13, 9), "ties", "float32"), rng, 3, 2, 1)
+    check(gpu, pools.random_input(rng, (3, 7, 13, 9), "ties", "float32"), rng, 3, 2, 1)
 
 
 def test_indices_of_64_bits(gpu, rng, monkeypatch):
@@ -62,7 +62,7 @@ def test_indices_of_64_bits(gpu, rng, monkeypatch):
     launched, launch = [], kernels.launch
     monkeypatch.setattr(pooling, "INT_MAX", 100)
     monkeypatch.setattr(kernels, "launch", lambda source, *rest: (launched.append(source), launch(source, *rest)))
-    check(gpu, pools.drawn(rng, (2, 3, 7, 8), "ties"), rng, 3, 2, 1)
+    check(gpu, pools.random_input(rng, (2, 3, 7, 8), "ties"), rng, 3, 2, 1)
     assert launched
     assert all("typedef long long index_t;" in source.head for source in launched)
 

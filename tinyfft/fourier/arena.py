@@ -5,7 +5,6 @@ next layer's pass gets the same memory. So a network costs what its largest laye
 device and stream (and thread, on the CPU): passes that may run at the same time never share memory.
 
     limit_bytes[device] = 256 << 20     no arena of this device grows beyond that; without an entry there is no limit
-    limit_bytes[device] = AUTO          none either, until `shrink` is called: then half of what was asked for last
 
 Layers that need more at once work in chunks (chunks.py).
 Source  Mathieu, Henaff, LeCun 2013, section 3.2 (memory is reused by all layers)
@@ -25,13 +24,8 @@ from tinyfft.backend import Array, Device
 ALIGNMENT = 256  # bytes
 MAX_VIEWS = 4096
 
-AUTO = "auto"
-
-limit_bytes: dict[Device, int | str] = {}
-"""The most bytes that an arena of a device may take, or AUTO."""
-
-found_bytes: dict[Device, int] = {}
-"""The limits that `shrink` has come to."""
+limit_bytes: dict[Device, int] = {}
+"""The most bytes that an arena of a device may take."""
 
 
 class LimitError(MemoryError):
@@ -53,13 +47,11 @@ class Arena:
         self._top = 0
         self.capacity = 0
         self.high_water = 0
-        self.wanted = 0  # bytes of the last block that was asked of the device
 
     @property
     def limit(self) -> float:
         """The device's limit, infinite without one."""
-        limit = limit_bytes.get(self.device, math.inf)
-        return found_bytes.get(self.device, math.inf) if limit == AUTO else limit
+        return limit_bytes.get(self.device, math.inf)
 
     @contextmanager
     def frame(self, nbytes: int) -> Iterator["Arena"]:
@@ -90,13 +82,14 @@ class Arena:
         self.block, self.capacity = None, 0
 
     def _new_block(self, nbytes: int) -> Array:
-        self.wanted = nbytes
         try:
             return self.device.empty((nbytes,), np.uint8)
         except MemoryError as error:
-            fits = self.device.free_bytes
-            advice = f", arena.limit_bytes = {fits} would fit" if fits else ""
-            raise MemoryError(f"cannot allocate {nbytes} bytes of frequency memory on {self.device}{advice}") from error
+            fits = min(self.device.free_bytes or nbytes, nbytes // 2)  # free memory may lie in pieces
+            raise MemoryError(
+                f"cannot allocate {nbytes} bytes of frequency memory on {self.device}, "
+                f"arena.limit_bytes = {fits} would fit"
+            ) from error
 
     def take(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """An uninitialised array of the open frame. Raises MemoryError if the block is too small for it."""
@@ -138,20 +131,6 @@ def high_water_bytes(device: Device) -> int:
 def reset_high_water(device: Device) -> None:
     """Begin to measure anew."""
     current_arena(device).high_water = 0
-
-
-def shrink(device: Device) -> int | None:
-    """After a MemoryError where the limit is AUTO: give the arena's memory back and limit it to half of what it wanted.
-
-    Returns the new limit, or None if it is not AUTO or nothing is left to give.
-    """
-    arena = current_arena(device)
-    if limit_bytes.get(device) != AUTO or arena.wanted <= ALIGNMENT:
-        return None
-    release(device)
-    device.free_unused()
-    found_bytes[device] = arena.wanted = arena.wanted // 2
-    return found_bytes[device]
 
 
 def release(device: Device) -> None:

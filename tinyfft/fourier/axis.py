@@ -1,4 +1,4 @@
-"""One axis of a convolution, and the ways to cut it into transforms: as a whole, in tiles, by the phases of a stride.
+"""One axis of a convolution, and how to cut it into transforms: as a whole, in tiles, by the phases of a stride.
 
 An input of `size` rows, padded, meets a kernel of k rows with stride s. With p rows of padding before,
 base = p // s and lead = p mod s, phase r (0 <= r < s) holds the rows  row(j) = s j + r - lead  of the input and
@@ -7,7 +7,7 @@ the taps s a + r of the kernel, and
     y[o] = sum_r sum_a x_r[o + a - base] w_r[a]          0 <= a < taps = ceil(k / s)
 
 a sum of stride-1 correlations. Phases without taps are left out. On a circle of N points all three passes are exact
-if neither the zeros before the input nor those after it are fewer than what the kernel reaches:
+if the zeros before and after the input are at least as many as the kernel reaches:
 
     N >= max(L + base, oH + taps - 1 - base, oH, taps)   L rows a phase; s = 1, equal padding: max(H + p, k, oH)
 
@@ -21,10 +21,10 @@ from math import ceil
 
 from tinyfft.fourier.lengths import fft_operations, is_fast, next_fast_length
 
-LONGEST = {"cpu": 1 << 16, "cuda": 128}
-"""The longest transform to plan for: on a GPU a line must fit into a thread's registers, a plane into shared memory."""
+MAX_LENGTH = {"cpu": 1 << 16, "cuda": 128}
+"""The longest transform: on a GPU a line must fit into a thread's registers, a plane into shared memory."""
 
-MOST = {"cpu": 16, "cuda": 8}
+MAX_TILINGS = {"cpu": 16, "cuda": 8}
 """Tilings of an axis to choose from."""
 
 
@@ -48,14 +48,14 @@ class Axis:
 class Window:
     """How the lines of a transform lie on one axis of a plane.
 
-    Point n < `length` of the line of tile t and phase r is row  stride (start + t step + n) + r - lead  of the plane;
-    rows outside 0 <= row < size are zeros, nowhere stored. Going back, row n is read at point (n + shift) mod N.
+    Point n < `length` of the line of tile t and phase r is row  stride (start + t hop + n) + r - lead  of the plane;
+    rows outside 0 <= row < size are zeros that are not stored. The inverse reads row n at point (n + shift) mod N.
     """
 
     size: int
     length: int
     start: int = 0
-    step: int = 0
+    hop: int = 0
     tiles: int = 1
     stride: int = 1
     phases: int = 1
@@ -63,8 +63,8 @@ class Window:
     shift: int = 0
 
     def cut(self, tile: int, phase: int) -> tuple[slice, range]:
-        """(rows of the plane, points of the line) that belong together: both empty if all lie outside."""
-        first = self.stride * (self.start + tile * self.step) + phase - self.lead
+        """Return (rows of the plane, the points of the line that they are); both are empty if all rows lie outside."""
+        first = self.stride * (self.start + tile * self.hop) + phase - self.lead
         begin = max(0, -(first // self.stride))
         end = min(self.length, ceil((self.size - first) / self.stride))
         if begin >= end:
@@ -108,7 +108,7 @@ class AxisPlan:
                 "w": Window(a.kernel, taps, shift=back, **common),
                 "y": Window(a.out, a.out, shift=back),
             }
-        grid = {"step": self.tile, "tiles": self.tiles}
+        grid = {"hop": self.tile, "tiles": self.tiles}
         return {
             "x": Window(read, self.tile + taps - 1, start=-base, lead=lead, **common, **grid),
             "w": Window(a.kernel, taps, **common),
@@ -117,11 +117,10 @@ class AxisPlan:
 
 
 def candidates(axis: Axis, tile: int | None = None, kind: str = "cuda") -> list[AxisPlan]:
-    """Ways to cut an axis on a kind of device: whole, or in tiles, the MOST that transform the fewest points.
+    """Return plans that cut an axis: whole, and in tiles, at most MAX_TILINGS, the cheapest ones.
 
-    On a GPU lengths are fast ones, for the whole the two next ones, and none is beyond what its kernels hold, unless
-    nothing shorter holds the kernel.
-    On the CPU, whose transforms are matrix products, one length is as good as the next.
+    On a GPU lengths are fast ones, for the whole axis the next two, and at most MAX_LENGTH unless the kernel is longer.
+    On the CPU transforms are matrix products, so that any length will do.
     """
     taps = _taps(axis)
     length = next_fast_length if kind == "cuda" else int
@@ -131,20 +130,20 @@ def candidates(axis: Axis, tile: int | None = None, kind: str = "cuda") -> list[
     whole = length(max(_phase_rows(axis) + base, axis.out + taps - 1 - base, axis.out, taps))
     tiled = _tiled_fast(axis, whole) if kind == "cuda" else _tiled_evenly(axis, whole)
     longer = [AxisPlan(axis, next_fast_length(whole + 1))] if kind == "cuda" else []
-    found = [AxisPlan(axis, whole), *longer, *tiled[: MOST[kind]]]
-    return [plan for plan in found if LONGEST[kind] >= plan.N] or [AxisPlan(axis, whole)]
+    found = [AxisPlan(axis, whole), *longer, *tiled[: MAX_TILINGS[kind]]]
+    return [plan for plan in found if MAX_LENGTH[kind] >= plan.N] or [AxisPlan(axis, whole)]
 
 
 def _tiled_fast(axis: Axis, whole: int) -> list[AxisPlan]:
-    """A tiling for each fast length, the fewest operations first."""
+    """Return a tiling for each fast length, the fewest operations first."""
     taps = _taps(axis)
-    lengths = [N for N in range(taps, min(whole, LONGEST["cuda"] + 1)) if is_fast(N)]
+    lengths = [N for N in range(taps, min(whole, MAX_LENGTH["cuda"] + 1)) if is_fast(N)]
     tiled = [AxisPlan(axis, N, N - taps + 1) for N in lengths if N - taps + 1 < axis.out]
     return sorted(tiled, key=lambda plan: plan.tiles * fft_operations(plan.N))
 
 
 def _tiled_evenly(axis: Axis, whole: int) -> list[AxisPlan]:
-    """Two tiles, three and so on, as equal as can be: a line of N points costs N squared operations."""
+    """Return tilings of two tiles, three and so on, as equal as possible; a line of N points costs N^2 operations."""
     taps = _taps(axis)
     tiles = {ceil(axis.out / count) for count in range(2, axis.out + 1)}
     tiled = [AxisPlan(axis, tile + taps - 1, tile) for tile in tiles if tile + taps - 1 < whole]
@@ -156,10 +155,10 @@ def _taps(axis: Axis) -> int:
 
 
 def _rows_read(axis: Axis) -> int:
-    """Rows up to the last that any tap reads; a stride may leave the end of the input unread."""
+    """Return the number of rows up to the last one that a tap reads; a stride may leave the input's end unread."""
     return max(0, min(axis.size, (axis.out - 1) * axis.stride + axis.kernel - axis.before))
 
 
 def _phase_rows(axis: Axis) -> int:
-    """L: rows of the longest phase; at least one, so that a line is never empty."""
+    """Return L, the rows of the longest phase; at least one, so that no line is empty."""
     return max(1, ceil((_rows_read(axis) + axis.before % axis.stride) / axis.stride))

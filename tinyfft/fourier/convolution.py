@@ -80,20 +80,20 @@ def run(
     return count
 
 
-def kernels(plan: Plan, device: Device, relu: bool) -> list[Source]:
-    """Return the GPU kernels that the three passes need, or may choose; none on the CPU.
+def kernels(plan: Plan, names: Sequence[str], device: Device, relu: bool) -> list[Source]:
+    """Return the GPU kernels that these passes need, or may choose; none on the CPU.
 
     relu  whether the passes also run with a fused ReLU
     """
     if plan.kind == "cpu":
         return []
-    found = [spectrum.source(plan, name, device) for name in "xwy"]
-    adds = {"y": False, "x": not plan.covers, "w": True}
-    found += [signal.source(plan, name, device, adds[name]) for name in adds]
-    if relu:
-        found += [spectrum.source(plan, "y", device, relu=True), signal.source(plan, "y", device, relu=True)]
-    for each in PASSES.values():
+    found, adds = [], {"x": not plan.covers, "w": True, "y": False}
+    for each in map(PASSES.get, names):
+        found += [spectrum.source(plan, name, device) for name in (each.left, each.right)]
+        found.append(signal.source(plan, each.result, device, adds[each.result]))
         shapes = (plan.spectrum_shape(each.left), plan.spectrum_shape(each.right))
         how = {"transpose_a": each.transpose_a, "transpose_b": each.transpose_b, "precision": plan.precision}
         found += gpu_product.kernels(*shapes, plan.spectrum_dtype, device, **how)
+    if relu:
+        found += [spectrum.source(plan, "y", device, relu=True), signal.source(plan, "y", device, relu=True)]
     return found

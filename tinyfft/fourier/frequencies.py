@@ -1,8 +1,8 @@
 """Which frequencies of a real plane are stored, and in which order.
 
-X[Ny - ky, Nx - kx] = conj X[ky, kx], so one axis can be halved: on a GPU rows ky <= Ny / 2 say everything, and on the
-CPU, where x is the halved axis, columns kx <= Nx / 2. Of a row that is its own mirror image (ky = 0 and, for even Ny,
-ky = Ny / 2) half says the other: only kx <= Nx / 2 is kept; likewise of such a column. What is left is independent:
+X[Ny - ky, Nx - kx] = conj X[ky, kx], so one axis can be halved: a GPU stores rows ky <= Ny / 2, the CPU, where x is the
+halved axis, columns kx <= Nx / 2. A row that is its own mirror image (ky = 0 and, for even Ny, ky = Ny / 2) repeats
+itself, so only kx <= Nx / 2 is stored; likewise such a column. The stored frequencies are independent:
 
     Q = (Ny Nx + c) / 2        c = (2 - Ny mod 2) (2 - Nx mod 2)
 
@@ -13,17 +13,17 @@ from typing import NamedTuple
 
 
 def independent(Ny: int, Nx: int) -> int:
-    """Q, the number of stored frequencies of an Ny x Nx plane."""
+    """Return Q, the number of stored frequencies of an Ny x Nx plane."""
     return (Ny * Nx + (2 - Ny % 2) * (2 - Nx % 2)) // 2
 
 
 def stored_before(row: int, halved: int, other: int) -> int:
-    """How many frequencies are stored before this row of the half spectrum, for the lengths of its axes."""
+    """Return how many frequencies are stored before this row of the half spectrum, given the axes' lengths."""
     return sum(part.kept * max(0, min(row, part.halved.stop) - part.halved.start) for part in rows(halved, other))
 
 
 class Rows(NamedTuple):
-    """Rows of the half spectrum that are stored alike: `kept` frequencies of each, as the frequencies `stored`."""
+    """Rows of the half spectrum with equally many stored frequencies: `kept` a row, as the frequencies `stored`."""
 
     halved: slice  # which rows: frequencies of the halved axis
     kept: int
@@ -32,7 +32,7 @@ class Rows(NamedTuple):
 
 
 def rows(halved: int, other: int) -> list[Rows]:
-    """All rows of the half spectrum in their order, for the lengths of the halved axis and of the other one."""
+    """Return all rows of the half spectrum in order, given the lengths of the halved axis and of the other one."""
     half = other // 2 + 1
     inner = (halved - 1) // 2
     end = half + inner * other

@@ -61,7 +61,7 @@ class AxisLayout(ctypes.Structure):
 
     _fields_ = [
         (name, ctypes.c_int)
-        for name in ("size", "start", "step", "lead", "tiles", "phases", "first", "every", "launched")
+        for name in ("size", "start", "hop", "lead", "tiles", "phases", "first", "every", "launched")
     ]
 
 
@@ -196,7 +196,7 @@ def specialise(
     clipped = any(w.tiles > 1 or w.start or w.lead or w.stride * (w.length - 1) + w.phases > w.size for w in windows)
     sizes = (plan.lengths, window, shift, stride, plane, clipped, aligned, plan.itemsize, plan.bf16)
     narrow = NARROW_WINDOW * ceil(window[1] / 2) <= plan.lengths[0] // 2 + 1
-    loop = narrow and prod(plan.room(name)) >= MIN_PLANES_FOR_LOOP
+    loop = narrow and prod(plan.padded_shape(name)) >= MIN_PLANES_FOR_LOOP
     min_planes = 2 if plan.bf16 else 1  # a lane exchanges numbers with its neighbour
     smallest = FourierKernel(stem, *sizes, conjugate, accumulate, relu, MAX_BLOCK_THREADS, min_planes, blocks=1)
     if smallest.shared_bytes > shared_limit:
@@ -216,24 +216,24 @@ def launches(
     windows: tuple[Window, Window],
     apart: bool,
     pitch: int | None = None,
-    room: tuple[int, int] | None = None,
+    padded: tuple[int, int] | None = None,
 ) -> Iterator[Layout]:
     """Yield the layouts of the launches that cover planes (A, B, h, w).
 
     apart  use as many launches as needed to keep overlapping windows out of the same launch
     pitch  planes in memory from one sample to the next, B by default
-    room   samples and maps of the spectra, padding included, (A, B) by default
+    padded  samples and maps of the spectra, padding included; (A, B) by default
     """
-    A, B = room or planes_shape[:2]
-    every = [ceil(window.length / window.step) if apart and window.tiles > 1 else 1 for window in windows]
+    A, B = padded or planes_shape[:2]
+    every = [ceil(window.length / window.hop) if apart and window.tiles > 1 else 1 for window in windows]
     lines = A * B
     for window in windows:
         lines *= window.tiles * window.phases
     for first in pairs(*map(range, every)):
         axes = []
-        for window, start, step in zip(windows, first, every, strict=True):
-            own = [getattr(window, name) for name in ("size", "start", "step", "lead", "tiles", "phases")]
-            axes.append(AxisLayout(*own, start, step, max(0, ceil((window.tiles - start) / step))))
+        for window, start, stride in zip(windows, first, every, strict=True):
+            own = [getattr(window, name) for name in ("size", "start", "hop", "lead", "tiles", "phases")]
+            axes.append(AxisLayout(*own, start, stride, max(0, ceil((window.tiles - start) / stride))))
         if all(axis.launched for axis in axes):
             yield Layout(A * B, B, *planes_shape[:2], pitch or planes_shape[1], lines, *axes)
 

@@ -1,4 +1,4 @@
-"""Launches spectrum.cu and signal.cu on a GPU; what does not depend on the arrays is prepared once for each size."""
+"""Launch spectrum.cu and signal.cu on a GPU; what does not depend on the arrays is prepared once for each size."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -11,13 +11,14 @@ from tinyfft.gpu import Source
 
 
 def run(stem: str, plan: Plan, name: str, planes: Array, device: Device, arguments: tuple, **options: bool) -> None:
-    """Launch `stem` over all planes on the current stream. `arguments` are the kernel's but for its layout, `options`
-    those of `specialise`.
+    """Launch `stem` over all planes on the current stream.
 
-    Planes may be some maps of each sample, planes = array[:, 3:7], and all arrays of their shape must lie alike. Raises
-    ValueError for any other array that is not contiguous: a kernel knows no strides.
+    arguments  the kernel's arguments except its layout
+    options    those of `specialise`
+    Planes may be some maps of each sample, planes = array[:, 3:7]; all arrays of their shape must have their strides.
+    Raises ValueError for any other array that is not contiguous, since a kernel knows no strides.
     """
-    aligned = True  # else pairs cannot be read and written as one
+    aligned = True  # so that a kernel may read and write pairs of numbers
     for array in arguments:
         if not isinstance(array, device.xp.ndarray):
             continue
@@ -49,10 +50,10 @@ def _planes_between_samples(stem: str, planes: Array) -> int:
 def _prepared(
     stem: str, plan: Plan, name: str, shape: tuple, pitch: int, device: Device, **options: bool
 ) -> list[Callable[[tuple], None]]:
-    """The launches of one transform, with all that can be known before the arrays are."""
+    """Return the launches of one transform, prepared for all arrays of this shape."""
     kernel = specialise(stem, plan, name, shape[2:], shared_limit(device), **options)
     apart = options.get("accumulate", False)
-    layouts = launches(shape, plan.windows(name), apart, pitch, plan.room(name))
+    layouts = launches(shape, plan.windows(name), apart, pitch, plan.padded_shape(name))
     return [launcher(kernel, layout, device) for layout in layouts]
 
 
@@ -62,7 +63,7 @@ def source(stem: str, plan: Plan, name: str, device: Device, **options: bool) ->
 
 
 def launcher(kernel: FourierKernel, layout: Layout, device: Device) -> Callable[[tuple], None]:
-    """What launches the kernel with one layout, given its other arguments; it is compiled for the first time."""
+    """Return a function that launches the kernel with this layout, given its other arguments."""
     by_value, function = gpu.by_value(layout), None
     blocks, threads, shared = grid(kernel, layout), (kernel.threads,), kernel.shared_bytes
 
@@ -77,5 +78,5 @@ def launcher(kernel: FourierKernel, layout: Layout, device: Device) -> Callable[
 
 @lru_cache(maxsize=64)
 def shared_limit(device: Device) -> int:
-    """Bytes of shared memory that one block may have."""
+    """Return the bytes of shared memory that a block may have."""
     return device.xp.cuda.Device(device.index).attributes["MaxSharedMemoryPerBlockOptin"]

@@ -1,17 +1,19 @@
 """What a convolution through the Fourier domain will do: its two axes, its bytes and its operations.
 
-The s * s phases of stride s have transforms of 1 / s^2 the points each, so that every phase costs 1 / s^2
-of the stride-1 product. Their sum does not: the phases are disjoint inputs and each must be multiplied. It falls only
-where phases have no taps (k < s). Direct convolution does fall with s^2, and a plan counts both.
+Each of the s * s phases of stride s has transforms of 1 / s^2 the points, and so 1 / s^2 of the stride-1 product. Their
+sum is not smaller, since the phases are disjoint inputs that must all be multiplied, except for phases without taps
+(k < s). Direct convolution does get cheaper by s^2; a plan counts both.
 """
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product as pairs
 from math import ceil, prod
+from typing import Any
 
 import numpy as np
 
+from tinyfft.backend import Device
 from tinyfft.fourier.arena import ALIGNMENT, aligned
 from tinyfft.fourier.axis import Axis, AxisPlan, Window, candidates
 from tinyfft.fourier.cpu.matrix_dft import KARATSUBA_TERMS, Frequencies
@@ -43,10 +45,10 @@ OPS_PER_NUMBER_MOVED = {"cpu": 200, "cuda": 0}
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """One convolution of S samples, C input and F output maps: everything that is decided before any arithmetic.
+    """A convolution of S samples, C input and F output maps: everything that is decided before any arithmetic.
 
-    A plan is equal to itself alone: it is looked up at every step of training, and to hash its values takes longer than
-    to launch a kernel; for the same reason it remembers what it has computed. `plan_convolutions` gives the same plans
+    A plan equals only itself: it is looked up at every training step, and hashing its values would take longer than
+    launching a kernel. For the same reason it caches what it has computed. `plan_convolutions` returns the same plans
     for the same arguments.
     """
 
@@ -56,7 +58,7 @@ class Plan:
     y: AxisPlan
     x: AxisPlan
     itemsize: int = 4
-    kind: str = "cpu"  # of the device, which says how planes are transformed
+    kind: str = "cpu"  # of the device
     precision: str = "fp32"  # of the products
     kx: range | None = None  # the columns of the half spectrum that are computed, on the CPU; None: all
 
@@ -75,12 +77,12 @@ class Plan:
 
     @cached_property
     def Q(self) -> int:
-        """Stored frequencies, of those that are computed."""
+        """The number of stored frequencies."""
         return self.frequencies.Q
 
     @cached_property
     def frequencies(self) -> Frequencies:
-        """Those that are computed, as the CPU's transforms take them."""
+        """The stored frequencies, for the CPU's transforms."""
         return Frequencies(*self.lengths, range(self.x.N // 2 + 1) if self.kx is None else self.kx)
 
     def plane_shape(self, name: str) -> tuple[int, int]:
@@ -109,15 +111,15 @@ class Plan:
 
     @cached_property
     def bf16(self) -> bool:
-        """Whether the parts of complex numbers take two bytes each."""
+        """Whether real and imaginary parts take two bytes each."""
         return self.precision == "bf16" and self.itemsize == 4
 
-    def room(self, name: str) -> tuple[int, int]:
-        """Samples and maps that x_hat, w_hat or y_hat have room for: with bf16 lines are whole blocks."""
-        return self._rooms[name]
+    def padded_shape(self, name: str) -> tuple[int, int]:
+        """Samples and maps of x_hat, w_hat or y_hat: with bf16 maps fill whole BF16_BLOCKs."""
+        return self._padded_shapes[name]
 
     @cached_property
-    def _rooms(self) -> dict[str, tuple[int, int]]:
+    def _padded_shapes(self) -> dict[str, tuple[int, int]]:
         C, F = (ceil(maps / BF16_BLOCK) * BF16_BLOCK if self.bf16 else maps for maps in (self.C, self.F))
         return {"x": (self.S, C), "w": (F, C), "y": (self.S, F)}
 
@@ -129,11 +131,11 @@ class Plan:
     def _spectrum_shapes(self) -> dict[str, tuple[int, ...]]:
         Q = KARATSUBA_TERMS * self.Q if self.kind == "cpu" else self.Q
         tiles, phases = {"x": self.tiles, "w": 1, "y": self.tiles}, {"x": self.phases, "w": self.phases, "y": 1}
-        return {name: (Q, A * tiles[name], B * phases[name]) for name, (A, B) in self._rooms.items()}
+        return {name: (Q, A * tiles[name], B * phases[name]) for name, (A, B) in self._padded_shapes.items()}
 
     @cached_property
     def spectrum_dtype(self) -> np.dtype:
-        """The dtype of the spectra; two bfloat16 of a block (bf16_blocks.cuh) are held as the bits they are."""
+        """The dtype of the spectra; bf16 pairs are stored as raw uint32 (bf16_blocks.cuh)."""
         if self.kind == "cpu":
             return np.dtype(f"float{8 * self.itemsize}")
         return np.dtype("uint32" if self.bf16 else f"complex{16 * self.itemsize}")
@@ -150,12 +152,12 @@ class Plan:
 
     @cached_property
     def arena_bytes(self) -> int:
-        """Bytes that a pass asks of the arena: the spectra, and on the CPU scratch for planes that are transformed."""
+        """Bytes that a pass asks of the arena: the spectra, and on the CPU scratch for transforms."""
         spectra = sum(aligned(self.spectrum_bytes(name)) for name in "xwy")
         if self.kind == "cuda":
             return spectra
         arrays = {"x": (self.S, self.C), "w": (self.F, self.C), "y": (self.S, self.F)}
-        # planes of all samples may be taken as one sample's (cachefuls.py)
+        # the planes of all samples may be transformed as one sample's (cpu/blocks.py)
         together = ((name, A * B, 1) for name, (A, B) in arrays.items())
         apart = ((name, A, B) for name, (A, B) in arrays.items())
         scratch = max(
@@ -164,8 +166,8 @@ class Plan:
         return spectra + aligned(scratch * self.itemsize) + ALIGNMENT
 
     def samples_at_once(self, name: str, samples: int, maps: int) -> int:
-        """How many of `samples`, each of `maps` planes of "x", "w" or "y", are transformed at the same time: a
-        cacheful, at least one."""
+        """How many of `samples`, each with `maps` planes of "x", "w" or "y", are transformed at the same time: as many
+        as fit the caches, at least one."""
         halfway = 2 * len(self.frequencies.kx) * self.windows(name)[0].length
         planes = min(CACHE_BYTES // halfway, SCRATCH_BYTES // self.plane_scratch(name, maps)) // self.itemsize
         return min(samples, max(1, planes // maps))
@@ -177,8 +179,8 @@ class Plan:
         return self.cells(name) > 1 and maps >= MIN_MAPS_PER_TILE and points >= MIN_POINTS_PER_TILE
 
     def plane_scratch(self, name: str, maps: int) -> int:
-        """Numbers of scratch for a plane of "x", "w" or "y" on its way, one of so many maps: a mask, points, half
-        transformed, and as a spectrum, where that is to be copied."""
+        """Numbers of scratch for a plane of "x", "w" or "y", one of `maps`: its mask, its points, the plane half
+        transformed and, where it needs a copy, its spectrum."""
         h, w = (window.length for window in self.windows(name))
         copied = self.cells(name) > 1 and not self.one_sample_at_a_time(name, maps)
         spectrum = KARATSUBA_TERMS * self.Q if copied else 0
@@ -220,7 +222,7 @@ class Plan:
 
     @property
     def cost(self) -> float:
-        """What plans are compared by: operations of a pass, and those that would take as long as what else it does."""
+        """What plans are compared by: the operations of a pass, and of moving its numbers in memory."""
         numbers = sum(prod(self.spectrum_shape(name)) for name in "xwy")
         return (self.pass_operations + OPS_PER_NUMBER_MOVED[self.kind] * numbers) * (
             1 if self.tiles == 1 else TILING_OVERHEAD
@@ -265,6 +267,11 @@ def plan_convolutions(
     return tuple(found)
 
 
+def plans_for(device: Device, *sizes: Any, precision: str) -> tuple[Plan, ...]:
+    """Return `plan_convolutions` for a device; `sizes` are S, C, F, y, x, itemsize and tile."""
+    return plan_convolutions(*sizes, device.kind, precision)
+
+
 def plan_convolution(*arguments, **named) -> Plan:
-    """The plan that costs least: the first of `plan_convolutions`, whose arguments these are."""
+    """Return the plan of least cost; the arguments are those of `plan_convolutions`."""
     return plan_convolutions(*arguments, **named)[0]

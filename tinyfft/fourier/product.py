@@ -19,8 +19,12 @@ from tinyfft import parallel
 from tinyfft.backend import Array, Device
 from tinyfft.fourier import gpu_product
 
-PRECISIONS = {"cpu": ("fp32",), "cuda": ("fp32", "tf32", "bf16")}
-"""What each kind of device can compute."""
+PRECISIONS = ("fp32", "tf32", "bf16")
+
+
+def precisions(device: Device) -> tuple[str, ...]:
+    """Return the precisions of products that a device supports."""
+    return PRECISIONS if device.kind == "cuda" else ("fp32",)
 
 
 def product(

@@ -1,4 +1,4 @@
-"""The layers, in Torch7's module protocol (module.py). One idea a file: the folder's listing is the contents."""
+"""Layers and criteria with Torch7's module protocol (module.py), one idea a file."""
 
 from tinyfft.nn.activation import LogSoftMax, ReLU
 from tinyfft.nn.convolution import Convolution

@@ -1,13 +1,13 @@
-"""Functions of single numbers, and the logarithm of the softmax over classes.
+"""Activation functions: ReLU, and the logarithm of softmax over classes.
 
     ReLU         updateOutput     y = max(x, 0)
                  updateGradInput  dx = dy where y > 0, else 0
-    LogSoftMax   updateOutput     y[s, k] = x[s, k] - log sum_j exp(x[s, j]), with max_j x[s, j] taken out before exp
+    LogSoftMax   updateOutput     y[s, k] = x[s, k] - log sum_j exp(x[s, j]), after max_j x[s, j] is subtracted from x
                  updateGradInput  dx[s, k] = dy[s, k] - exp(y[s, k]) sum_j dy[s, j]
 
-Shapes  ReLU: any; LogSoftMax: (S, K). Output and input have one shape.
-Dtypes  float32, float64. Raises ValueError when shape or dtype are others.
-Source  semantics as torch.nn.ReLU and LogSoftmax, compared in the tests
+Shapes  ReLU: any; LogSoftMax: (S, K). The output has the input's shape.
+Dtypes  float32, float64. Raises ValueError for any other shape or dtype.
+Source  same results as torch.nn.ReLU and LogSoftmax, compared in the tests
 """
 
 from tinyfft.backend import Array
@@ -26,21 +26,16 @@ class ReLU(Module):
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
         self._check(input, gradOutput)
         gradInput = self._buffer("gradInput", input.shape, input.dtype)
-        self.device.blockwise(self._pass_back, self.output, gradOutput, gradInput)
+        self.device.blockwise(self._write_gradient, self.output, gradOutput, gradInput)
         return gradInput
 
     def gradInput_buffer(self, gradOutput: Array) -> Array:
-        """Return the checked buffer for gradInput, for a layer that computes it as part of its own backward pass."""
+        """Return the buffer for gradInput after a check of gradOutput, for a module that runs this backward pass."""
         self._check_gradOutput(gradOutput)
         return self._buffer("gradInput", gradOutput.shape, gradOutput.dtype)
 
-    def _pass_back(self, y: Array, dy: Array, dx: Array) -> None:
-        self.xp.multiply(dy, self.xp.greater(y, 0), out=dx)  # a product: NumPy copies under a mask seven times slower
-
-    def _check(self, input: Array, gradOutput: Array | None = None) -> None:
-        self._check_array(input)
-        if gradOutput is not None:
-            self._check_gradOutput(gradOutput)
+    def _write_gradient(self, y: Array, dy: Array, dx: Array) -> None:
+        self.xp.multiply(dy, self.xp.greater(y, 0), out=dx)  # NumPy copies under a mask seven times slower
 
 
 class LogSoftMax(Module):
@@ -60,9 +55,6 @@ class LogSoftMax(Module):
         gradInput *= gradOutput.sum(axis=1, keepdims=True)
         return self.xp.subtract(gradOutput, gradInput, out=gradInput)
 
-    def _check(self, input: Array, gradOutput: Array | None = None) -> None:
-        self._check_array(input)
+    def _check_shape(self, input: Array) -> None:
         if input.ndim != 2 or input.shape[1] < 1:
             raise ValueError(f"LogSoftMax: input has shape {input.shape}, expected (S, K) with K >= 1")
-        if gradOutput is not None:
-            self._check_gradOutput(gradOutput)

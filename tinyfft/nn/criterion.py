@@ -1,20 +1,21 @@
-"""Criteria: one number that says how far a network's output is from what was wanted, and its gradient.
+"""Criteria (loss functions): one number for how far a network's output is from the target, and its gradient.
 
     MSECriterion           loss = mean over all elements of (x - t)^2              dx = 2 (x - t) / size
-    ClassNLLCriterion      loss = -mean_s x[s, t[s]], x being log-probabilities    dx[s, k] = -[k = t[s]] / S
+    ClassNLLCriterion      loss = -mean_s x[s, t[s]], x are log-probabilities      dx[s, k] = -[k = t[s]] / S
     CrossEntropyCriterion  loss = -mean_s sum_k q[s, k] log p[s, k], p = softmax(x),
                            q[s, k] = (1 - label_smoothing) [k = t[s]] + label_smoothing / K
                            dx[s, k] = (p[s, k] - q[s, k]) / S
 
-    forward(input, target)          the loss as a Python float; waits for the device
-    backward(input, target)         self.gradInput; presumes a forward with the same input and target just before
-    updateOutput, updateGradInput   what a criterion overrides; updateOutput leaves the loss on the device
+    forward(input, target)          returns the loss as a Python float; waits for the device
+    backward(input, target)         returns self.gradInput; expects that `forward` ran last with the same arguments
+    updateOutput, updateGradInput   a criterion overrides these two; updateOutput returns the loss on the device
 
-Shapes  MSECriterion: input and target of one shape. The others: input (S, K), target (S,) of class indices 0 to K - 1.
-Dtypes  input float32, float64 (losses are summed in float64); class indices of any integer dtype, else as the input.
-        Raises ValueError when shapes, dtypes, classes or label_smoothing do not fit, TypeError when the target is no
+Shapes  MSECriterion: input and target have the same shape. The others: input (S, K), target (S,), classes 0 to K - 1.
+Dtypes  input float32, float64 (losses are summed in float64); target of MSECriterion as the input, else any integer.
+        Raises ValueError for wrong shapes, dtypes, classes or label_smoothing, TypeError for a target that is not an
         array of the device.
-Source  semantics as torch.nn.CrossEntropyLoss, NLLLoss and MSELoss, compared in the tests; ops/cross_entropy.py
+Source  same results as torch.nn.CrossEntropyLoss, NLLLoss and MSELoss, compared in the tests. ops/cross_entropy.py
+        computes the cross-entropy
 """
 
 import math
@@ -34,14 +35,14 @@ class Criterion:
         self._buffers: set[str] = set()
 
     def forward(self, input: Array, target: Array) -> float:
-        """The loss."""
+        """Return the loss. Raises ValueError if it is NaN because of the target."""
         self.output = float(self.updateOutput(input, target))
         if math.isnan(self.output):
-            self.explain_nan(input, target)
+            self.check_target_values(input, target)
         return self.output
 
     def backward(self, input: Array, target: Array) -> Array:
-        """d loss / d input."""
+        """Return d loss / d input."""
         return self.updateGradInput(input, target)
 
     def updateOutput(self, input: Array, target: Array) -> Array:
@@ -57,8 +58,8 @@ class Criterion:
     _buffer = Module._buffer
     _check_array = Module._check_array
 
-    def explain_nan(self, input: Array, target: Array) -> None:
-        """Raises if the target is why the loss is NaN. Asked only then: to look at values is to wait for the device."""
+    def check_target_values(self, input: Array, target: Array) -> None:
+        """Raise ValueError for a target with impossible values. It waits for the device: call it if a loss is NaN."""
 
     def _check(self, input: Array, target: Array) -> None:
         self._check_array(input)
@@ -94,7 +95,7 @@ class MSECriterion(Criterion):
 
 
 class _ClassCriterion(Criterion):
-    """Criteria whose target is one class a sample."""
+    """A criterion whose target is one class for each sample."""
 
     def _check(self, input: Array, target: Array) -> None:
         super()._check(input, target)
@@ -104,11 +105,9 @@ class _ClassCriterion(Criterion):
         if target.dtype.kind not in "iu":
             raise ValueError(f"{name}: target has dtype {target.dtype}, expected integers (class indices)")
         if target.shape != input.shape[:1]:
-            raise ValueError(
-                f"{name}: target has shape {target.shape}, expected ({input.shape[0]},), one class a sample"
-            )
+            raise ValueError(f"{name}: target has shape {target.shape}, expected {input.shape[:1]}, one class a sample")
 
-    def explain_nan(self, input: Array, target: Array) -> None:
+    def check_target_values(self, input: Array, target: Array) -> None:
         low, high, K = int(target.min()), int(target.max()), input.shape[1]
         if low < 0 or high >= K:
             raise ValueError(
@@ -126,25 +125,24 @@ class ClassNLLCriterion(_ClassCriterion):
         self._check(input, target)
         gradInput = self._buffer("gradInput", input.shape, input.dtype)
         gradInput.fill(0)
-        known = self.xp.flatnonzero(
-            (target >= 0) & (target < input.shape[1])
-        )  # the loss says of others that they are none
-        gradInput[known, target[known]] = -1 / len(target)
+        valid = self.xp.flatnonzero((target >= 0) & (target < input.shape[1]))  # other classes make the loss NaN
+        gradInput[valid, target[valid]] = -1 / len(target)
         return gradInput
 
     def _mean_nll(self, log_p: Array, target: Array) -> Array:
-        """-mean_s log_p[s, target[s]] in float64, NaN where a class does not exist: CuPy would take another one."""
+        """Return -mean_s log_p[s, target[s]] in float64; NaN for an invalid class, which CuPy would silently wrap."""
         S, K = log_p.shape
         classes = target.astype("int64")
-        exists = (classes >= 0) & (classes < K)
-        picked = log_p[self.xp.arange(S), self.xp.where(exists, classes, 0)]
-        return -self.xp.where(exists, picked, self.xp.nan).sum(dtype="float64") / S
+        valid = (classes >= 0) & (classes < K)
+        picked = log_p[self.xp.arange(S), self.xp.where(valid, classes, 0)]
+        return -self.xp.where(valid, picked, self.xp.nan).sum(dtype="float64") / S
 
 
 class CrossEntropyCriterion(_ClassCriterion):
     capturable = True
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
+        """label_smoothing  share of the target distribution that is spread over all K classes, 0 to 1"""
         super().__init__()
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"CrossEntropyCriterion: label_smoothing is {label_smoothing}, expected 0 to 1")

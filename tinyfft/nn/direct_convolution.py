@@ -1,15 +1,15 @@
-"""Convolution by unrolling the input and matrix products: the baseline that the paper compares with.
+"""Direct convolution: unroll the input and multiply matrices, the baseline of the paper's comparisons.
 
     columns[(c, u, v), (s, i, j)] = x[s, c, stride i + u - padding, stride j + v - padding]
     updateOutput       y        = weight @ columns + bias
     updateGradInput    gx       = columns^T(weight^T @ gy)
     accGradParameters  gweight  = gy @ columns^T
 
-columns^T adds each entry to the pixel it was read from. None of that is ever whole in memory: on a CPU it is made along
-one axis, for a block of the minibatch, on a GPU a tile at a time (ops/direct_convolution).
+columns^T(z) adds each entry of z to the pixel that `columns` reads for this entry. The whole of `columns` is never in
+memory: a CPU unrolls one axis of a block of the minibatch, a GPU one tile (ops/direct_convolution).
 Shapes, dtypes, errors  as in convolution_layer.py
-Memory  from the arena; raises LimitError, a MemoryError, if its limit is below what one sample needs, or on a GPU the
-        sums of gradients
+Memory  Scratch comes from the arena. Raises LimitError, a MemoryError, if the arena's limit is below the bytes for one
+        sample, or on a GPU below the bytes for the sums of gradients.
 Source  Chellapilla, Puri, Simard: High Performance Convolutional Neural Networks for Document Processing, 2006;
         torch/nn, lib/THNN/generic/SpatialConvolutionMM.c
 """
@@ -31,7 +31,7 @@ class DirectConvolution(ConvolutionLayer):
         """Return y (S, F, oH, oW), or the output of the fused `relu`, which overwrites y."""
         plan = self._check_input(input)
         output = self._buffer("output", plan.output_shape, self.dtype)
-        self._directly("updateOutput", direct.convolve, input, self.weight, self.bias, output, plan)
+        self._run("updateOutput", direct.convolve, input, self.weight, self.bias, output, plan)
         if relu is not None:
             relu.output = output
             relu.updateOutput(output)
@@ -41,24 +41,24 @@ class DirectConvolution(ConvolutionLayer):
         """Return gx, of the input's shape."""
         plan = self._check_backward(input, gradOutput)
         gradInput = self._buffer("gradInput", input.shape, self.dtype)
-        self._directly("updateGradInput", direct.input_gradient, gradOutput, self.weight, gradInput, plan)
+        self._run("updateGradInput", direct.input_gradient, gradOutput, self.weight, gradInput, plan)
         return gradInput
 
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
         """Add scale * gweight to gradWeight, and scale * the sum of gy over samples and pixels to gradBias."""
         plan = self._check_backward(input, gradOutput)
         gradients = (self.gradWeight, self.gradBias)
-        self._directly("accGradParameters", direct.parameter_gradients, input, gradOutput, *gradients, scale, plan)
+        self._run("accGradParameters", direct.parameter_gradients, input, gradOutput, *gradients, scale, plan)
 
     def backward(self, input: Array, gradOutput: Array, scale: float = 1, relu: ReLU | None = None) -> Array | None:
-        """Run both backward passes; with a fused `relu` its own before them."""
+        """Run both backward passes, and before them the backward pass of a fused `relu`."""
         if relu is not None:
             gradOutput = relu.updateGradInput(self.output, gradOutput)
         return super().backward(input, gradOutput, scale)
 
-    def _directly(self, name: str, compute: Callable[..., None], *arguments) -> None:
+    def _run(self, name: str, compute: Callable[..., None], *arguments) -> None:
         self._compute("direct", [name], compute, *arguments, current_arena(self.device), self.precision)
 
     def fits_arena(self, plan: Plan) -> bool:
-        """Whether the arena's limit allows the least memory the method needs, and its integers hold all positions."""
+        """Return whether this method can compute a plan: its least memory fits the arena, its indices fit an int."""
         return direct.countable(plan) and direct.scratch_bytes(plan) <= current_arena(self.device).limit

@@ -1,14 +1,15 @@
-"""Convolution through the Fourier domain: the subject of the project.
+"""FFT convolution: all three passes are products of spectra.
 
     updateOutput       y  = signal( spectrum(x)  . conj spectrum(w) )     summed over input maps
     updateGradInput    gx = signal( spectrum(gy) .      spectrum(w) )     summed over output maps
     accGradParameters  gw = signal( spectrum(x)  . conj spectrum(gy) )    summed over the minibatch
 
-fourier/convolution.py runs the products; this layer reads planes as spectra and writes spectra as planes.
+fourier/convolution.py runs the products. This layer gives it two functions: `read` transforms planes to a spectrum,
+`write` transforms a spectrum to planes.
 Shapes, dtypes, errors  as in convolution_layer.py
-ReLU    A ReLU behind this layer in a Sequential is fused: its output is written instead of y, its gradInput while gy is
-        read.
-Memory  The spectra come from the arena. A pass goes in as many `chunks` as its limit demands; raises LimitError, a
+ReLU    In a Sequential a ReLU after this layer is fused: the forward pass writes ReLU's output instead of y, the
+        backward pass writes ReLU's gradInput while it reads gy.
+Memory  Spectra come from the arena. A pass runs in as many `chunks` as the arena's limit demands. Raises LimitError, a
         MemoryError, if one sample and one map do not fit.
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 """
@@ -58,7 +59,7 @@ class FFTConvolution(ConvolutionLayer):
         self._backward(["accGradParameters"], input, gradOutput, scale)
 
     def backward(self, input: Array, gradOutput: Array, scale: float = 1, relu: ReLU | None = None) -> Array | None:
-        """Run both passes with one transform of gradOutput, the gradient of a fused `relu`'s output if there is one."""
+        """Run both passes with one transform of gradOutput; with a fused `relu` it is the gradient of ReLU's output."""
         return self._backward(self.backward_passes, input, gradOutput, scale, relu)
 
     def _backward(
@@ -72,11 +73,11 @@ class FFTConvolution(ConvolutionLayer):
             if name != "y":
                 return self._spectrum(name, input if name == "x" else self.weight, region, arena)
             hat = arena.take(region.plan.spectrum_shape("y"), region.plan.spectrum_dtype)
-            if relu is None or not region.first:  # of later frequencies ReLU's gradInput has been written
+            if relu is None or not region.first:  # the first region of frequencies has written ReLU's gradInput
                 spectrum(region.cut(gy, "SF"), region.plan, "y", hat, arena)
             else:
-                y, relu_output, masked = (region.cut(array, "SF") for array in (gradOutput, relu.output, gy))
-                spectrum(y, region.plan, "y", hat, arena, relu_output=relu_output, masked=masked)
+                grad, relu_output, relu_grad = (region.cut(array, "SF") for array in (gradOutput, relu.output, gy))
+                spectrum(grad, region.plan, "y", hat, arena, relu_output=relu_output, masked=relu_grad)
             if "accGradParameters" in names and self.bias is not None and region.first:
                 add_column_sums(window_sums(hat), self.gradBias, self.device, scale)
             return hat
@@ -94,9 +95,9 @@ class FFTConvolution(ConvolutionLayer):
         return gradInput
 
     def _run(self, names: Sequence[str], plan: Plan, read: Callable, write: Callable) -> None:
-        how = {"in_one_chunk": self.keeps(plan) or not self.train, "deterministic": self.deterministic}
-        self.chunks = self._compute("fft", names, convolution.run, names, plan, self.device, read, write, **how)
+        options = {"in_one_chunk": self.keeps(plan) or not self.train, "deterministic": self.deterministic}
+        self.chunks = self._compute("fft", names, convolution.run, names, plan, self.device, read, write, **options)
 
     def _spectrum(self, name: str, planes: Array, region: Region, arena: Arena, forward: bool = False) -> Array:
-        how = {"forward": forward, "train": self.train, "keep": self.keeps(region.plan)}
-        return self.spectra.spectrum(name, planes, region, arena, **how)
+        options = {"forward": forward, "train": self.train, "keep": self.keeps(region.plan)}
+        return self.spectra.spectrum(name, planes, region, arena, **options)

@@ -1,13 +1,12 @@
-"""From the modules of a chain to its stages: which modules run as one, and which write over their input.
+"""Stages of a chain: a module, or a module and a ReLU that run as one.
 
-    module, ReLU    FUSES_RELU_BEHIND: updateOutput and backward of the module take the ReLU as `relu`. They write its
-                    output instead of theirs, and its gradInput while they read gradOutput.
+    module, ReLU    FUSES_RELU_AFTER: updateOutput and backward of the module take the ReLU as argument `relu`. They
+                    write ReLU's output instead of the module's, and ReLU's gradInput while they read gradOutput.
     ReLU, module    FUSES_RELU_BEFORE: backward of the module takes the ReLU as `relu` and writes the gradInput of both.
-    ReLU            OVERWRITES_INPUT: its output may be its input's array, if the module before does not read that
-                    again, and its gradInput may be gradOutput's.
+    ReLU alone      OVERWRITES_INPUT: its output may overwrite its input, unless backward of the module before reads
+                    that array, and its gradInput may overwrite gradOutput.
 
-The tables name exact classes: a subclass may do something else, and is called as any module is. A module that is to be
-fused takes `relu` as the last argument of its methods and stands in a table.
+The tables name exact classes. A subclass may compute something else, so a chain calls it like any other module.
 """
 
 from collections.abc import Sequence
@@ -21,33 +20,33 @@ from tinyfft.nn.module import Module
 from tinyfft.nn.normalization import BatchNormalization
 from tinyfft.nn.pooling import MaxPool
 
-FUSES_RELU_BEHIND = (FFTConvolution, Convolution, BatchNormalization)
+FUSES_RELU_AFTER = (FFTConvolution, Convolution, BatchNormalization)
 FUSES_RELU_BEFORE = (MaxPool,)
 OVERWRITES_INPUT = (ReLU,)
 
 
 class Stage:
-    """One module of a chain, with the input it had and the array for its gradInput."""
+    """One module of a chain, with the input of its last forward pass."""
 
     def __init__(self, index: int, module: Module, buffers: GradientBuffers) -> None:
         """index    the module's place in the chain
-        module   what the stage runs
-        buffers  where its gradInput comes from
+        module   the module
+        buffers  arrays for gradInput
         """
         self.index, self.module, self.buffers = index, module, buffers
         self._input: Array | None = None
         self.overwrites_input = False
-        self.before_pooling = False
+        self.next_fuses_relu = False  # whether the next stage is a StageAfterReLU, and this one ends with its ReLU
 
     @property
     def last(self) -> Module:
-        """The module whose output is the stage's."""
+        """The module that computes the stage's output."""
         return self.module
 
     @property
-    def passed_back(self) -> bool:
-        """Whether the stage behind runs the backward of this stage's ReLU."""
-        return self.before_pooling and self.last.needs_gradInput
+    def skips_relu_backward(self) -> bool:
+        """Whether the next stage has already run the backward pass of this stage's ReLU."""
+        return self.next_fuses_relu and self.last.needs_gradInput
 
     @property
     def input(self) -> Array:
@@ -65,13 +64,13 @@ class Stage:
 
     def backward(self, gradOutput: Array, scale: float) -> Array | None:
         """Return gradInput for the input of the last `forward`, and add to the gradients of parameters."""
-        if self.passed_back:
+        if self.skips_relu_backward:
             return gradOutput
         self.buffers.lend(self.module, self.input, gradOutput, type(self.module) in OVERWRITES_INPUT)
         return self.module.backward(self.input, gradOutput, scale)
 
     def updateGradInput(self, gradOutput: Array) -> Array:
-        """Return gradInput, in an array of the module's own."""
+        """Return gradInput, in an array that the module owns."""
         self.buffers.take_back(self.module)
         return self.module.updateGradInput(self.input, gradOutput)
 
@@ -82,10 +81,10 @@ class Stage:
 
 
 class StageWithReLU(Stage):
-    """A module with the ReLU behind it."""
+    """A module and the ReLU after it."""
 
     def __init__(self, index: int, module: Module, relu: ReLU, buffers: GradientBuffers) -> None:
-        """relu  the ReLU; the other arguments are those of Stage"""
+        """relu  the ReLU; the other arguments are as in Stage"""
         super().__init__(index, module, buffers)
         self.relu = relu
 
@@ -99,11 +98,11 @@ class StageWithReLU(Stage):
         return self.relu.output
 
     def backward(self, gradOutput: Array, scale: float) -> Array | None:
-        if self.passed_back:
+        if self.skips_relu_backward:
             self.buffers.lend(self.module, self.input, gradOutput)
             return self.module.backward(self.input, gradOutput, scale)
-        gradient = self.buffers.lend(self.relu, self.relu.output, gradOutput, overwrite=True)
-        self.buffers.lend(self.module, self.input, gradient)
+        relu_gradInput = self.buffers.lend(self.relu, self.relu.output, gradOutput, overwrite=True)
+        self.buffers.lend(self.module, self.input, relu_gradInput)
         return self.module.backward(self.input, gradOutput, scale, self.relu)
 
     def updateGradInput(self, gradOutput: Array) -> Array:
@@ -115,10 +114,10 @@ class StageWithReLU(Stage):
 
 
 class StageAfterReLU(Stage):
-    """A module whose backward also runs the backward of the ReLU before it."""
+    """A module whose backward also runs the backward pass of the ReLU before it."""
 
     def __init__(self, index: int, module: Module, relu: ReLU, buffers: GradientBuffers) -> None:
-        """relu  the ReLU; the other arguments are those of Stage"""
+        """relu  the ReLU; the other arguments are as in Stage"""
         super().__init__(index, module, buffers)
         self.relu = relu
 
@@ -134,17 +133,17 @@ def make_stages(modules: Sequence[Module], buffers: GradientBuffers) -> list[Sta
     stages: list[Stage] = []
     index = 0
     while index < len(modules):
-        module, behind = modules[index], modules[index + 1 : index + 2]
-        before = stages[-1].last if stages else None
-        if type(module) in FUSES_RELU_BEHIND and behind and type(behind[0]) is ReLU:
-            stages.append(StageWithReLU(index, module, behind[0], buffers))
+        module, following = modules[index], modules[index + 1 : index + 2]
+        previous = stages[-1].last if stages else None
+        if type(module) in FUSES_RELU_AFTER and following and type(following[0]) is ReLU:
+            stages.append(StageWithReLU(index, module, following[0], buffers))
             index += 1
-        elif type(module) in FUSES_RELU_BEFORE and type(before) is ReLU:
-            stages[-1].before_pooling = True
-            stages.append(StageAfterReLU(index, module, before, buffers))
+        elif type(module) in FUSES_RELU_BEFORE and type(previous) is ReLU:
+            stages[-1].next_fuses_relu = True
+            stages.append(StageAfterReLU(index, module, previous, buffers))
         else:
             stages.append(Stage(index, module, buffers))
             overwrites = type(module) in OVERWRITES_INPUT
-            stages[-1].overwrites_input = overwrites and before is not None and not before.backward_reads_output
+            stages[-1].overwrites_input = overwrites and previous is not None and not previous.backward_reads_output
         index += 1
     return stages

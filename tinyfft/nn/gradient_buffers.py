@@ -1,8 +1,8 @@
-"""Two arrays that the modules of a chain use in turn as their gradInput.
+"""Two arrays that the modules of a chain use alternately as their gradInput.
 
-While gradients go through a chain from its end, a module reads the array that the module behind it has written, and
-writes the other one. So a chain of any length needs two arrays of its largest input. Each gradInput is right until the
-next module but one has run.
+The backward pass runs a chain from its end. Each module reads the gradient in one array and writes its gradInput into
+the other one, so a chain of any length needs only two arrays of its largest input's size. A gradInput is valid until
+two further modules have run their backward pass.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,16 +13,17 @@ from tinyfft.nn.module import Module
 
 class GradientBuffers:
     def __init__(self, device: Device, modules: Iterable[Module]) -> None:
-        """device   where the chain lives
-        modules  the modules of the chain
+        """device   the chain's device
+        modules  the chain's modules, in a list that may grow later
         """
         self._device, self._modules = device, modules
         self._buffers: list[Array | None] = [None, None]
 
     def lend(self, module: Module, input: Array, gradOutput: Array, overwrite: bool = False) -> Array:
-        """Make an array like `input` the module's gradInput and return it; gradOutput if the module needs none.
+        """Set the module's gradInput to a lent array of the input's shape and dtype, and return it.
 
         overwrite  whether the module may write its gradInput over a lent gradOutput
+        A module that needs no gradInput keeps its own; then the result is gradOutput.
         """
         if not module.needs_gradInput or not isinstance(input, self._device.xp.ndarray):
             return gradOutput
@@ -30,13 +31,13 @@ class GradientBuffers:
             module.gradInput = gradOutput
             return gradOutput
         free = 1 if self._buffers[0] is not None and gradOutput.base is self._buffers[0] else 0
-        buffer, held = self._at_least(free, input.nbytes), module.gradInput
-        if held is None or held.base is not buffer or (held.shape, held.dtype) != (input.shape, input.dtype):
+        buffer, old = self._at_least(free, input.nbytes), module.gradInput
+        if old is None or old.base is not buffer or (old.shape, old.dtype) != (input.shape, input.dtype):
             module.gradInput = buffer[: input.nbytes].view(input.dtype).reshape(input.shape)
         return module.gradInput
 
     def take_back(self, module: Module) -> None:
-        """Let the module have a gradInput of its own at its next call."""
+        """Let the module allocate its own gradInput at its next call."""
         if self._is_lent(module.gradInput):
             module.gradInput = None
 
@@ -45,9 +46,10 @@ class GradientBuffers:
         return iter(self._buffers)
 
     def _at_least(self, which: int, nbytes: int) -> Array:
+        """Return buffer 0 or 1, after it has grown to `nbytes` if it was smaller."""
         old = self._buffers[which]
         if old is None or old.nbytes < nbytes:
-            for module in self._modules:  # the old array goes before the new one is allocated: never both at once
+            for module in self._modules:  # free the old array before allocating the new one
                 if old is not None and module.gradInput is not None and module.gradInput.base is old:
                     module.gradInput = None
             old = self._buffers[which] = None

@@ -1,11 +1,11 @@
-"""How a layer's parameters come into being: the arrays with their gradients, and the initial values.
+"""Parameters of a layer: their arrays, the arrays of their gradients, and their initial values.
 
     torch7    weight and bias uniform in [-1/sqrt(fan_in), 1/sqrt(fan_in)]
-    kaiming   weight normal with mean 0 and variance 2/fan_in, bias zero: keeps the variance through layers with ReLU
+    kaiming   weight normal with mean 0 and variance 2/fan_in, bias zero: layers with ReLU keep the variance
 
 fan_in is the number of inputs that one output sums over: in_features, or in_channels kH kW.
-Dtypes  float32, float64. Numbers are drawn on the host in float64 and then cast, so every device gets the same ones.
-Raises  ValueError when the dtype or the rule is another one.
+Dtypes  float32, float64. The host samples in float64 and then casts, so all devices get the same numbers.
+Raises  ValueError for any other dtype or rule.
 Source  torch/nn, Linear.lua, reset; He et al. 2015, arXiv:1502.01852 (the rule as CS231n's notes give it)
 """
 
@@ -19,10 +19,10 @@ from tinyfft.nn.module import Module, gradient_name
 RULES = ("torch7", "kaiming")
 
 
-def make_parameters(layer: Module, dtype: Any, **shapes: tuple[int, ...] | None) -> None:
-    """Give `layer` its `dtype`, one array for each name in `shapes` (not initialised) and a zero gradient beside it.
+def add_parameters(layer: Module, dtype: Any, **shapes: tuple[int, ...] | None) -> None:
+    """Set the layer's `dtype`, an uninitialized array for each name in `shapes`, and a gradient of zeros for each.
 
-    A name whose shape is None becomes an attribute None and is no parameter: `bias=(F,) if bias else None`.
+    A name whose shape is None becomes an attribute with the value None: `bias=(F,) if bias else None`.
     """
     layer.dtype = np.dtype(dtype)
     if layer.dtype.name not in ("float32", "float64"):
@@ -36,12 +36,12 @@ def make_parameters(layer: Module, dtype: Any, **shapes: tuple[int, ...] | None)
 
 
 def initialize(weight: Array, bias: Array | None, rule: str, fan_in: int, device: Device | None = None) -> None:
-    """Write initial values by `rule` into the arrays, which live on `device` (the current one, if none is given)."""
+    """Write initial values by `rule` into arrays of `device`, by default the current device."""
     if rule not in RULES:
         raise ValueError(f"initialize: init is {rule!r}, expected 'torch7' or 'kaiming'")
     device = device or current_device()
-    draw = uniform_fan_in if rule == "torch7" else kaiming_normal
-    weight[...] = device.array(draw(weight.shape, fan_in), weight.dtype)
+    sample = uniform_fan_in if rule == "torch7" else kaiming_normal
+    weight[...] = device.array(sample(weight.shape, fan_in), weight.dtype)
     if bias is not None and rule == "torch7":
         bias[...] = device.array(uniform_fan_in(bias.shape, fan_in), bias.dtype)
     elif bias is not None:
@@ -49,11 +49,11 @@ def initialize(weight: Array, bias: Array | None, rule: str, fan_in: int, device
 
 
 def uniform_fan_in(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
-    """Float64 values on the host, uniform in +-1/sqrt(fan_in)."""
+    """Return float64 samples on the host, uniform in +-1/sqrt(fan_in)."""
     bound = fan_in**-0.5
     return generator().uniform(-bound, bound, shape)
 
 
 def kaiming_normal(shape: tuple[int, ...], fan_in: int) -> np.ndarray:
-    """Float64 values on the host, normal with standard deviation sqrt(2/fan_in)."""
+    """Return float64 samples on the host, normal with standard deviation sqrt(2/fan_in)."""
     return generator().normal(0.0, (2 / fan_in) ** 0.5, shape)

@@ -1,4 +1,4 @@
-"""An affine map of vectors: every output is a weighted sum of all inputs.
+"""Linear: an affine map of vectors, in which every output is a weighted sum of all inputs plus a bias.
 
     updateOutput       y[s, o] = sum_i x[s, i] weight[o, i] + bias[o]          Y = X W^T + b
     updateGradInput    dx[s, i] = sum_o dy[s, o] weight[o, i]                  dX = dY W
@@ -6,17 +6,17 @@
                        dbias[o] += scale sum_s dy[s, o]
 
 Shapes  input (S, in_features), output (S, out_features), weight (out_features, in_features), bias (out_features,)
-Dtypes  float32, float64; the input's must be the layer's. Raises ValueError when shape or dtype do not fit, a size is
-        below 1, or `init` is no rule of init.py.
+Dtypes  float32, float64; input and layer have the same. Raises ValueError for an input of another shape or dtype, a
+        size below 1, an unknown `init` or a precision that the device does not support.
 Source  torch/nn, Linear.lua
 """
 
 from typing import Any
 
 from tinyfft.backend import Array
-from tinyfft.fourier.product import PRECISIONS
-from tinyfft.nn.arguments import one_of, whole_number
-from tinyfft.nn.init import initialize, make_parameters
+from tinyfft.fourier.product import precisions
+from tinyfft.nn.arguments import integer, one_of
+from tinyfft.nn.init import add_parameters, initialize
 from tinyfft.nn.module import Module
 from tinyfft.ops.linear import add_column_sums, add_matmul, matmul
 
@@ -34,18 +34,24 @@ class Linear(Module):
         init: str = "torch7",
         precision: str = "fp32",
     ) -> None:
-        """precision  of float32 products on a GPU: "fp32"; "tf32", and "bf16" too, rounds operands as TF32 does: a
-        minibatch has so few rows that reading the weights takes the time, not multiplying"""
+        """in_features   inputs of a sample
+        out_features  outputs of a sample
+        bias          whether the layer adds a bias
+        dtype         "float32" or "float64"
+        init          rule for initial values, "torch7" or "kaiming" (init.py)
+        precision     of float32 products: "fp32", or on a GPU "tf32"; "bf16" does the same as "tf32", since with the
+                      few rows of a minibatch a GPU spends its time on reading the weights, not on products
+        """
         super().__init__()
-        self.in_features = whole_number(self, "in_features", in_features)
-        self.out_features = whole_number(self, "out_features", out_features)
+        self.in_features = integer(self, "in_features", in_features)
+        self.out_features = integer(self, "out_features", out_features)
         self.init = init
-        self.tf32 = one_of(self, f"precision on {self.device}", precision, PRECISIONS[self.device.kind]) != "fp32"
-        make_parameters(self, dtype, weight=(out_features, in_features), bias=(out_features,) if bias else None)
+        self.tf32 = one_of(self, f"precision on {self.device}", precision, precisions(self.device)) != "fp32"
+        add_parameters(self, dtype, weight=(out_features, in_features), bias=(out_features,) if bias else None)
         self.reset()
 
     def reset(self, init: str | None = None) -> None:
-        """New initial values by the rule `init` (init.py), or by the one it had; fan-in = in_features."""
+        """Write new initial values by the rule `init`, by default the layer's last rule; fan-in = in_features."""
         self.init = init or self.init
         initialize(self.weight, self.bias, self.init, self.in_features, self.device)
 
@@ -71,9 +77,6 @@ class Linear(Module):
     def __repr__(self) -> str:
         return f"nn.Linear({self.in_features} -> {self.out_features}{', no bias' if self.bias is None else ''})"
 
-    def _check(self, input: Array, gradOutput: Array | None = None) -> None:
-        self._check_array(input)
+    def _check_shape(self, input: Array) -> None:
         if input.ndim != 2 or input.shape[1] != self.in_features:
             raise ValueError(f"Linear: input has shape {input.shape}, expected (S, {self.in_features})")
-        if gradOutput is not None:
-            self._check_gradOutput(gradOutput)

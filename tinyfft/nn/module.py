@@ -1,13 +1,14 @@
-"""The module protocol of Torch7: a layer computes, and knows the gradients of what it computes.
+"""Torch7's module protocol: a module computes its output and the gradients of its input and its parameters.
 
     updateOutput(input)                             writes and returns self.output
     updateGradInput(input, gradOutput)              writes and returns self.gradInput = d loss / d input
-    accGradParameters(input, gradOutput, scale=1)   adds scale * d loss / d weight to self.gradWeight, and so on
+    accGradParameters(input, gradOutput, scale=1)   adds scale * d loss / d weight to self.gradWeight, and likewise for
+                                                    every other parameter
 
-A layer overrides these three and nothing else of the protocol; `forward` and `backward` call them. `backward` and both
-of its halves presume a `forward` with the same input just before. A module owns `output` and `gradInput`: they are
-written again by the next call, so copy what must outlive it. Parameters and their gradients are attributes named in
-`parameter_names`, arrays that are saved but not trained in `buffer_names`.
+A layer overrides these three methods; `forward` and `backward` call them. `backward`, `updateGradInput` and
+`accGradParameters` expect that `forward` ran last with the same input. A module owns its arrays `output` and
+`gradInput`, and the next call overwrites them: copy a result that must outlive the next call.
+`parameter_names` lists the attributes that are trained, `buffer_names` those that are saved but not trained.
 Source  torch/nn, doc/module.md and Module.lua
 """
 
@@ -26,8 +27,8 @@ class Module:
     parameter_names: tuple[str, ...] = ()  # weight -> gradWeight, bias -> gradBias
     buffer_names: tuple[str, ...] = ()
     capturable = False  # whether a CUDA graph may capture it; not inherited: a subclass must opt in again (`own`)
-    backward_reads_output = True  # if it does not, the module behind this one may write over `output`
-    dtype: np.dtype | None = None  # a layer with parameters has one, and takes no other input
+    backward_reads_output = True  # if False, the next module of a chain may overwrite `output`
+    dtype: np.dtype | None = None  # of parameters and input; None without parameters: float32 or float64
 
     def __init__(self) -> None:
         self.device = backend.current_device()
@@ -35,11 +36,11 @@ class Module:
         self.output: Array | None = None
         self.gradInput: Array | None = None
         self._buffers: set[str] = set()
-        self._flat_gradient: Array | None = None  # of getParameters
+        self._flat_gradient: Array | None = None  # made by getParameters
         self.train = True
-        self.needs_gradInput = True  # a network's first layer can do without: nobody reads the gradient of the data
+        self.needs_gradInput = True  # a network's first layer may set False: no one reads the gradient of the data
 
-    # What a layer overrides
+    # The three methods that a layer overrides
 
     def updateOutput(self, input: Array) -> Array:
         raise NotImplementedError(f"{type(self).__name__} has no updateOutput")
@@ -50,14 +51,14 @@ class Module:
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
         pass
 
-    # What calls it
+    # The two methods that a user calls
 
     def forward(self, input: Array) -> Array:
-        """updateOutput."""
+        """Return updateOutput(input)."""
         return self.updateOutput(input)
 
     def backward(self, input: Array, gradOutput: Array, scale: float = 1) -> Array | None:
-        """updateGradInput (returned; None where `needs_gradInput` is off), then accGradParameters."""
+        """Run both backward passes; return gradInput, or None if `needs_gradInput` is False."""
         gradInput = self.updateGradInput(input, gradOutput) if self.needs_gradInput else None
         self.accGradParameters(input, gradOutput, scale)
         return gradInput
@@ -65,18 +66,18 @@ class Module:
     # Parameters
 
     def modules(self) -> Iterator[tuple[str, "Module"]]:
-        """(dotted name, module) of this module, named "", and of all inside it."""
+        """Iterate over (dotted name, module): this module, whose name is "", and all modules inside it."""
         yield "", self
 
     def parameters(self) -> tuple[list[Array], list[Array]]:
-        """All trained arrays and, in the same order, their gradients."""
+        """Return (parameters, gradients), two lists of arrays in the same order."""
         found = [(module, name) for _, module in self.modules() for name in module.parameter_names]
         return [getattr(m, name) for m, name in found], [getattr(m, gradient_name(name)) for m, name in found]
 
     def getParameters(self) -> tuple[Array, Array]:
-        """(weights, gradients): one flat array each, of which the layers' arrays are views from then on.
+        """Return (weights, gradients), two flat arrays; the layers' own arrays become views of them.
 
-        Call it once, when the network is complete: a second call makes new flat arrays and the first ones go stale.
+        Call it once, when the network is complete: after a second call the layers no longer use the first flat arrays.
         Raises ValueError if there are no parameters or their dtypes differ.
         """
         found = [(module, name) for _, module in self.modules() for name in module.parameter_names]
@@ -105,7 +106,7 @@ class Module:
             array.fill(0)
 
     def state(self) -> dict[str, Array]:
-        """Every array that a checkpoint must hold, by dotted name: parameters and buffers, not copies."""
+        """Return the arrays that a checkpoint must hold, by dotted name: parameters and buffers, not copies."""
         return {
             f"{prefix}.{name}" if prefix else name: getattr(module, name)
             for prefix, module in self.modules()
@@ -113,28 +114,28 @@ class Module:
         }
 
     def weights_changed(self) -> None:
-        """Declare that weights were written by hand: whatever a layer derived from them is computed again."""
+        """Declare that weights were written by hand: discard all values that were computed from them."""
 
     # Modes and memory
 
     def training(self) -> None:
-        """Behave as in training (dropout drops, normalisation uses the minibatch's statistics)."""
+        """Switch to training: dropout is active, normalization uses the minibatch's statistics."""
         self.train = True
         self.weights_changed()
 
     def evaluate(self) -> None:
-        """Behave as in use."""
+        """Switch to evaluation: dropout is the identity, normalization uses the running statistics."""
         self.train = False
         self.weights_changed()
 
     def apply(self, callback: Callable[["Module"], Any]) -> Self:
-        """Call `callback(module)` for this module and all inside it."""
+        """Call `callback(module)` for this module and all modules inside it; return this module."""
         for _, module in self.modules():
             callback(module)
         return self
 
     def clearState(self) -> Self:
-        """Let go of `output`, `gradInput` and all scratch memory; the next call makes them anew."""
+        """Free `output`, `gradInput` and all scratch memory, which the next call allocates again; return the module."""
         for name in ("output", "gradInput", *self._buffers):
             setattr(self, name, None)
         return self
@@ -145,7 +146,7 @@ class Module:
     # For layers
 
     def _buffer(self, name: str, shape: tuple[int, ...], dtype: Any) -> Array:
-        """The array kept as attribute `name`: the same one while shape and dtype stay, else a new one, not filled."""
+        """Return attribute `name` if it is an array of this shape and dtype, else set it to a new uninitialized one."""
         array = getattr(self, name, None)
         if array is None or array.shape != shape or array.dtype != dtype:
             array = self.device.empty(shape, dtype)
@@ -153,8 +154,18 @@ class Module:
             self._buffers.add(name)
         return array
 
+    def _check(self, input: Array, gradOutput: Array | None = None) -> None:
+        """Raise TypeError or ValueError unless the layer can use input, and gradOutput if there is one."""
+        self._check_array(input)
+        self._check_shape(input)
+        if gradOutput is not None:
+            self._check_gradOutput(gradOutput)
+
+    def _check_shape(self, input: Array) -> None:
+        """Raise ValueError unless the layer can use an input of this shape; by default any shape is valid."""
+
     def _check_array(self, input: Array) -> None:
-        """Raises TypeError unless input is an array of this device, ValueError unless its dtype is the layer's."""
+        """Raise TypeError unless input is an array of this device, ValueError unless its dtype is the layer's."""
         if not isinstance(input, self.xp.ndarray):
             came = f"{type(input).__module__}.{type(input).__name__}"
             raise TypeError(
@@ -165,7 +176,7 @@ class Module:
             raise ValueError(f"{type(self).__name__}: input has dtype {input.dtype}, expected {' or '.join(expected)}")
 
     def _check_gradOutput(self, gradOutput: Array) -> None:
-        """Raises ValueError unless gradOutput has the shape and dtype of the output it is the gradient of."""
+        """Raise ValueError unless gradOutput has the shape and dtype of the last output."""
         if self.output is None:
             raise ValueError(f"{type(self).__name__}: backward was called before forward")
         if gradOutput.shape != self.output.shape or gradOutput.dtype != self.output.dtype:
@@ -176,10 +187,10 @@ class Module:
 
 
 def own(part: Any, name: str, default: Any) -> Any:
-    """Return an attribute that the class of `part` sets itself, not one it inherits: a subclass may do other things."""
+    """Return an attribute that the class of `part` defines itself, or `default` if the class only inherits it."""
     return vars(type(part)).get(name, default)
 
 
 def gradient_name(parameter: str) -> str:
-    """The attribute that holds a parameter's gradient: weight -> gradWeight."""
+    """Return the name of the attribute that holds a parameter's gradient: weight -> gradWeight."""
     return f"grad{parameter.capitalize()}"

@@ -1,18 +1,17 @@
-"""Pooling: the largest or the mean value of each window of a plane.
+"""Pooling: the maximum or the mean of each window of a plane.
 
     MaxPool      updateOutput     y[s,c,i,j] = max over the window of x
-                 updateGradInput  dx at a window's largest value += dy; of equal ones the first takes it all, by rows
+                 updateGradInput  dx at the window's maximum += dy; of equal maxima only the first in row order counts
     AveragePool  updateOutput     y[s,c,i,j] = (sum over the window of x) / (kH kW)
                  updateGradInput  dx everywhere in the window += dy / (kH kW)
 
-The window of (i, j) covers rows i sH - pH to i sH - pH + kH - 1 and columns likewise. Padding never is a maximum, and
+The window of (i, j) covers rows i sH - pH to i sH - pH + kH - 1, and columns likewise. Padding is never a maximum, and
 counts as zeros in a mean. Windows may overlap or leave gaps.
-Shapes  input (S, C, H, W), output (S, C, oH, oW); oH = floor((H + 2 pH - kH) / sH) + 1, oW likewise.
-        kernel_size, stride and padding are a number or a pair (rows, columns); stride None is the kernel's size.
-Dtypes  float32, float64. Raises ValueError when a size is below 1, padding is beyond half the kernel, the kernel is
-        larger than the padded plane, or the input has another shape or dtype.
-ReLU    before a MaxPool in a Sequential: `backward` makes its gradInput at once, in an array that is both modules'
-Source  semantics as torch.nn.MaxPool2d and AvgPool2d, compared in the tests. ops/pooling.py computes it
+Shapes  input (S, C, H, W), output (S, C, oH, oW); oH = floor((H + 2 pH - kH) / sH) + 1, oW likewise
+Dtypes  float32, float64. Raises ValueError for an input of another shape or dtype, a size below 1, padding of more than
+        half the kernel, or a kernel larger than the padded plane.
+ReLU    In a Sequential a MaxPool fuses the backward pass of a ReLU before it: both modules' gradInput is one array.
+Source  same results as torch.nn.MaxPool2d and AvgPool2d, compared in the tests. ops/pooling.py has the arithmetic
 """
 
 from tinyfft.backend import Array
@@ -24,9 +23,13 @@ from tinyfft.ops import pooling
 
 
 class _Pool(Module):
-    """What both have in common: arguments, checks and sizes."""
+    """Arguments, checks and sizes of both kinds."""
 
     def __init__(self, kernel_size: Pair, stride: Pair | None = None, padding: Pair = 0) -> None:
+        """kernel_size  rows and columns of a window: an integer or a pair (rows, columns)
+        stride       rows and columns from one window to the next; None: kernel_size
+        padding      rows added above and below, columns added left and right, each at most half of kernel_size
+        """
         super().__init__()
         self.kernel_size = pair(self, "kernel_size", kernel_size, 1)
         self.stride = self.kernel_size if stride is None else pair(self, "stride", stride, 1)
@@ -44,13 +47,13 @@ class _Pool(Module):
         return text + (f", padding {self.padding})" if self.padding != (0, 0) else ")")
 
     def _windows(self, input: Array, gradOutput: Array | None = None) -> tuple[Axis, Axis]:
-        """How windows lie on the rows and on the columns, after all checks."""
+        """Return the axes of rows and of columns, which say where windows lie, after all checks."""
         self._check_array(input)
         name = type(self).__name__
         if input.ndim != 4:
             raise ValueError(f"{name}: input has shape {input.shape}, expected (S, C, H, W)")
         sizes = zip(input.shape[2:], self.kernel_size, self.stride, self.padding, self.padding, strict=True)
-        rows, columns = (Axis(*own) for own in sizes)
+        rows, columns = (Axis(*axis_sizes) for axis_sizes in sizes)
         if min(rows.out, columns.out) < 1:
             raise ValueError(
                 f"{name}: input has shape {input.shape}, expected planes of at least kernel_size = {self.kernel_size} "
@@ -74,20 +77,20 @@ class MaxPool(_Pool):
         return output
 
     def updateGradInput(self, input: Array, gradOutput: Array) -> Array:
-        return self._pass_back(input, gradOutput)
+        return self._write_gradInput(input, gradOutput)
 
     def backward(self, input: Array, gradOutput: Array, scale: float = 1, relu: ReLU | None = None) -> Array | None:
-        """updateGradInput; with `relu`, the module before, whose output is the input, its gradInput at once."""
+        """Return gradInput; with a fused `relu`, whose output is `input`, return ReLU's gradInput instead."""
         if relu is None:
             return super().backward(input, gradOutput, scale)
-        relu.gradInput = self._pass_back(input, gradOutput, rectified=True)
+        relu.gradInput = self._write_gradInput(input, gradOutput, relu=True)
         return relu.gradInput
 
-    def _pass_back(self, input: Array, gradOutput: Array, rectified: bool = False) -> Array:
+    def _write_gradInput(self, input: Array, gradOutput: Array, relu: bool = False) -> Array:
         windows = self._windows(input, gradOutput)
         gradInput = self._buffer("gradInput", input.shape, input.dtype)
         arrays = (input, self.output, gradOutput, gradInput)
-        pooling.max_pool_gradient(*arrays, windows, self.device, self._buffer, rectified)
+        pooling.max_pool_gradient(*arrays, windows, self.device, self._buffer, relu)
         return gradInput
 
 

@@ -1,12 +1,12 @@
-"""Flatten: each sample becomes one vector.
+"""Flatten: reshape each sample to one vector.
 
-    updateOutput      y[s, (c H + h) W + w] = x[s, c, h, w], and so for any number of axes
-    updateGradInput   the same numbers in the input's shape
+    updateOutput      y[s, (c H + h) W + w] = x[s, c, h, w], and likewise for any number of axes
+    updateGradInput   dx[s, c, h, w] = dy[s, (c H + h) W + w]
 
-Shapes  input (S, ...), output (S, product of the rest). `output` is a view of the input, and `gradInput` of gradOutput,
-        wherever these are contiguous: nothing is copied, and the buffers belong to the neighbours.
-Dtypes  any. Raises ValueError when the input has no axis beside the minibatch's.
-Source  torch.nn.Flatten; compared in the tests
+Shapes  input (S, ...), output (S, product of the other axes). If the input is contiguous, `output` is a view of it; if
+        gradOutput is contiguous, `gradInput` is a view of it.
+Dtypes  any. Raises ValueError if the input has fewer than two axes.
+Source  same results as torch.nn.Flatten, compared in the tests
 """
 
 from math import prod

@@ -1,13 +1,13 @@
 """A chain of modules: the output of each is the input of the next.
 
     updateOutput       y = f_n(... f_2(f_1(x)))
-    updateGradInput    gradients go through the chain from its end
-    accGradParameters  the same, adding to the gradients of parameters
+    updateGradInput    dx = f_1'^T ... f_n'^T dy, from the last module to the first
+    accGradParameters  every module adds to the gradients of its parameters
 
 The chain runs its modules in stages (fusion.py): a stage is a module, or a module and a ReLU that run as one.
-Memory  A ReLU may write its output over its input, where the module before does not read that again: then both modules'
-        `output` is the ReLU's. In `backward` the modules share two arrays for gradInput (gradient_buffers.py).
-An error inside the chain is raised again with the module's index (from 0) and kind before its text.
+Memory  A ReLU may overwrite its input if backward of the module before does not read it: then both modules' `output` is
+        ReLU's output. In `backward` the modules share two arrays for gradInput (gradient_buffers.py).
+Errors  A module's error is raised again with the module's index (from 0) and class before its text.
 Source  torch/nn, Sequential.lua
 """
 
@@ -25,7 +25,7 @@ class Sequential(Module):
     capturable = True
 
     def __init__(self, *modules: Module) -> None:
-        """modules  in the order in which they run"""
+        """modules  the modules, in the order of the forward pass"""
         self._modules: list[Module] = []
         super().__init__()
         self._buffers_of_gradients = GradientBuffers(self.device, self._modules)
@@ -34,7 +34,7 @@ class Sequential(Module):
             self.add(module)
 
     def add(self, module: Module) -> Self:
-        """Append a module; return the chain, so that calls can be chained too."""
+        """Append a module; return the chain."""
         if not isinstance(module, Module):
             raise TypeError(f"Sequential: module {len(self._modules)} is {module!r}, expected an nn.Module")
         self._modules.append(module)
@@ -49,7 +49,7 @@ class Sequential(Module):
 
     @property
     def needs_gradInput(self) -> bool:
-        """Whether `backward` computes the gradient of the chain's input: the first module decides."""
+        """Whether `backward` computes the gradient of the chain's input: the first module's flag."""
         return self._modules[0].needs_gradInput if self._modules else True
 
     @needs_gradInput.setter
@@ -64,7 +64,7 @@ class Sequential(Module):
         return input
 
     def backward(self, input: Array, gradOutput: Array, scale: float = 1) -> Array | None:
-        """Run each module's own `backward`, from the end; return the first one's gradInput."""
+        """Run the backward pass of each stage, from the last to the first; return the first module's gradInput."""
         for stage in reversed(self._stages):
             gradOutput = self._run(stage, stage.backward, gradOutput, scale)
         self.gradInput = gradOutput
@@ -108,14 +108,14 @@ class Sequential(Module):
         return super().clearState()
 
     def _run(self, stage: Stage, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Return work(*arguments); an error names the stage's module."""
+        """Return work(*arguments); an error gets the name of the stage's module."""
         try:
             return work(*arguments)
         except (ValueError, TypeError) as error:
             kind = ValueError if isinstance(error, ValueError) else TypeError
             raise kind(f"Sequential: module {stage.index} ({type(stage.module).__name__}): {error}") from error
         except LimitError:
-            raise  # it names the layer
+            raise  # the error already names the layer
         except MemoryError as error:
             raise MemoryError(f"module {stage.index}, {stage.module!r}: {error}") from error
 

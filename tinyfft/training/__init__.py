@@ -1,0 +1,1 @@
+"""Training: the loop, its metrics, evaluation, checkpoints, callbacks and progress displays."""
