@@ -24,8 +24,8 @@ GROUPS = {
     "products": ("complex64", "complex128", "uint32", "tensor_product", "warpgroup_product"),  # by dtype
     "direct convolution": ("implicit_gemm", "plain_gemm", "add_parts"),
     "linear layer": ("float32", "float64"),  # cuBLAS's
-    "pooling": ("max_pool", "max_pool_gradient", "max_pool_gradient_apart"),
-    "normalisation": ("moments", "statistics", "normalize", "gradient_sums", "totals", "pass_back"),
+    "pooling": ("max_pool", "max_pool_gradient", "max_pool_gradient_disjoint"),
+    "normalisation": ("moments", "statistics", "normalize", "gradient_sums", "totals", "input_gradient"),
     "loss": ("cross_entropy", "mean", "cross_entropy_gradient", "count_correct"),
     "optimizer": ("sgd",),
     "biases": ("column_sums",),

@@ -17,10 +17,10 @@ from tinyfft import autotune, backend
 from tinyfft.cuda import cublas
 from tinyfft.cuda import launch as gpu_launch
 from tinyfft.cuda.tensor_map import TensorMap
-from tinyfft.dense import matmul
 from tinyfft.fourier import arena
 from tinyfft.fourier.gpu import products, tensor_product
 from tinyfft.fourier.gpu.kernel import grid
+from tinyfft.ops import linear
 
 COMPILER = shutil.which("g++") or shutil.which("c++")
 HEADER, *MORE = (Path(__file__).with_name(f"host_{name}.h") for name in ("gpu", "mma", "wgmma"))
@@ -41,7 +41,7 @@ def stands_in(monkeypatch):
     monkeypatch.setattr(tensor_product, "multiply", multiply)
     monkeypatch.setattr(autotune, "fastest", lambda device, problem, candidates, kernels=tuple: next(iter(candidates)))
     monkeypatch.setattr(gpu_launch, "compile_all", lambda kernels, device: None)
-    monkeypatch.setattr(matmul, "current_arena", arena.Arena)
+    monkeypatch.setattr(linear, "current_arena", arena.Arena)
     monkeypatch.setattr(products, "_chosen", {})
     monkeypatch.setattr(backend.Device, "xp", property(lambda self: np))
     monkeypatch.setattr(backend.Device, "free_bytes", property(lambda self: 1 << 36))

@@ -1,17 +1,18 @@
 """The CUDA sources: they are found, have headers, and compile."""
 
+import numpy as np
 import nvrtc
 import pytest
 
 from datasets import augment
 from tinyfft.cuda.source import kernel_directory, kernel_source
-from tinyfft.dense import column_sums, cross_entropy, dropout, sgd
 from tinyfft.fourier.axis import Axis, AxisPlan
 from tinyfft.fourier.gpu import tensor_product, warpgroup_product
 from tinyfft.fourier.gpu.kernel import specialise
 from tinyfft.fourier.plan import Plan
-from tinyfft.spatial import implicit_gemm, normalization_kernels
-from tinyfft.spatial.max_pool import PoolKernel
+from tinyfft.ops import cross_entropy, dropout, linear, normalization, sgd
+from tinyfft.ops.direct_convolution import implicit_gemm
+from tinyfft.ops.pooling import PoolKernel
 
 ONLY_FOR = {"warpgroup_product": ("sm_90a",)}
 STEMS = sorted(path.stem for path in kernel_directory().rglob("*.cu"))
@@ -48,13 +49,13 @@ def sources(stem):
     """Yield a source, specialised: whole and clipped windows, odd and even sizes, all precisions, with ReLU."""
     if stem == "max_pool":
         yield PoolKernel(Axis(32, 2, 2), Axis(32, 2, 2), 4).source().text()
-        yield PoolKernel(Axis(9, 3, 2, 1, 1), Axis(8, 4, 1), 8, wide_index=True, behind_relu=True).source().text()
+        yield PoolKernel(Axis(9, 3, 2, 1, 1), Axis(8, 4, 1), 8, wide_index=True, relu=True).source().text()
         return
     if stem == "normalization":
-        yield from (normalization_kernels.source(itemsize).text() for itemsize in (4, 8))
+        yield from (normalization.source(itemsize).text() for itemsize in (4, 8))
         return
     if stem in ("column_sums", "cross_entropy", "dropout", "sgd"):
-        yield from (source.text() for source in dense_sources(stem))
+        yield from (source.text() for source in flat_sources(stem))
         return
     if stem in ("tensor_product", "warpgroup_product"):
         module = {"tensor_product": tensor_product, "warpgroup_product": warpgroup_product}[stem]
@@ -92,12 +93,12 @@ def sources(stem):
     yield specialise(stem, plan, "y", (32, 32), 99 << 10, conjugate=False, relu=True).source().text()
 
 
-def dense_sources(stem):
+def flat_sources(stem):
     if stem == "column_sums":
         numbers = (("float32", "float32"), ("complex128", "float64"), ("uint32", "float32"))
-        return [column_sums.source(*of) for of in numbers]
+        return [linear.column_sums_source(*dtypes) for dtypes in numbers]
     if stem == "cross_entropy":
-        return [cross_entropy.source("float", "signed long long"), cross_entropy.source("double", "unsigned char")]
+        return [cross_entropy.source(*map(np.dtype, types)) for types in (("f4", "i8"), ("f8", "u1"))]
     if stem == "dropout":
         return [dropout.source(itemsize) for itemsize in (4, 8)]
     return [sgd.source(itemsize, nesterov) for itemsize, nesterov in ((4, True), (8, False))]

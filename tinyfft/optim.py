@@ -8,7 +8,7 @@
 Shapes  weights, gradients (n,); a step overwrites weights and reads gradients.
 Dtypes  float32, float64. Raises ValueError if the arrays differ in shape or dtype or a number is out of range,
         TypeError if they are not arrays of the device.
-Source  torch.optim.SGD, the algorithm box of its documentation (dampening 0); compared in the tests. dense/sgd.py has
+Source  torch.optim.SGD, the algorithm box of its documentation (dampening 0); compared in the tests. ops/sgd.py has
         the arithmetic
 """
 
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from tinyfft import backend
 from tinyfft.backend import Array
-from tinyfft.dense import sgd
+from tinyfft.ops import sgd
 
 
 class SGD:

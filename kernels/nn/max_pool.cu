@@ -1,20 +1,20 @@
 /* max_pool: the maximum of each window of a plane, and its gradient.
    Computes  output[p][i][j] = max of input[p] over the window of (i, j): rows i sH - pH to i sH - pH + kH - 1 and
              columns likewise, clipped to the plane; NaN if one of the values is NaN
-             gradInput[p][h][w] = sum of gradOutput[p][i][j] over the windows whose first maximum, by rows, is at (h,
-             w); a window whose maximum is NaN passes no gradient. With BEHIND_RELU input is ReLU's output, and
-             gradInput the gradient of ReLU's input: zero where input is zero
+             gradInput[p][h][w] = sum of gradOutput[p][i][j] over the windows whose first maximum, by rows, is at
+             (h, w); a window whose maximum is NaN passes no gradient. With FUSED_RELU, input is the output of a ReLU
+             before the pooling, and gradInput the gradient of ReLU's input: zero where input is zero
    Input     input      real  [planes][H][W]
              gradOutput real  [planes][oH][oW];  output  real  [planes][oH][oW], as max_pool wrote it
    Output    output     real  [planes][oH][oW]; gradInput real [planes][H][W]
    Grid      ceil(count / THREADS) blocks     Block  THREADS, each with one of `count` written values
    Shared    0                                Requires  types real, real2 and index_t (which holds count + THREADS),
-             constants THREADS, BEHIND_RELU, H, W, kH, kW, sH, sW, pH, pW, oH, oW; padding at most half the window, so
+             constants THREADS, FUSED_RELU, H, W, kH, kW, sH, sW, pH, pW, oH, oW; padding at most half the window, so
              that each window has a pixel
 
-   max_pool_gradient_apart: the same gradient where windows neither overlap nor reach beyond the plane (kH <= sH, kW <=
-   sW, no padding). Each thread has one of `count` cells, ceil(H / sH) ceil(W / sW) a plane: sH x sW pixels from the
-   window's first pixel on, each read once. */
+   max_pool_gradient_disjoint: the same gradient where windows neither overlap nor extend beyond the plane (kH <= sH,
+   kW <= sW, no padding). Each thread has one of `count` cells, ceil(H / sH) ceil(W / sW) a plane: sH x sW pixels from
+   the window's first pixel on, each read once. */
 #include "device.cuh"
 
 DEVICE bool inside(index_t row, index_t column) {
@@ -59,7 +59,7 @@ max_pool_gradient(const real* __restrict__ input, const real* __restrict__ outpu
     const real* plane = input + index * (H * W);
     const real x = input[item];
     real sum = 0;
-    if (BEHIND_RELU && !(x > 0)) {
+    if (FUSED_RELU && !(x > 0)) {
         gradInput[item] = 0;
         return;
     }
@@ -95,7 +95,7 @@ DEVICE void write(real* to, const real* from, bool aligned) {
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-max_pool_gradient_apart(const real* __restrict__ input, const real* __restrict__ gradOutput,
+max_pool_gradient_disjoint(const real* __restrict__ input, const real* __restrict__ gradOutput,
                         real* __restrict__ gradInput, const long long count) {
     constexpr index_t CELLS_Y = (H + sH - 1) / sH, CELLS_X = (W + sW - 1) / sW;
     const index_t item = index_t(blockIdx.x) * THREADS + index_t(threadIdx.x);
@@ -117,7 +117,7 @@ max_pool_gradient_apart(const real* __restrict__ input, const real* __restrict__
         for (index_t u = 0; u < kW; ++u)
             if (window && (x[v][u] > largest || x[v][u] != x[v][u])) largest = x[v][u];
     const real gradient = window ? gradOutput[(index * oH + i) * oW + j] : real(0);
-    bool found = !window || (BEHIND_RELU && !(largest > 0));
+    bool found = !window || (FUSED_RELU && !(largest > 0));
 #pragma unroll
     for (index_t v = 0; v < sH; ++v)
 #pragma unroll

@@ -3,11 +3,11 @@
              statistics      mean and 1/sqrt(var + eps) of each map from the sums of its parts; updates running
                              statistics
              normalize       output = (input - mean) scale + bias, scale = weight inverse_std; then ReLU if `with_relu`
-             gradient_sums   sum dy and sum dy (x - mean) over a part of map c; if `rectified` (ReLU's output) is given,
-                             dy = masked = gradOutput where rectified > 0, else 0
+             gradient_sums   sum dy and sum dy (x - mean) over a part of map c; if relu_output is given,
+                             dy = masked = gradOutput where relu_output > 0, else 0
              totals          sum dy and sum dy x_hat of each map from the sums of its parts
-             pass_back       dx = scale (dy - total / n - x_hat projection / n); scale dy if total is null
-   Input     input, gradOutput, rectified     real  [S][C][pixels]; rectified is null without a ReLU
+             input_gradient  dx = scale (dy - total / n - x_hat projection / n); scale dy if total is null
+   Input     input, gradOutput, relu_output   real  [S][C][pixels]; relu_output is null without a ReLU
              mean, inverse_std, weight, bias  real  [C]; null means a weight of 1, a bias of 0
    Output    output, gradInput, masked        real  [S][C][pixels]; masked is null without a ReLU, or gradOutput itself
              mean, inverse_std, running_mean, running_var, total, projection  real  [C]
@@ -119,17 +119,19 @@ normalize(const real* input, const real* __restrict__ mean, const real* __restri
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-gradient_sums(const real* input, const real* gradOutput, const real* __restrict__ mean, const real* rectified,
+gradient_sums(const real* input, const real* gradOutput, const real* __restrict__ mean, const real* relu_output,
               real* masked, double* __restrict__ sums, int S, int pixels, int part_size) {
     const double center = mean[blockIdx.x];
     double first = 0, second = 0;
     struct Values {
         real x, dy, y;
     };
-    const auto load = [&](long long i) { return Values{input[i], gradOutput[i], rectified ? rectified[i] : real(1)}; };
+    const auto load = [&](long long i) {
+        return Values{input[i], gradOutput[i], relu_output ? relu_output[i] : real(1)};
+    };
     for_each_value(S, pixels, part_size, load, [&](long long i, Values at) {
         const real dy = at.dy * (at.y > 0);
-        if (rectified) masked[i] = dy;
+        if (relu_output) masked[i] = dy;
         first += dy, second += dy * (at.x - center);
     });
     store_sums(first, second, sums);
@@ -146,9 +148,9 @@ totals(const double* __restrict__ sums, const real* __restrict__ inverse_std, re
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-pass_back(const real* input, const real* gradOutput, const real* __restrict__ mean,
-          const real* __restrict__ inverse_std, const real* __restrict__ weight, const real* __restrict__ total,
-          const real* __restrict__ projection, real* gradInput, int S, int pixels, int part_size) {
+input_gradient(const real* input, const real* gradOutput, const real* __restrict__ mean,
+               const real* __restrict__ inverse_std, const real* __restrict__ weight, const real* __restrict__ total,
+               const real* __restrict__ projection, real* gradInput, int S, int pixels, int part_size) {
     const int map = blockIdx.x;
     const real center = mean[map], scale = inverse_std[map] * (weight ? weight[map] : 1);
     const double n = static_cast<double>(S) * pixels;

@@ -11,7 +11,7 @@ from reference import gradients
 from tinyfft import autotune, nn
 from tinyfft.fourier import convolution as engine
 from tinyfft.nn import method_tuner
-from tinyfft.spatial import direct
+from tinyfft.ops import direct_convolution as direct
 
 SHAPES = {"fft": ((4, 8, 32, 32), 13), "direct": ((2, 2, 8, 8), 1)}  # for each method a case with fewer operations
 

@@ -14,7 +14,7 @@ Shapes  MSECriterion: input and target have the same shape. The others: input (S
 Dtypes  input float32, float64 (losses are summed in float64); target of MSECriterion as the input, else any integer.
         Raises ValueError for wrong shapes, dtypes, classes or label_smoothing, TypeError for a target that is not an
         array of the device.
-Source  same results as torch.nn.CrossEntropyLoss, NLLLoss and MSELoss, compared in the tests. dense/cross_entropy.py
+Source  same results as torch.nn.CrossEntropyLoss, NLLLoss and MSELoss, compared in the tests. ops/cross_entropy.py
         computes the cross-entropy
 """
 
@@ -22,8 +22,8 @@ import math
 
 from tinyfft import backend
 from tinyfft.backend import Array
-from tinyfft.dense.cross_entropy import cross_entropy, cross_entropy_gradient
 from tinyfft.nn.module import Module
+from tinyfft.ops.cross_entropy import cross_entropy, cross_entropy_gradient
 
 
 class Criterion:

@@ -6,7 +6,7 @@
     accGradParameters  gweight  = gy @ columns^T
 
 columns^T(z) adds each entry of z to the pixel that `columns` reads for this entry. The whole of `columns` is never in
-memory: a CPU unrolls one axis of a block of the minibatch, a GPU one tile (spatial/direct.py).
+memory: a CPU unrolls one axis of a block of the minibatch, a GPU one tile (ops/direct_convolution).
 Shapes, dtypes, errors  as in convolution_layer.py
 Memory  Scratch comes from the arena. Raises LimitError, a MemoryError, if the arena's limit is below the bytes for one
         sample, or on a GPU below the bytes for the sums of gradients.
@@ -21,7 +21,7 @@ from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.plan import Plan
 from tinyfft.nn.activation import ReLU
 from tinyfft.nn.convolution_layer import ConvolutionLayer
-from tinyfft.spatial import direct
+from tinyfft.ops import direct_convolution as direct
 
 
 class DirectConvolution(ConvolutionLayer):

@@ -4,7 +4,7 @@
     updateGradInput   dx = dy m, with the mask m of the last forward pass
 
 The expected output is the input, so evaluation needs no scaling. Every forward pass in training gets a random key from
-the host's generator. The mask is a function of the key (dense/dropout.py), so all devices drop the same numbers.
+the host's generator. The mask is a function of the key (ops/dropout.py), so all devices drop the same numbers.
 Shapes  any; the output has the input's shape.
 Dtypes  float32, float64. Raises ValueError unless 0 <= p < 1, and for an input of another dtype.
 Source  torch/nn, Dropout.lua
@@ -16,8 +16,8 @@ import numpy as np
 
 from tinyfft import backend
 from tinyfft.backend import Array, generator
-from tinyfft.dense import dropout
 from tinyfft.nn.module import Module
+from tinyfft.ops import dropout
 
 
 class Dropout(Module):

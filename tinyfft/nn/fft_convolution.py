@@ -17,7 +17,6 @@ Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 from collections.abc import Callable, Sequence
 
 from tinyfft.backend import Array
-from tinyfft.dense.column_sums import add_column_sums
 from tinyfft.fourier import convolution
 from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.chunks import Region
@@ -26,6 +25,7 @@ from tinyfft.fourier.signal import signal
 from tinyfft.fourier.spectrum import spectrum, window_sums
 from tinyfft.nn.activation import ReLU
 from tinyfft.nn.convolution_layer import ConvolutionLayer
+from tinyfft.ops.linear import add_column_sums
 
 
 class FFTConvolution(ConvolutionLayer):

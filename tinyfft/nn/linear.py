@@ -14,12 +14,11 @@ Source  torch/nn, Linear.lua
 from typing import Any
 
 from tinyfft.backend import Array
-from tinyfft.dense.column_sums import add_column_sums
-from tinyfft.dense.matmul import add_matmul, matmul
 from tinyfft.fourier.product import precisions
 from tinyfft.nn.arguments import integer, one_of
 from tinyfft.nn.init import add_parameters, initialize
 from tinyfft.nn.module import Module
+from tinyfft.ops.linear import add_column_sums, add_matmul, matmul
 
 
 class Linear(Module):

@@ -20,7 +20,7 @@ from tinyfft.fourier import convolution
 from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.chunks import fits
 from tinyfft.fourier.plan import CANDIDATES, Plan
-from tinyfft.spatial import direct
+from tinyfft.ops import direct_convolution as direct
 
 FOURIER_CANDIDATES = ("fft", *(f"fft {number}" for number in range(2, CANDIDATES + 1)))
 

@@ -14,7 +14,7 @@ Dtypes  float32, float64; input and layer have the same. Raises ValueError for a
 ReLU    In a Sequential a ReLU after this layer is fused: the forward pass writes ReLU's output instead of y, the
         backward pass writes ReLU's gradInput while it reads gradOutput.
 Source  torch/nn, BatchNormalization.lua (Ioffe, Szegedy 2015); same results as torch.nn.BatchNorm2d, compared in the
-        tests. spatial/normalization.py has the arithmetic
+        tests. ops/normalization.py has the arithmetic
 """
 
 from typing import Any
@@ -24,7 +24,7 @@ from tinyfft.nn.activation import ReLU
 from tinyfft.nn.arguments import integer
 from tinyfft.nn.init import add_parameters
 from tinyfft.nn.module import Module
-from tinyfft.spatial import normalization as maps
+from tinyfft.ops import normalization as maps
 
 
 class BatchNormalization(Module):
@@ -97,7 +97,7 @@ class BatchNormalization(Module):
         gradInput = self._buffer("gradInput", input.shape, self.dtype)
         x, dy, dx = (self._by_map(array) for array in (input, gradOutput, gradInput))
         sums = sums if self._used_minibatch else None
-        maps.pass_back(x, dy, *self._statistics(), self.weight, sums, dx, self.device)
+        maps.input_gradient(x, dy, *self._statistics(), self.weight, sums, dx, self.device)
         return gradInput
 
     def accGradParameters(self, input: Array, gradOutput: Array, scale: float = 1) -> None:
@@ -144,7 +144,7 @@ class BatchNormalization(Module):
         relu_arrays = {}
         if relu is not None:
             relu_gradInput = relu.gradInput_buffer(gradOutput)
-            relu_arrays = {"rectified": self._by_map(relu.output), "masked": self._by_map(relu_gradInput)}
+            relu_arrays = {"relu_output": self._by_map(relu.output), "masked": self._by_map(relu_gradInput)}
         sums = tuple(self._buffer(name, (self.num_features,), self.dtype) for name in ("_total", "_projection"))
         maps.gradient_sums(x, dy, *self._statistics(), *sums, self.device, self._buffer, **relu_arrays)
         return sums

@@ -11,7 +11,7 @@ Shapes  input (S, C, H, W), output (S, C, oH, oW); oH = floor((H + 2 pH - kH) / 
 Dtypes  float32, float64. Raises ValueError for an input of another shape or dtype, a size below 1, padding of more than
         half the kernel, or a kernel larger than the padded plane.
 ReLU    In a Sequential a MaxPool fuses the backward pass of a ReLU before it: both modules' gradInput is one array.
-Source  same results as torch.nn.MaxPool2d and AvgPool2d, compared in the tests. spatial/pooling.py has the arithmetic
+Source  same results as torch.nn.MaxPool2d and AvgPool2d, compared in the tests. ops/pooling.py has the arithmetic
 """
 
 from tinyfft.backend import Array
@@ -19,7 +19,7 @@ from tinyfft.fourier.axis import Axis
 from tinyfft.nn.activation import ReLU
 from tinyfft.nn.arguments import Pair, pair
 from tinyfft.nn.module import Module
-from tinyfft.spatial import pooling
+from tinyfft.ops import pooling
 
 
 class _Pool(Module):

@@ -12,8 +12,8 @@ import numpy as np
 from tinyfft import backend
 from tinyfft.backend import Array
 from tinyfft.cuda.graph import CapturedGraph
-from tinyfft.dense.cross_entropy import count_correct
 from tinyfft.nn.module import Module, own
+from tinyfft.ops.cross_entropy import count_correct
 from tinyfft.training import evaluation
 
 

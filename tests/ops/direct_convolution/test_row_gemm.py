@@ -1,4 +1,4 @@
-"""Blocks of the minibatch and threads: however a layer's work is cut, it is the definition's result."""
+"""Direct convolution on a CPU, in blocks of the minibatch and in threads, against the definition."""
 
 import pytest
 from hypothesis import given, settings
@@ -13,20 +13,21 @@ from tinyfft.backend import to_host
 from tinyfft.fourier.arena import ALIGNMENT, LimitError, current_arena, high_water_bytes, reset_high_water
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import plan_convolution
-from tinyfft.spatial import direct, row_products
+from tinyfft.ops import direct_convolution
+from tinyfft.ops.direct_convolution import row_gemm
 
 
 def passes(layer, x, gy):
-    """Copies of the layer's output and its three gradients."""
+    """Return copies of the layer's output and its three gradients."""
     layer.zeroGradParameters()
     return [a.copy() for a in (layer.forward(x), layer.backward(x, gy, -2.0), layer.gradWeight, layer.gradBias)]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("bound", ["WIDTH", "BLOCK_BYTES"])
+@pytest.mark.parametrize("bound", ["BLOCK_WIDTH", "BLOCK_BYTES"])
 def test_blocks_and_threads(monkeypatch, bound, threads, rng):
-    of_two_samples = {"WIDTH": 2 * 3 + 1, "BLOCK_BYTES": 2 * (9 * 2 * 4 * 3) * 8 + 1}[bound]
-    monkeypatch.setattr(row_products, bound, of_two_samples)
+    two_samples = {"BLOCK_WIDTH": 2 * 3 + 1, "BLOCK_BYTES": 2 * (9 * 2 * 4 * 3) * 8 + 1}[bound]
+    monkeypatch.setattr(row_gemm, bound, two_samples)
     layer = nn.DirectConvolution(2, 5, (3, 4), stride=(2, 1), padding=(1, 0), dtype="float64")
     x, gy = rng.standard_normal((7, 2, 9, 6)), rng.standard_normal((7, 5, 5, 3))
     sizes = {"stride": (2, 1), "padding": (1, 0)}
@@ -52,33 +53,33 @@ def sizes(parts):
 
 @settings(deadline=None)
 @given(plan=plans(), share=st.floats(0, 1))
-def test_blocks_are_as_few_as_all_bounds_allow(plan, share):
-    least, most = (row_products.scratch_bytes(plan, samples) for samples in (1, plan.S))
+def test_blocks_are_as_few_as_the_bounds_allow(plan, share):
+    least, most = (row_gemm.scratch_bytes(plan, samples) for samples in (1, plan.S))
     limit = least + int(share * (most - least))
     columns = plan.y.axis.size * plan.C * plan.x.axis.kernel * plan.x.axis.out * plan.itemsize
 
     def within(n):
         return n == 1 or (
-            n * plan.x.axis.out <= row_products.WIDTH
-            and n * columns <= row_products.BLOCK_BYTES
-            and row_products.scratch_bytes(plan, n) + n * 5 * ALIGNMENT <= limit
+            n * plan.x.axis.out <= row_gemm.BLOCK_WIDTH
+            and n * columns <= row_gemm.BLOCK_BYTES
+            and row_gemm.scratch_bytes(plan, n) + n * 5 * ALIGNMENT <= limit
         )
 
-    parts = row_products.blocks(plan, limit)
+    parts = row_gemm.blocks(plan, limit)
     assert [s for part in parts for s in range(part.start, part.stop)] == list(range(plan.S))
-    assert row_products.scratch_bytes(plan, max(sizes(parts))) <= limit
+    assert row_gemm.scratch_bytes(plan, max(sizes(parts))) <= limit
     assert len(parts) == 1 or not within(-(-plan.S // (len(parts) - 1)))
     with pytest.raises(LimitError, match=f"one sample needs {least} bytes of the arena, .* allows {least - 1}$"):
-        row_products.blocks(plan, least - 1)
+        row_gemm.blocks(plan, least - 1)
 
 
-def test_all_scratch_is_the_arenas(device, rng):
+def test_scratch_memory_comes_from_the_arena(device, rng):
     layer = nn.DirectConvolution(2, 3, 3, padding=1)
     x, gy = (device.array(rng.standard_normal((4, maps, 6, 6)).astype("float32")) for maps in (2, 3))
     plan = layer.plan(x.shape)
     reset_high_water(device)
     passes(layer, x, gy)
-    all_of_it = row_products.scratch_bytes(plan, 4) if device.kind == "cpu" else direct.scratch_bytes(plan)
+    all_of_it = row_gemm.scratch_bytes(plan, 4) if device.kind == "cpu" else direct_convolution.scratch_bytes(plan)
     assert high_water_bytes(device) == all_of_it
     assert layer._buffers == {"output", "gradInput"}
 
@@ -86,7 +87,7 @@ def test_all_scratch_is_the_arenas(device, rng):
 def test_under_a_limit(device, rng):
     layer = nn.DirectConvolution(2, 3, 3, padding=1, dtype="float64")
     x, gy = (device.array(rng.standard_normal((4, maps, 6, 6))) for maps in (2, 3))
-    least = direct.scratch_bytes(layer.plan(x.shape))
+    least = direct_convolution.scratch_bytes(layer.plan(x.shape))
     expected = passes(layer, x, gy)
     with limited(device, least):
         results = passes(layer, x, gy)

@@ -2,42 +2,40 @@
 
 from math import ceil
 
-import host_gpu
 import normalizations
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from kernel_cases import dtypes, examples
 from measure import allocated, error
 
-import tinyfft.gpu
 from tinyfft import nn
-from tinyfft.spatial import normalization_kernels
-
-pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
+from tinyfft.cuda import launch
+from tinyfft.ops import normalization
 
 
 @pytest.fixture
-def gpu(monkeypatch):
-    """With fewer threads."""
-    monkeypatch.setattr(normalization_kernels, "THREADS", 16)
-    return host_gpu.stands_in(monkeypatch)
+def gpu(gpu, monkeypatch):
+    """Use small blocks."""
+    monkeypatch.setattr(normalization, "THREADS", 16)
+    return gpu
 
 
 @normalizations.shapes
 @normalizations.modes
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@dtypes
 def test_definition(gpu, rng, shape, train, dtype):
     normalizations.check(gpu, rng, shape, train, dtype)
 
 
-@settings(deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(30)
 @given(
     S=st.integers(2, 9), C=st.integers(1, 4), pixels=st.integers(1, 40), train=st.booleans(), blocks=st.integers(1, 9)
 )
 def test_random_sizes(gpu, monkeypatch, S, C, pixels, train, blocks):
-    """Planes smaller and larger than a block, parts of different sizes."""
-    monkeypatch.setattr(normalization_kernels, "TARGET_BLOCKS", blocks)
+    """Planes are smaller and larger than a block, parts differ in size."""
+    monkeypatch.setattr(normalization, "TARGET_BLOCKS", blocks)
     normalizations.check(gpu, np.random.default_rng(5), (S, C, pixels, 1), train, "float64")
 
 
@@ -46,19 +44,19 @@ def test_random_sizes(gpu, monkeypatch, S, C, pixels, train, blocks):
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("more", [-1, 0, 1])
 def test_about_as_many_values_as_one_round_of_a_block(gpu, rng, monkeypatch, blocks, pixels, times, more):
-    """Also with a ReLU, whose masked gradient is written in place."""
-    monkeypatch.setattr(normalization_kernels, "TARGET_BLOCKS", blocks)
-    round_size = normalization_kernels.THREADS * normalization_kernels.UNROLL
+    """Also with a fused ReLU, whose gradInput overwrites gradOutput."""
+    monkeypatch.setattr(normalization, "TARGET_BLOCKS", blocks)
+    round_size = normalization.THREADS * normalization.UNROLL
     shape = (times * ceil(round_size / pixels) + more, 2, pixels, 1)
     normalizations.check(gpu, rng, shape, True, "float64")
     normalizations.check_with_relu(gpu, rng, shape, True, "float64", behind=True)
 
 
 @pytest.mark.parametrize("shape", [(256, 64, 1024), (256, 128, 256), (128, 16, 1024), (128, 512, 16), (8, 3, 1 << 18)])
-def test_a_large_array_is_cut_into_enough_parts_and_none_is_empty(shape):
+def test_large_arrays_have_enough_parts_and_none_is_empty(shape):
     S, C, pixels = shape
     x = np.broadcast_to(np.float32(0), shape)
-    parts, part_size = normalization_kernels.parts(x), normalization_kernels._part_size(x)
+    parts, part_size = normalization._parts(x), normalization._part_size(x)
     assert C * parts >= 4 * 132  # multiprocessors of an H200
     assert (parts - 1) * part_size < S * pixels <= parts * part_size
 
@@ -86,7 +84,7 @@ def test_without_parameters(gpu, rng):
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
 def test_float32_keeps_the_variance_far_from_zero(gpu, rng, offset):
-    """Even if the first value, which the kernel subtracts, is far from all others."""
+    """Also if the first value, which the kernel subtracts from all, is an outlier."""
     x = (offset + 0.01 * rng.standard_normal((9, 2, 13, 7))).astype(np.float32)
     x[0, :, 0, 0] += 100
     layer = nn.BatchNormalization(2, momentum=1.0)
@@ -108,13 +106,13 @@ def test_nan_stays_in_its_map(gpu, rng):
 
 @normalizations.shapes
 @normalizations.modes
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@dtypes
 @pytest.mark.parametrize("behind", [False, True], ids=["last", "in place"])
 def test_fused_relu(gpu, rng, shape, train, dtype, behind):
     normalizations.check_with_relu(gpu, rng, shape, train, dtype, behind)
 
 
-def test_nan_passes_a_relu(gpu, rng):
+def test_nan_passes_a_fused_relu(gpu, rng):
     normalizations.check_with_relu(gpu, rng, (6, 5, 4, 4), True, "float32", share_of_nan=0.01)
     chain = nn.Sequential(nn.BatchNormalization(2), nn.ReLU())
     chain.evaluate()
@@ -123,8 +121,8 @@ def test_nan_passes_a_relu(gpu, rng):
 
 
 @normalizations.modes
-def test_no_array_is_made_between_the_kernels(gpu, monkeypatch, train):
-    monkeypatch.setattr(tinyfft.gpu, "launch", lambda *_: None)
+def test_nothing_is_allocated_between_the_kernels(gpu, monkeypatch, train):
+    monkeypatch.setattr(launch, "run", lambda *_: None)
     layer, x = nn.BatchNormalization(1 << 16), np.ones((2, 1 << 16), np.float32)
     layer.train = train
     assert allocated(lambda: (layer.forward(x), layer.backward(x, x))) < layer.weight.nbytes / 8

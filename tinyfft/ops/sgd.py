@@ -1,9 +1,8 @@
 """One step of stochastic gradient descent on flat arrays, as optim.py defines it.
 
-Shapes  weights, gradients, velocity (n,); velocity may be None: no momentum
-Dtypes  float32, float64; rate and loss float64 (1,), on the device; loss may be None
-If the loss is not finite nothing is written.
-On the CPU NumPy updates a block of numbers at a time; on a GPU sgd.cu does, and reads the rate on the device.
+Shapes  weights, gradients, velocity (n,); rate, loss (1,). velocity is None without momentum, loss may be None
+Dtypes  float32, float64; rate and loss float64, on the device
+The CPU updates a block of numbers at a time, a GPU runs sgd.cu.
 """
 
 from math import ceil
@@ -28,7 +27,7 @@ def step(
     loss: Array | None,
     device: Device,
 ) -> None:
-    """Update weights and velocity. The arrays are not checked: SGD has done so."""
+    """Update weights and velocity, which optim.SGD has checked; do nothing if the loss is not finite."""
     if device.kind == "cuda":
         kind = weights.dtype.type
         numbers = (kind(momentum), kind(weight_decay), np.int64(weights.size))
@@ -53,7 +52,7 @@ def step(
         if velocity is None or nesterov:
             weights -= np.multiply(g, learning_rate, out=change)
         if velocity is not None:
-            # Nesterov's step is a sum of two terms: subtracted one by one they need no third array.
+            # Nesterov's step has two terms: to subtract them one by one needs no third array.
             weights -= np.multiply(velocity, learning_rate * (momentum if nesterov else 1.0), out=change)
 
     device.blockwise(update, *arrays)

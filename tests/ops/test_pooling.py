@@ -1,43 +1,37 @@
 """MaxPool with the GPU's kernels, built for the host, against the definition and the CPU."""
 
-import host_gpu
 import numpy as np
 import pools
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from kernel_cases import CPU, dtypes, examples
 
-from tinyfft import backend, nn
+from tinyfft import nn
 from tinyfft.cuda import launch as kernels
 from tinyfft.fourier.axis import Axis
-from tinyfft.spatial import max_pool
+from tinyfft.ops import pooling
 
-pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
 WINDOWS = (Axis(4, 2, 2), Axis(6, 2, 2))
-
-
-@pytest.fixture
-def gpu(monkeypatch):
-    return host_gpu.stands_in(monkeypatch)
 
 
 def check(device, x, rng, *sizes):
     """Compare with the definition, and bit for bit with the CPU."""
     layer, peer = pools.check("MaxPool", device, x, rng, *sizes), nn.MaxPool(*sizes)
-    peer.device = backend.Device("cpu")
+    peer.device = CPU
     dy = rng.standard_normal(layer.output.shape).astype(x.dtype)
     assert np.array_equal(layer.output, peer.forward(x), equal_nan=True)
     assert np.array_equal(layer.backward(x, dy), peer.backward(x, dy))
 
 
 @pools.case
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@dtypes
 def test_definition(gpu, rng, shape, kernel_size, stride, padding, dtype):
     for values in ("any", "ties", "nan"):
         check(gpu, pools.random_input(rng, shape, values, dtype), rng, kernel_size, stride, padding)
 
 
-@settings(deadline=None, derandomize=True, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(30)
 @given(S=st.integers(1, 2), C=st.integers(1, 2), rows=pools.axis_sizes, columns=pools.axis_sizes)
 def test_random_sizes(gpu, S, C, rows, columns):
     rng = np.random.default_rng(5)
@@ -47,8 +41,8 @@ def test_random_sizes(gpu, S, C, rows, columns):
 
 
 @pytest.mark.parametrize("name", ["2x2", "one pixel, padding", "padding and overlap", "stride beyond kernel"])
-def test_behind_a_relu(gpu, rng, name):
-    """The gradient of ReLU's input, as the two separate layers compute it."""
+def test_fused_relu(gpu, rng, name):
+    """The gradient of ReLU's input equals the separate layers'."""
     shape, kernel_size, stride, padding = pools.CASES[name]
     x = pools.random_input(rng, shape, "any")
     relu, pool = nn.ReLU(), nn.MaxPool(kernel_size, stride, padding)
@@ -59,38 +53,38 @@ def test_behind_a_relu(gpu, rng, name):
 
 
 def test_many_blocks(gpu, rng):
-    """Planes that end within a block, the last block not full."""
+    """Planes end within a block, and the last block is not full."""
     check(gpu, pools.random_input(rng, (3, 7, 13, 9), "ties", "float32"), rng, 3, 2, 1)
 
 
 def test_indices_of_64_bits(gpu, rng, monkeypatch):
-    """Arrays of 2^31 values need them; small ones are tested."""
-    launched, launch = [], kernels.launch
-    monkeypatch.setattr(max_pool, "INT_MAX", 100)
-    monkeypatch.setattr(kernels, "launch", lambda source, *rest: (launched.append(source), launch(source, *rest)))
+    """Arrays of 2^31 values need them; the test lowers the limit."""
+    launched, launch = [], kernels.run
+    monkeypatch.setattr(pooling, "INT_MAX", 100)
+    monkeypatch.setattr(kernels, "run", lambda source, *rest: (launched.append(source), launch(source, *rest)))
     check(gpu, pools.random_input(rng, (2, 3, 7, 8), "ties"), rng, 3, 2, 1)
     assert launched
     assert all("typedef long long index_t;" in source.head for source in launched)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@dtypes
 def test_planes_at_an_odd_address(gpu, rng, dtype):
-    """Their pairs are not aligned: a GPU could not load them at once."""
+    """Pairs of numbers are not aligned, so a GPU must not load them at once."""
     numbers = rng.standard_normal(2 * 3 * 4 * 6 + 1).astype(dtype)
     for begin in (0, 1):
         x = numbers[begin : begin + 2 * 3 * 4 * 6].reshape(2, 3, 4, 6)
         check(gpu, x, rng, 2, None, 0)
 
 
-def test_which_windows_lie_apart():
-    def apart(*axis):
-        return max_pool.PoolKernel(Axis(8, 2, 2), Axis(*axis), 4).apart
+def test_which_windows_are_disjoint():
+    def disjoint(*axis):
+        return pooling.PoolKernel(Axis(8, 2, 2), Axis(*axis), 4).disjoint
 
-    assert apart(8, 2, 2)
-    assert apart(9, 2, 5)
-    assert not apart(8, 3, 2)  # overlap
-    assert not apart(8, 2, 2, 1, 1)  # padding
-    assert not apart(40, 9, 9)  # more than a thread can hold
+    assert disjoint(8, 2, 2)
+    assert disjoint(9, 2, 5)
+    assert not disjoint(8, 3, 2)  # overlap
+    assert not disjoint(8, 2, 2, 1, 1)  # padding
+    assert not disjoint(40, 9, 9)  # a cell has more pixels than a thread can hold
 
 
 def test_infinite_values(gpu):
@@ -101,8 +95,7 @@ def test_infinite_values(gpu):
     assert layer.backward(x, np.ones((1, 1, 1, 2))).tolist() == [[[[1, 0, 0, 0], [0, 0, 1, 0]]]]
 
 
-def test_strided_arrays_are_copied_first(gpu, rng):
-    """Into memory that the module keeps."""
+def test_strided_arrays_are_copied_to_buffers(gpu, rng):
     layer, copies = nn.MaxPool(2), []
     for _ in range(2):
         x = rng.standard_normal((6, 2, 4, 8)).transpose(1, 2, 0, 3)[..., ::2]
@@ -123,6 +116,6 @@ def test_an_empty_minibatch(gpu):
 def test_errors(gpu):
     x, y = np.ones((2, 3, 4, 6)), np.ones((2, 3, 2, 3))
     with pytest.raises(TypeError, match=r"max_pool: input is a list, expected a numpy.ndarray on cuda:7"):
-        max_pool.run("max_pool", WINDOWS, gpu, input=x.tolist(), output=y)
+        pooling._launch("max_pool", WINDOWS, gpu, input=x.tolist(), output=y)
     with pytest.raises(ValueError, match=r"max_pool: output of shape \(2, 3, 2, 3\) has strides .*, expected C order"):
-        max_pool.run("max_pool", WINDOWS, gpu, input=x, output=np.asfortranarray(y))
+        pooling._launch("max_pool", WINDOWS, gpu, input=x, output=np.asfortranarray(y))

@@ -1,35 +1,27 @@
 """DirectConvolution with the GPU's kernels, built for the host, against the definition."""
 
-import host_gpu
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from kernel_cases import dtypes, examples
 from limits import limited
 from measure import FP32_BOUND, FP64_BOUND, error
 from reference import convolution, gradients
 
 from tinyfft import nn
 from tinyfft.cuda import launch as launching
-from tinyfft.fourier.arena import Arena, LimitError
+from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import plan_convolution
-from tinyfft.nn import direct_convolution
-from tinyfft.spatial import direct, implicit_gemm
-
-pytestmark = pytest.mark.skipif(host_gpu.COMPILER is None, reason="there is no C++ compiler on this machine")
+from tinyfft.ops import direct_convolution
+from tinyfft.ops.direct_convolution import implicit_gemm
 
 BOUNDS = {("float32", "fp32"): FP32_BOUND, ("float32", "tf32"): 1e-3, ("float64", "fp32"): FP64_BOUND}
 
 
-@pytest.fixture
-def gpu(monkeypatch):
-    monkeypatch.setattr(direct_convolution, "current_arena", Arena)
-    return host_gpu.stands_in(monkeypatch)
-
-
 def check(layer, shape, bound, scale=-0.5):
-    """Check all three passes; gradients are accumulated."""
+    """Check all three passes; gradients are added to ones."""
     rng = np.random.default_rng(shape)
     x = rng.standard_normal(shape).astype(layer.dtype)
     sizes = {"stride": layer.stride, "padding": layer.padding}
@@ -61,7 +53,7 @@ def layers(draw):
     return (draw(st.integers(1, 3)), maps[0], *size), maps, arguments
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12)
 @given(layer=layers(), numbers=st.sampled_from(sorted(BOUNDS)))
 def test_layers_of_all_shapes(gpu, layer, numbers):
     shape, maps, arguments = layer
@@ -77,25 +69,27 @@ def test_without_tensor_cores(gpu, monkeypatch):
 
 @pytest.mark.parametrize("out_channels", [33, 5], ids=["wide", "narrow"])
 def test_several_tiles_and_k_tiles(gpu, out_channels):
-    """In all three passes, of positions, taps and maps."""
+    """In all three passes, along positions, taps and maps."""
     check(nn.DirectConvolution(9, out_channels, 3, padding=1), (3, 9, 9, 11), FP32_BOUND)
 
 
-def test_the_minibatch_in_parts(gpu, monkeypatch):
+@dtypes
+def test_positions_in_parts(gpu, monkeypatch, dtype):
+    bound = BOUNDS[dtype, "fp32"]
     monkeypatch.setattr(implicit_gemm, "MIN_PART_K_TILES", 1)
-    layer = nn.DirectConvolution(2, 3, 3, padding=1)
+    layer = nn.DirectConvolution(2, 3, 3, padding=1, dtype=dtype)
     plan = layer.plan((3, 2, 9, 11))
     assert implicit_gemm._parts(plan, np.inf) == (10, 32)  # 297 positions
-    check(layer, (3, 2, 9, 11), FP32_BOUND)
-    least = direct.scratch_bytes(plan)
+    check(layer, (3, 2, 9, 11), bound)
+    least = direct_convolution.scratch_bytes(plan)
     with limited(gpu, 3 * least):
         assert implicit_gemm._parts(plan, 3 * least) == (3, 128)
-        check(layer, (3, 2, 9, 11), FP32_BOUND)
+        check(layer, (3, 2, 9, 11), bound)
     with limited(gpu, least - 1), pytest.raises(LimitError, match=f"need {least} bytes of the arena"):
-        check(layer, (3, 2, 9, 11), FP32_BOUND)
+        check(layer, (3, 2, 9, 11), bound)
 
 
-def test_arrays_may_lie_in_any_order(gpu, rng):
+def test_arrays_in_any_memory_order(gpu, rng):
     layer = nn.DirectConvolution(2, 3, 3)
     x = rng.standard_normal((2, 2, 5, 6)).astype(np.float32).swapaxes(2, 3)
     assert error(layer.forward(x), convolution(x, layer.weight, layer.bias)) <= FP32_BOUND
@@ -103,7 +97,7 @@ def test_arrays_may_lie_in_any_order(gpu, rng):
 
 @pytest.mark.parametrize("S", [2**17, 2**15])
 def test_more_positions_than_an_int_can_count(gpu, S):
-    """An error, and "auto" does not choose the method."""
+    """The layer raises an error, and "auto" does not choose the method."""
     layer = nn.Convolution(1, 1, 3, padding=1, algorithm="direct")
     plan = layer.plan((S, 1, 128, 128))
     assert layer.fits_directly(plan) == (S < 2**17)
@@ -114,19 +108,14 @@ def test_more_positions_than_an_int_can_count(gpu, S):
             layer.updateOutput(x)
 
 
-def test_double_precision_in_parts(gpu, monkeypatch):
-    monkeypatch.setattr(implicit_gemm, "MIN_PART_K_TILES", 1)
-    check(nn.DirectConvolution(2, 3, 3, padding=1, dtype="float64"), (3, 2, 9, 11), FP64_BOUND)
-
-
 @pytest.mark.parametrize(("maps", "kernel_size"), [((32, 33), (1, 2)), ((32, 5), (2, 2))])
 def test_taps_that_fill_whole_tiles(gpu, maps, kernel_size):
-    """The row of ones, for the bias, then has a tile of its own."""
+    """The row of ones, for the bias, then has a separate tile."""
     check(nn.DirectConvolution(*maps, kernel_size), (2, 32, 4, 5), FP32_BOUND)
 
 
 @pytest.mark.parametrize(("maps", "countable"), [((2**15, 2**14), False), ((2**10, 2**10), True)])
-def test_the_weights_are_counted_too(maps, countable):
+def test_offsets_of_the_weights_are_counted(maps, countable):
     plan = plan_convolution(1, *maps, Axis(3, 3), Axis(3, 3), 4, None, "cuda")
     assert implicit_gemm.countable(plan) == countable
 

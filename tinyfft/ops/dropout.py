@@ -2,9 +2,9 @@
 
 forward   y[i] = x[i] m[i],    m[i] = 1/(1 - p) where word i of philox(key) is below (1 - p) 2^32, else 0
 backward  dx[i] = dy[i] m[i],  with the same key
-Shapes    x, y, dy, dx have one shape; key (2,) of uint64, on the device. The words are the halves, lower half first, of
-          the numbers that NumPy's Philox(key=key) generates (Philox4x64-10)
-Dtypes    float32, float64
+Words     the halves, lower half first, of the numbers that NumPy's Philox(key=key) generates (Philox4x64-10)
+Shapes    x, y, dy and dx have the same shape; key (2,)
+Dtypes    float32, float64; key uint64, on the device
 Buffer    buffer(name, shape, dtype) returns scratch memory, which it keeps
 The CPU keeps the mask from forward to backward; on a GPU dropout.cu generates it in both.
 Source    Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, 2011, section 3.3

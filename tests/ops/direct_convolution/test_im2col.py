@@ -1,4 +1,4 @@
-"""Unrolled pictures against the definition, and which taps join which rows."""
+"""im2col and col2im against the definition, and the taps that connect inputs and outputs."""
 
 import numpy as np
 import pytest
@@ -6,10 +6,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tinyfft.fourier.axis import Axis
-from tinyfft.spatial.unroll import backwards, padded_size, read_by, readers_of, roll, unroll
+from tinyfft.ops.direct_convolution.im2col import col2im, im2col, padded_size, tap_order, taps_of_input, taps_of_output
 
 AXES = {
-    "as it is": Axis(7, 3),
+    "plain": Axis(7, 3),
     "padding on both sides": Axis(7, 4, 1, 1, 2),
     "padding beyond the kernel": Axis(3, 2, 1, 5, 5),
     "outputs that read only padding": Axis(1, 1, 4, 4, 4),
@@ -28,20 +28,20 @@ def axes(draw):
 
 
 def taps(axis):
-    """All (input, tap, output) of the definition."""
-    of_outputs = ((axis.stride * o + tap - axis.before, tap, o) for o in range(axis.out) for tap in range(axis.kernel))
-    return [(i, tap, o) for i, tap, o in of_outputs if 0 <= i < axis.size]
+    """Return all (input, tap, output) of the definition."""
+    triples = ((axis.stride * o + tap - axis.before, tap, o) for o in range(axis.out) for tap in range(axis.kernel))
+    return [(i, tap, o) for i, tap, o in triples if 0 <= i < axis.size]
 
 
-def room(axis, n, C, H):
+def empty(axis, n, C, H):
     return (np.full((H, C, *sizes), np.nan) for sizes in ((n, padded_size(axis)), (axis.kernel, n, axis.out)))
 
 
 @pytest.mark.parametrize("axis", AXES.values(), ids=AXES)
-def test_unroll_copies_each_pixel_to_the_columns_that_read_it(axis, rng):
+def test_im2col_copies_each_pixel_to_its_columns(axis, rng):
     x = rng.standard_normal((3, 2, 4, axis.size))
-    padded, columns = room(axis, 3, 2, 4)
-    unroll(x, padded, columns, axis)
+    padded, columns = empty(axis, 3, 2, 4)
+    im2col(x, padded, columns, axis)
     expected = np.zeros(columns.shape)
     for i, tap, o in taps(axis):
         expected[:, :, tap, :, o] = x[..., i].transpose(2, 1, 0)
@@ -49,12 +49,12 @@ def test_unroll_copies_each_pixel_to_the_columns_that_read_it(axis, rng):
 
 
 @pytest.mark.parametrize("axis", AXES.values(), ids=AXES)
-def test_roll_adds_each_column_to_the_pixel_it_was_read_from(axis, rng):
-    padded, columns = room(axis, 3, 2, 4)
+def test_col2im_adds_each_column_to_its_pixel(axis, rng):
+    padded, columns = empty(axis, 3, 2, 4)
     values = rng.integers(100, size=columns.shape).astype("float64")  # sums of whole numbers are exact
     columns[...] = values
     x = np.full((3, 2, 4, axis.size), np.nan)
-    roll(columns, padded, x, axis)
+    col2im(columns, padded, x, axis)
     expected = np.zeros(x.shape)
     for i, tap, o in taps(axis):
         expected[..., i] += values[:, :, tap, :, o].transpose(2, 1, 0)
@@ -62,20 +62,20 @@ def test_roll_adds_each_column_to_the_pixel_it_was_read_from(axis, rng):
 
 
 @given(axis=axes())
-def test_read_by_and_readers_of_are_the_definition(axis):
+def test_taps_of_outputs_and_inputs(axis):
     def pairs(a, b):
         assert len(a) == len(b)
         return list(zip(a, b, strict=True))
 
     found = []
     for o in range(axis.out):
-        of_taps, inputs = read_by(axis, o)
-        found += [(i, tap, o) for tap, i in pairs(range(axis.kernel)[of_taps], range(axis.size)[inputs])]
+        tap_slice, inputs = taps_of_output(axis, o)
+        found += [(i, tap, o) for tap, i in pairs(range(axis.kernel)[tap_slice], range(axis.size)[inputs])]
     assert found == taps(axis)
-    order = backwards(axis)
+    order = tap_order(axis)
     assert sorted(order) == list(range(axis.kernel))
     found = []
     for i in range(axis.size):
-        places, outputs = readers_of(axis, i)
+        places, outputs = taps_of_input(axis, i)
         found += [(i, tap, o) for tap, o in pairs(order[places], range(axis.out)[outputs])]
     assert sorted(found) == sorted(taps(axis))

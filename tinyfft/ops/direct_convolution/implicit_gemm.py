@@ -1,8 +1,9 @@
-"""Launch implicit_gemm.cu: a pass of a direct convolution on a GPU as one matrix product (im2col.cuh).
+"""Direct convolution on a GPU: each pass is one matrix product (im2col.cuh).
 
-float32 runs on tensor cores in the layer's precision. "bf16" rounds the operands as "tf32" does: 10 bits of fraction
-cost the same as 7. float64, and GPUs below sm_80, use plain_gemm.cu. Of a plan only the axes matter.
-Scratch  from the arena, in parameter_gradients: sums over parts of the minibatch
+float32 runs on tensor cores (implicit_gemm.cu) in the layer's precision. "bf16" rounds operands as "tf32" does: 10 bits
+of fraction cost the same as 7. float64, and GPUs before sm_80, use plain_gemm.cu.
+Plan     the layer's; only its sizes count
+Scratch  from the arena, in parameter_gradients: sums over parts of the minibatch's positions
 """
 
 import ctypes
@@ -18,17 +19,17 @@ from tinyfft.fourier.arena import Arena, LimitError, aligned
 from tinyfft.fourier.gpu.tensor_product import SPLIT_TERMS
 from tinyfft.fourier.plan import Plan
 
-WARP_TILE, TILE_K, BLOCKS_PER_SM = 32, 32, 4
+WARP_TILE, TILE_K, BLOCKS_PER_SM, THREADS = 32, 32, 4, 128
+NARROW_N = 32  # a product of at most so many columns is narrow
 TILES = {False: (64, 64), True: (128, 32)}  # (TILE_M, TILE_N), by whether the product is narrow
-NARROW_N, THREADS = 32, 128
-INT_MAX, INT_MARGIN = 2**31 - 1, 1 << 16  # kernels count up to the end of the last tile
 PLAIN_THREADS = 256
+INT_MAX, INT_MARGIN = 2**31 - 1, 1 << 16  # kernels count up to the end of the last tile
 TARGET_BLOCKS, MIN_PART_K_TILES = 1024, 8
-"""Positions are cut into parts until there are TARGET_BLOCKS blocks, each part of at least MIN_PART_K_TILES K-tiles."""
+"""Positions are cut into parts until there are TARGET_BLOCKS blocks; a part has at least MIN_PART_K_TILES K-tiles."""
 
 
 class ConvProblem(ctypes.Structure):
-    """As im2col.cuh declares it."""
+    """The struct that im2col.cuh declares."""
 
     _fields_ = [
         (name, ctypes.c_int)
@@ -70,7 +71,7 @@ def parameter_gradients(
     arena: Arena,
     precision: str,
 ) -> None:
-    """Add to gradWeight (F, C, kH, kW) and gradBias (F,), from input (S, C, H, W) and gradOutput (S, F, oH, oW).
+    """Add scale times the gradients to gradWeight (F, C, kH, kW) and gradBias (F,).
 
     Raises LimitError if the arena cannot hold the sums of one part.
     """
@@ -88,12 +89,12 @@ def parameter_gradients(
 
 
 def scratch_bytes(plan: Plan, parts: int = 1) -> int:
-    """Return the bytes of the arena that the sums of `parts` parts take."""
+    """Return the bytes of the arena for the sums of `parts` parts."""
     return aligned(parts * plan.F * (_ones_row(plan) + 1) * plan.itemsize)
 
 
 def kernels(plan: Plan, precision: str, device: Device) -> list[Source]:
-    """Return the kernels that the three passes of a plan need."""
+    """Return the kernels that the three passes launch."""
     passes = ((plan.F, {}), (plan.C, {"dgrad": True}), (plan.F, {"wgrad": True}))
     kernels = [_kernel(plan, N <= NARROW_N, precision, device, **flags) for N, flags in passes]
     return [*kernels, sum_source(plan.itemsize)]
@@ -107,14 +108,14 @@ def _kernel(plan: Plan, narrow: bool, precision: str, device: Device, **flags: b
 
 @cache
 def plain_source(itemsize: int, narrow: bool = False, dgrad: bool = False, wgrad: bool = False) -> Source:
-    """Return the kernel without tensor cores."""
+    """Return the kernel without tensor cores, plain_gemm.cu."""
     constants = {"DGRAD": dgrad, "WGRAD": wgrad, "TILE_M": TILES[narrow][0], "THREADS": PLAIN_THREADS}
     return make_source("plain_gemm", {"number": REAL[itemsize]}, **constants)
 
 
 @cache
 def source(precision: str, narrow: bool = False, dgrad: bool = False, wgrad: bool = False) -> Source:
-    """Return the kernel for tensor cores."""
+    """Return the kernel for tensor cores, implicit_gemm.cu."""
     tile_m, tile_n = TILES[narrow]
     tile = {"TILE_M": tile_m, "TILE_N": tile_n, "TILE_K": TILE_K, "WARP_TILE": WARP_TILE}
     constants = {"DGRAD": dgrad, "WGRAD": wgrad, "SPLIT_TERMS": SPLIT_TERMS[precision], "BLOCKS_PER_SM": BLOCKS_PER_SM}
@@ -136,7 +137,7 @@ def _problem(image: Array, positions: tuple[int, int], plan: Plan, **matrix: int
 def _launch(
     arrays: tuple, problem: ConvProblem, plan: Plan, device: Device, precision: str, parts: int = 1, **flags: bool
 ) -> None:
-    """Launch over all of the last array, out; `flags` are `dgrad` or `wgrad`."""
+    """Launch a product that writes the last array; `flags` are `dgrad` or `wgrad`."""
     if not countable(plan):
         raise ValueError(
             f"DirectConvolution: {plan.S} samples of {plan.points} numbers are more than the kernels can count, "
@@ -156,20 +157,20 @@ def _launch(
 
 
 def _shared_bytes(tile_m: int, tile_n: int, terms: int, wgrad: bool) -> int:
-    """Return the bytes of both operands' WarpTile (warp_tile.cuh), of four 4-byte numbers and of A's taps."""
+    """Return the bytes of both operands' WarpTile (warp_tile.cuh), four 4-byte numbers and A's taps."""
     terms_a, taps = (tile_m * (TILE_K + 8), tile_m) if wgrad else (TILE_K * (tile_m + 8), TILE_K)
     return 4 * TILE_K * (tile_m + tile_n) + 2 * terms * (terms_a + tile_n * (TILE_K + 8)) + 16 + 12 * taps
 
 
 def countable(plan: Plan) -> bool:
-    """Whether an int holds the number of positions, and all offsets in a sample and in the weights."""
+    """Return whether an int can count the positions, and the offsets in a sample and in the weights."""
     sizes = [prod(window.size for window in plan.windows(name)) for name in "xy"]
     counts = (plan.S * max(sizes), plan.C * sizes[0], plan.F * sizes[1], plan.F * (_ones_row(plan) + 1))
     return max(counts) + INT_MARGIN <= INT_MAX
 
 
 def _parts(plan: Plan, limit: float) -> tuple[int, int]:
-    """Return (the number of parts, the positions of a part)."""
+    """Return (the number of parts, the positions of a part) for parameter_gradients."""
     part_bytes = scratch_bytes(plan)
     if part_bytes > limit:
         raise LimitError(f"sums of gradients need {part_bytes} bytes of the arena, arena.limit_bytes allows {limit}")
@@ -183,6 +184,6 @@ def _parts(plan: Plan, limit: float) -> tuple[int, int]:
 
 
 def _ones_row(plan: Plan) -> int:
-    """Return the row of A whose sums are the bias's gradient: the first row of a tile of its own."""
+    """Return the row of A whose sums are the bias's gradient: the first row of a separate tile (im2col.cuh)."""
     tile_m = TILES[plan.F <= NARROW_N][0]
     return ceil(plan.C * plan.y.axis.kernel * plan.x.axis.kernel / tile_m) * tile_m
