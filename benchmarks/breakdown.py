@@ -20,10 +20,10 @@ from benchmarks import figures, report
 from benchmarks.clock import milliseconds, occupy
 from benchmarks.report import Options, Report, Row
 from benchmarks.watch import Watch, operations
+from tinyfft import arena
 from tinyfft.backend import Device
 from tinyfft.config import load_config
 from tinyfft.cuda import cublas
-from tinyfft.fourier import arena
 from tinyfft.fourier.product import product
 from tinyfft.timing import Iteration
 

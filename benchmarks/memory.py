@@ -12,9 +12,8 @@ from typing import NamedTuple
 
 from benchmarks import report
 from benchmarks.report import Report, Row
-from tinyfft import nn
+from tinyfft import arena, nn
 from tinyfft.backend import Device
-from tinyfft.fourier import arena
 
 KERNEL_SIZE = 5
 

@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.clock import milliseconds
 from benchmarks.shapes import Layer
+from tinyfft import arena
 from tinyfft.backend import Array, Device
-from tinyfft.fourier import arena
 from tinyfft.nn.convolution_layer import PASSES
 
 LAYOUTS = {"NCHW": torch.contiguous_format, "channels_last": torch.channels_last}

@@ -12,9 +12,9 @@ from commands.saved_checkpoint import DataDescription, SavedCheckpoint
 from tinyfft.backend import Device
 from tinyfft.runs.config import Config, to_toml
 from tinyfft.runs.run_folder import RunFolder, best_epoch, selection_split
+from tinyfft.runs.tensorboard import TensorBoard
 from tinyfft.training import progress
 from tinyfft.training.interrupts import Interrupts, Stopped
-from tinyfft.training.tensorboard import TensorBoard
 from tinyfft.training.trainer import Callback, Trainer
 
 

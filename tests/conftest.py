@@ -13,8 +13,7 @@ from PIL import Image
 
 import tinyfft
 import train as train_program
-from tinyfft import backend
-from tinyfft.fourier import arena
+from tinyfft import arena, backend
 
 
 def pytest_configure():

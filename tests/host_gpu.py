@@ -13,11 +13,10 @@ from pathlib import Path
 import numpy as np
 from bfloat16 import from_bf16_blocks, to_bf16_blocks
 
-from tinyfft import autotune, backend
+from tinyfft import arena, autotune, backend
 from tinyfft.cuda import cublas
 from tinyfft.cuda import launch as gpu_launch
 from tinyfft.cuda.tensor_map import TensorMap
-from tinyfft.fourier import arena
 from tinyfft.fourier.gpu import products, tensor_product
 from tinyfft.fourier.gpu.kernel import grid
 from tinyfft.ops import linear

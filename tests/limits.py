@@ -3,7 +3,7 @@
 from dataclasses import replace
 from unittest import mock
 
-from tinyfft.fourier import arena
+from tinyfft import arena
 
 
 def limited(device, nbytes):

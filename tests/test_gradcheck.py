@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from measure import error
 
-from tinyfft import backend, nn
+from tinyfft import nn, random
 from tinyfft.backend import to_host
 from tinyfft.gradcheck import GradientError, gradcheck
 
@@ -113,7 +113,7 @@ def test_all_arrays_are_restored(device, rng, wrong):
     layer.weights_changed = lambda: seen.append(to_host(layer.weight).copy())
     arrays = [x, *chain.state().values(), *chain.parameters()[1]]
     before = [to_host(a).copy() for a in arrays]
-    random_state = backend.generator().bit_generator.state
+    random_state = random.generator().bit_generator.state
     if wrong:
         with pytest.raises(GradientError):
             gradcheck(chain, x)
@@ -121,7 +121,7 @@ def test_all_arrays_are_restored(device, rng, wrong):
         gradcheck(chain, x)
     for array, values in zip(arrays, before, strict=True):
         assert error(array, values) == 0
-    assert backend.generator().bit_generator.state == random_state
+    assert random.generator().bit_generator.state == random_state
     assert error(seen[-1], to_host(layer.weight)) == 0
 
 

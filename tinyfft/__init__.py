@@ -12,9 +12,9 @@
 Source  Mathieu, Henaff, LeCun: Fast Training of Convolutional Networks through FFTs, 2013, arXiv:1312.5851
 """
 
-from tinyfft import nn
-from tinyfft.backend import Device, current_device, manual_seed, use_device
-from tinyfft.fourier import arena
+from tinyfft import arena, nn
+from tinyfft.backend import Device, current_device, use_device
+from tinyfft.random import manual_seed
 from tinyfft.version import __version__
 
 __all__ = ["Device", "__version__", "arena", "current_device", "manual_seed", "nn", "use_device"]

@@ -225,20 +225,6 @@ def call_each_time(work: Callable[[], None]) -> None:
 _before_replay: list[Callable[[], None]] | None = None
 
 
-def manual_seed(seed: int) -> None:
-    """Restart the random numbers of initial weights and dropout from `seed`."""
-    global _generator
-    _generator = np.random.default_rng(seed)
-
-
-def generator() -> np.random.Generator:
-    """Return the generator of initial weights and dropout. It runs on the host: every device gets the same numbers."""
-    return _generator
-
-
-_generator = np.random.default_rng(0)
-
-
 @cache
 def _cupy() -> ModuleType:
     import cupy  # takes most of a second: only when a GPU is asked for

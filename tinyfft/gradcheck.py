@@ -27,7 +27,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from tinyfft import backend
+from tinyfft import random
 from tinyfft.backend import Array, to_host
 from tinyfft.nn.criterion import Criterion
 from tinyfft.nn.module import Module, gradient_name
@@ -66,7 +66,7 @@ def gradcheck(
         raise ValueError(f"gradcheck: target is None, expected the target of {module!r}")
     rng = np.random.default_rng(seed)
     saved = [(array, array.copy()) for array in _all_arrays(module, input)]
-    random_state = backend.generator().bit_generator.state
+    random_state = random.generator().bit_generator.state
     try:
         loss, gradients = _loss_and_gradients(module, input, target, rng)
         if isinstance(module, Module) and not module.needs_gradInput:
@@ -88,7 +88,7 @@ def gradcheck(
                 f"{tolerance:g} (eps = {eps:g}, seed = {seed}). Along each array alone:\n" + "\n".join(lines)
             )
     finally:
-        backend.generator().bit_generator.state = random_state
+        random.generator().bit_generator.state = random_state
         for array, values in saved:
             array[...] = values
         _weights_changed(module)
@@ -98,10 +98,10 @@ def _loss_and_gradients(
     module: Module | Criterion, input: Array, target: Array | None, rng: np.random.Generator
 ) -> tuple[Callable[[], float], dict[str, np.ndarray]]:
     """Return (a function that computes L from the arrays' values, the gradients from `backward` on the host)."""
-    state = backend.generator().bit_generator.state
+    state = random.generator().bit_generator.state
 
     def forward() -> Array:
-        backend.generator().bit_generator.state = state
+        random.generator().bit_generator.state = state
         return module.forward(input) if isinstance(module, Module) else module.forward(input, target)
 
     output = forward()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limits import least_bytes, most_chunks
 
-from tinyfft.fourier.arena import LimitError
+from tinyfft.arena import LimitError
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.chunks import CHUNK_BYTES, NARROW_GEMM_PENALTY, chunks
 from tinyfft.fourier.plan import OPS_PER_NUMBER_MOVED, plan_convolution

@@ -5,8 +5,8 @@ import pytest
 from measure import FP32_BOUND, error
 from spectra import in_three_planes, in_three_products
 
+from tinyfft.arena import Arena
 from tinyfft.backend import to_host
-from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.axis import Axis, candidates
 from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.product import product

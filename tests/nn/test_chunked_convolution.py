@@ -11,8 +11,8 @@ from test_convolutions import check, layers
 
 import tinyfft
 from tinyfft import nn
+from tinyfft.arena import ALIGNMENT, LimitError, current_arena, high_water_bytes, reset_high_water
 from tinyfft.backend import to_host
-from tinyfft.fourier.arena import ALIGNMENT, LimitError, current_arena, high_water_bytes, reset_high_water
 from tinyfft.fourier.chunks import chunks
 
 

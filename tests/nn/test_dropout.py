@@ -56,10 +56,10 @@ def test_identity(device, rng, p, train):
     layer, x = nn.Dropout(p), device.array(rng.standard_normal((4, 6)))
     layer.forward(x)  # in training: a mask that must not be used below
     layer.train = train
-    state = tinyfft.backend.generator().bit_generator.state
+    state = tinyfft.random.generator().bit_generator.state
     assert error(layer.forward(x), to_host(x)) == 0
     assert error(layer.backward(x, 3 * x), 3 * to_host(x)) == 0
-    assert tinyfft.backend.generator().bit_generator.state == state
+    assert tinyfft.random.generator().bit_generator.state == state
 
 
 def test_a_captured_forward_pass_gets_a_new_mask_before_each_replay(device):
@@ -67,10 +67,10 @@ def test_a_captured_forward_pass_gets_a_new_mask_before_each_replay(device):
     tinyfft.manual_seed(3)
     expected = [to_host(layer.forward(x)).copy() for _ in range(2)]
     tinyfft.manual_seed(3)
-    state = tinyfft.backend.generator().bit_generator.state
+    state = tinyfft.random.generator().bit_generator.state
     with tinyfft.backend.capturing() as before_replay:
         layer.forward(x)
-    assert tinyfft.backend.generator().bit_generator.state == state
+    assert tinyfft.random.generator().bit_generator.state == state
     for mask in expected:  # a forward pass stands for the replay
         for resample in before_replay:
             resample()

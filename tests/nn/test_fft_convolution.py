@@ -6,8 +6,8 @@ from measure import FP32_BOUND, FP64_BOUND, error
 from reference import convolution, gradients
 
 from tinyfft import nn, optim
+from tinyfft.arena import high_water_bytes, reset_high_water
 from tinyfft.backend import to_host
-from tinyfft.fourier.arena import high_water_bytes, reset_high_water
 
 
 def test_kept_spectra_are_used_for_the_same_array_only(device, rng):

@@ -3,7 +3,7 @@
 import host_gpu
 import pytest
 
-from tinyfft.fourier.arena import Arena
+from tinyfft.arena import Arena
 from tinyfft.nn import direct_convolution
 
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from kernel_cases import BOUNDS, CPU, dtypes, examples
 from measure import FP32_BOUND, FP64_BOUND, error
 
-from tinyfft import nn
-from tinyfft.fourier import arena
+from tinyfft import arena, nn
 from tinyfft.ops import linear
 from tinyfft.ops.linear import add_column_sums
 

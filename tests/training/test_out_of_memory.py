@@ -10,9 +10,8 @@ from program import TINY, error_line
 from trainers import Batches, linear_trainer
 
 import tinyfft
-from tinyfft import backend, nn
+from tinyfft import arena, backend, nn
 from tinyfft.backend import to_host
-from tinyfft.fourier import arena
 
 
 def train(device):

@@ -10,8 +10,8 @@ from contextlib import suppress
 from typing import Any
 
 from tinyfft import backend
+from tinyfft.arena import current_arena
 from tinyfft.backend import Array, Device
-from tinyfft.fourier.arena import current_arena
 
 WARM_UP_CALLS = 2
 """Calls with arrays of the same shapes before the capture: algorithms are chosen and buffers allocated in them."""

@@ -21,9 +21,9 @@ from itertools import product as pairs
 from math import ceil, inf, prod
 from typing import Literal, NamedTuple
 
+from tinyfft.arena import LimitError
 from tinyfft.backend import Array
 from tinyfft.cpu.threads import split
-from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.plan import OPS_PER_NUMBER_MOVED, Plan
 
 CHUNK_BYTES = {"cpu": 1 << 27, "cuda": inf}

@@ -14,10 +14,10 @@ Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from tinyfft.arena import Arena, current_arena
 from tinyfft.backend import Array, Device
 from tinyfft.cuda.source import Source
 from tinyfft.fourier import product, signal, spectrum
-from tinyfft.fourier.arena import Arena, current_arena
 from tinyfft.fourier.chunks import Region, chunks
 from tinyfft.fourier.gpu import products
 from tinyfft.fourier.plan import Plan

@@ -9,7 +9,13 @@ itself, so only kx <= Nx / 2 is stored; likewise such a column. The stored frequ
 They lie in the order of ky, then kx, on the CPU of kx, then ky. The kernels state the same in transform.cuh.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
+
+from tinyfft.backend import Array
+
+KARATSUBA_TERMS = 3
+"""The real numbers that stand for a complex one: re, im, re + im."""
 
 
 def independent(Ny: int, Nx: int) -> int:
@@ -40,3 +46,27 @@ def rows(halved: int, other: int) -> list[Rows]:
     if halved % 2 == 0:
         found.append(Rows(slice(halved // 2, halved // 2 + 1), half, slice(end, end + half), True))
     return [part for part in found if part.halved.start < part.halved.stop]
+
+
+class Frequencies(NamedTuple):
+    """The Q frequencies that are computed: columns `kx` of the half spectrum of an Ny x Nx plane."""
+
+    Ny: int
+    Nx: int
+    kx: range
+
+    @property
+    def Q(self) -> int:
+        first, last = (stored_before(kx, self.Nx, self.Ny) for kx in (self.kx.start, self.kx.stop))
+        return last - first
+
+    def columns(self, hat: Array) -> Iterator[tuple[slice, int, Array]]:
+        """Yield (which of kx, stored ky, view (kx, 3 ky, n)) for the parts of hat (3 Q, n) with equally many ky."""
+        top = 0
+        for part in rows(self.Nx, self.Ny):
+            first, last = max(part.halved.start, self.kx.start), min(part.halved.stop, self.kx.stop)
+            if first < last:
+                size = KARATSUBA_TERMS * part.kept * (last - first)
+                view = hat[top : top + size].reshape(last - first, KARATSUBA_TERMS * part.kept, hat.shape[1])
+                yield slice(first - self.kx.start, last - self.kx.start), part.kept, view
+                top += size

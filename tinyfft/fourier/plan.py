@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from tinyfft.arena import ALIGNMENT, aligned
 from tinyfft.backend import Device
-from tinyfft.fourier.arena import ALIGNMENT, aligned
 from tinyfft.fourier.axis import Axis, AxisPlan, Window, candidates
-from tinyfft.fourier.cpu.matrix_dft import KARATSUBA_TERMS, Frequencies
+from tinyfft.fourier.frequencies import KARATSUBA_TERMS, Frequencies
 from tinyfft.fourier.lengths import fft_operations
 
 CACHE_BYTES, SCRATCH_BYTES = 1 << 22, 1 << 24

@@ -12,9 +12,9 @@ CPU       cpu/transforms.py
 GPU       kernels/fourier/spectrum.cu, launched by gpu/transforms.py
 """
 
+from tinyfft.arena import Arena
 from tinyfft.backend import Array, Device
 from tinyfft.cuda.source import Source
-from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.cpu import transforms as cpu_transforms
 from tinyfft.fourier.gpu import transforms as gpu_transforms
 from tinyfft.fourier.plan import Plan

@@ -8,8 +8,8 @@ outside the arena and its limit, so a pass in several regions keeps nothing.
 from collections.abc import Iterator
 
 from tinyfft import backend
+from tinyfft.arena import Arena
 from tinyfft.backend import Array, Device
-from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.chunks import Region
 from tinyfft.fourier.convolution import AXES
 from tinyfft.fourier.plan import Plan

@@ -13,8 +13,8 @@ Source  torch/nn, SpatialConvolution.lua; "same" as torch.nn.Conv2d defines it
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
+from tinyfft.arena import LimitError
 from tinyfft.backend import Array
-from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.convolution import PASSES
 from tinyfft.fourier.plan import Plan, plans_for

@@ -16,8 +16,8 @@ Source  Chellapilla, Puri, Simard: High Performance Convolutional Neural Network
 
 from collections.abc import Callable
 
+from tinyfft.arena import current_arena
 from tinyfft.backend import Array
-from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.plan import Plan
 from tinyfft.nn.activation import ReLU
 from tinyfft.nn.convolution_layer import ConvolutionLayer

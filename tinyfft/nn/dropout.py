@@ -15,9 +15,10 @@ from collections.abc import Callable
 import numpy as np
 
 from tinyfft import backend
-from tinyfft.backend import Array, generator
+from tinyfft.backend import Array
 from tinyfft.nn.module import Module
 from tinyfft.ops import dropout
+from tinyfft.random import generator
 
 
 class Dropout(Module):

@@ -16,9 +16,9 @@ Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 
 from collections.abc import Callable, Sequence
 
+from tinyfft.arena import Arena
 from tinyfft.backend import Array
 from tinyfft.fourier import convolution
-from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.chunks import Region
 from tinyfft.fourier.plan import Plan
 from tinyfft.fourier.signal import signal

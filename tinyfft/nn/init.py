@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from tinyfft.backend import Array, Device, current_device, generator
+from tinyfft.backend import Array, Device, current_device
 from tinyfft.nn.module import Module, gradient_name
+from tinyfft.random import generator
 
 RULES = ("torch7", "kaiming")
 

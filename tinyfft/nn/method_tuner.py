@@ -13,11 +13,11 @@ from math import inf
 from typing import Any
 
 from tinyfft import autotune
+from tinyfft.arena import current_arena
 from tinyfft.backend import Array
 from tinyfft.cuda import launch
 from tinyfft.cuda.source import Source
 from tinyfft.fourier import convolution
-from tinyfft.fourier.arena import current_arena
 from tinyfft.fourier.chunks import fits
 from tinyfft.fourier.plan import CANDIDATES, Plan
 from tinyfft.ops import direct_convolution as direct

@@ -14,8 +14,8 @@ Source  torch/nn, Sequential.lua
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+from tinyfft.arena import LimitError
 from tinyfft.backend import Array
-from tinyfft.fourier.arena import LimitError
 from tinyfft.nn.fusion import Stage, make_stages
 from tinyfft.nn.gradient_buffers import GradientBuffers
 from tinyfft.nn.module import Module

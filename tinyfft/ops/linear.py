@@ -15,11 +15,11 @@ from math import ceil
 
 import numpy as np
 
+from tinyfft.arena import aligned, current_arena
 from tinyfft.backend import Array, Device
 from tinyfft.cpu import threads
 from tinyfft.cuda import cublas, launch
 from tinyfft.cuda.source import Source, make_source
-from tinyfft.fourier.arena import aligned, current_arena
 
 SPLIT_K_MAX_OUT, SPLIT_K_MIN_K, SPLIT_K_MAX_PARTS = 1 << 18, 256, 16
 """A GPU splits the sums of a product of at most SPLIT_K_MAX_OUT numbers (split-K): into at most SPLIT_K_MAX_PARTS parts

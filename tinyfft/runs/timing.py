@@ -21,10 +21,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyfft import nn, optim
+from tinyfft import arena, nn, optim
 from tinyfft.backend import Array, Device
 from tinyfft.cuda.graph import CapturedGraph
-from tinyfft.fourier import arena
 from tinyfft.fourier.convolution import PASSES
 from tinyfft.runs.config import Config
 from tinyfft.runs.text_table import align

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyfft import backend
+from tinyfft import random
 from tinyfft.backend import Array, to_host
 from tinyfft.nn.module import Module
 from tinyfft.training import checkpoint
@@ -155,7 +155,7 @@ class Trainer:
             "step": self.global_step,
             "history": self.history,
             "epoch": self._running.state(),
-            "random": backend.generator().bit_generator.state,
+            "random": random.generator().bit_generator.state,
             "arena": None,  # older versions read this key
             "choices": {name: module.choices for name, module in self.network.modules() if hasattr(module, "choices")},
         }
@@ -172,7 +172,7 @@ class Trainer:
         self._diverged = None
         self.global_step, self.history = record["step"], list(record["history"])
         self._running = RunningMetrics(**record["epoch"])
-        backend.generator().bit_generator.state = record["random"]
+        random.generator().bit_generator.state = record["random"]
         modules = dict(self.network.modules())
         for name, choices in record["choices"].items():  # algorithms chosen by time: other ones give other bits
             modules[name].choices = choices

@@ -11,9 +11,8 @@ from measure import FP32_BOUND, error
 from reference import convolution, gradients
 from spectra import SHARED, poisoned
 
-from tinyfft import backend, nn
+from tinyfft import arena, backend, nn
 from tinyfft.cuda import launch as gpu_launch
-from tinyfft.fourier import arena
 from tinyfft.fourier import convolution as engine
 from tinyfft.fourier.gpu import tensor_product, transforms
 from tinyfft.nn import FFTConvolution

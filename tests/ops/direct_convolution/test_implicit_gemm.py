@@ -10,8 +10,8 @@ from measure import FP32_BOUND, FP64_BOUND, error
 from reference import convolution, gradients
 
 from tinyfft import nn
+from tinyfft.arena import LimitError
 from tinyfft.cuda import launch as launching
-from tinyfft.fourier.arena import LimitError
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import plan_convolution
 from tinyfft.ops import direct_convolution

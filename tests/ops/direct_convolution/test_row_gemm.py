@@ -9,8 +9,8 @@ from reference import convolution, gradients
 from threadpoolctl import threadpool_limits
 
 from tinyfft import nn
+from tinyfft.arena import ALIGNMENT, LimitError, current_arena, high_water_bytes, reset_high_water
 from tinyfft.backend import to_host
-from tinyfft.fourier.arena import ALIGNMENT, LimitError, current_arena, high_water_bytes, reset_high_water
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import plan_convolution
 from tinyfft.ops import direct_convolution

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from itertools import product as pairs
 from typing import NamedTuple
 
+from tinyfft.arena import Arena
 from tinyfft.backend import Array
 from tinyfft.cpu import threads
-from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.axis import Window
 from tinyfft.fourier.cpu.matrix_dft import Scratch
 from tinyfft.fourier.plan import Plan

@@ -18,17 +18,12 @@ back. Where kx is its own mirror image, the same holds for ky (frequencies.py), 
 Source  three products instead of four: Karatsuba, Ofman 1962
 """
 
-from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
 from tinyfft.backend import Array
-from tinyfft.fourier import frequencies
-
-KARATSUBA_TERMS = 3
-"""The real numbers that stand for a complex one: re, im, re + im."""
+from tinyfft.fourier.frequencies import Frequencies
 
 
 class Scratch:
@@ -48,30 +43,6 @@ class Scratch:
         assert self._top + size <= self._memory.size, (shape, self._top, self._memory.size)
         self._top += size
         return self._memory[self._top - size : self._top].reshape(shape)
-
-
-class Frequencies(NamedTuple):
-    """The Q frequencies that are computed: columns `kx` of the half spectrum of an Ny x Nx plane."""
-
-    Ny: int
-    Nx: int
-    kx: range
-
-    @property
-    def Q(self) -> int:
-        first, last = (frequencies.stored_before(kx, self.Nx, self.Ny) for kx in (self.kx.start, self.kx.stop))
-        return last - first
-
-    def columns(self, hat: Array) -> Iterator[tuple[slice, int, Array]]:
-        """Yield (which of kx, stored ky, view (kx, 3 ky, n)) for the parts of hat (3 Q, n) with equally many ky."""
-        top = 0
-        for part in frequencies.rows(self.Nx, self.Ny):
-            first, last = max(part.halved.start, self.kx.start), min(part.halved.stop, self.kx.stop)
-            if first < last:
-                rows = KARATSUBA_TERMS * part.kept * (last - first)
-                view = hat[top : top + rows].reshape(last - first, KARATSUBA_TERMS * part.kept, hat.shape[1])
-                yield slice(first - self.kx.start, last - self.kx.start), part.kept, view
-                top += rows
 
 
 def forward(

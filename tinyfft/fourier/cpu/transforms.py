@@ -5,8 +5,8 @@ Arrays and their order are those of tinyfft/fourier/spectrum.py and signal.py; a
 
 import numpy as np
 
+from tinyfft.arena import Arena
 from tinyfft.backend import Array
-from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.axis import Window
 from tinyfft.fourier.cpu import blocks, matrix_dft
 from tinyfft.fourier.cpu.matrix_dft import Scratch

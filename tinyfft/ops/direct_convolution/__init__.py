@@ -9,10 +9,10 @@ row_gemm.py computes a block of the minibatch at a time, implicit_gemm.py the wh
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tinyfft.arena import Arena
 from tinyfft.backend import Array, Device
 from tinyfft.cpu import threads
 from tinyfft.cuda.source import Source
-from tinyfft.fourier.arena import Arena
 from tinyfft.fourier.plan import Plan
 from tinyfft.ops.direct_convolution import implicit_gemm, row_gemm
 

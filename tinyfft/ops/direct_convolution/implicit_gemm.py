@@ -12,10 +12,10 @@ from math import ceil, prod
 
 import numpy as np
 
+from tinyfft.arena import Arena, LimitError, aligned
 from tinyfft.backend import Array, Device
 from tinyfft.cuda import launch
 from tinyfft.cuda.source import REAL, Source, make_source
-from tinyfft.fourier.arena import Arena, LimitError, aligned
 from tinyfft.fourier.gpu.tensor_product import SPLIT_TERMS
 from tinyfft.fourier.plan import Plan
 

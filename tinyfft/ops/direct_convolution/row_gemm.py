@@ -18,9 +18,9 @@ from math import ceil, inf, prod
 
 import numpy as np
 
+from tinyfft.arena import Arena, LimitError, aligned
 from tinyfft.backend import Array
 from tinyfft.cpu import threads
-from tinyfft.fourier.arena import Arena, LimitError, aligned
 from tinyfft.fourier.axis import Axis
 from tinyfft.fourier.plan import Plan
 from tinyfft.ops.direct_convolution.im2col import col2im, im2col, padded_size, tap_order, taps_of_input, taps_of_output

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from limits import limited
 
-from tinyfft.backend import Device
-from tinyfft.fourier.arena import (
+from tinyfft.arena import (
     Arena,
     LimitError,
     aligned,
@@ -17,6 +16,7 @@ from tinyfft.fourier.arena import (
     release,
     reset_high_water,
 )
+from tinyfft.backend import Device
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from program import TINY, error_line
 
 from tinyfft.config import ConfigError
-from tinyfft.training.tensorboard import TensorBoard
+from tinyfft.runs.tensorboard import TensorBoard
 
 STAND_IN = """
 import json, os

@@ -8,7 +8,7 @@ Source  tensorboardX.SummaryWriter, documentation
 import os
 from typing import Any
 
-from tinyfft.config import ConfigError
+from tinyfft.runs.config import ConfigError
 from tinyfft.training.trainer import Callback, Trainer
 
 
