@@ -1,4 +1,5 @@
 import json
+from math import inf
 
 import pytest
 from limits import limited
@@ -6,6 +7,7 @@ from program import network_of
 
 import models
 from tinyfft import autotune
+from tinyfft.nn import method_tuner
 from tinyfft.runs import timing
 from tinyfft.runs.config import load_config
 
@@ -95,6 +97,7 @@ def test_memory_of_rejected_candidates_is_not_counted(device, monkeypatch, tmp_p
         autotune, "benchmark", lambda ways, _: {way: (call(), -len(way))[1] for way, call in ways.items()}
     )
     monkeypatch.setattr(autotune, "_tables", {})
+    monkeypatch.setattr(method_tuner, "DIRECT_MAX_OPS_RATIO", {device.kind: inf})
     monkeypatch.setenv("TINYFFT_CACHE", str(tmp_path))
     report, network = measured("algorithm=auto")
     assert network[0].chunks == 1
