@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from limits import least_bytes, limited, most_chunks
 from measure import FP64_BOUND, error
 from reference import convolution
-from test_convolutions import check, layers
+from test_convolution_layer import check, layers
 
 import tinyfft
 from tinyfft import nn

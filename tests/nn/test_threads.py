@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from test_chunked_convolution import HAZARDS
-from test_convolutions import check
+from test_convolution_layer import check
 from threadpoolctl import threadpool_limits
 
 import tinyfft
