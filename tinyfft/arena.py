@@ -1,12 +1,12 @@
-"""The arena: one block of memory from which every layer takes its frequency buffers, last in, first out.
+"""The arena: one block of memory from which every layer takes its frequency buffers, as from a stack.
 
-A pass opens a frame with the bytes that it needs at most, takes arrays from it, and gives all back by closing it; the
-next layer's pass gets the same memory. So a network costs what its largest layer costs. There is one arena for each
-device and stream (and thread, on the CPU): passes that may run at the same time never share memory.
+A pass opens a frame with the most bytes that it needs, takes arrays from the frame, and closes it; the next pass gets the
+same memory. A network therefore needs the frequency memory of its largest layer. Each device, stream and host
+thread has an arena of its own: passes that may run at the same time never share memory.
 
-    limit_bytes[device] = 256 << 20     no arena of this device grows beyond that; without an entry there is no limit
+    limit_bytes[device] = 256 << 20     each arena of the device takes at most 256 MiB; without an entry: no limit
 
-Layers that need more at once work in chunks (chunks.py).
+A layer whose pass needs more than the limit works in chunks (fourier/chunks.py).
 Source  Mathieu, Henaff, LeCun 2013, section 3.2 (memory is reused by all layers)
 """
 
@@ -25,46 +25,46 @@ ALIGNMENT = 256  # bytes
 MAX_VIEWS = 4096
 
 limit_bytes: dict[Device, int] = {}
-"""The most bytes that an arena of a device may take."""
+"""The most bytes of each arena of a device."""
 
 
 class LimitError(MemoryError):
-    """What is needed does not fit into the limit of the device's arena."""
+    """A frame needs more bytes than the limit of the device's arena."""
 
 
 def aligned(nbytes: int) -> int:
-    """The next multiple of the alignment: what `nbytes` cost in the arena."""
+    """Return the bytes that an array of `nbytes` takes in the arena: the next multiple of the alignment."""
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
 class Arena:
-    """One block. `capacity` is its size, `high_water` the most bytes ever in use at once since the last reset."""
+    """A block of `capacity` bytes; `high_water` is the most bytes that were in use at once since the last reset."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self.block: Array | None = None
-        self._views: dict[tuple, tuple[Array, int]] = {}  # of the block: passes take the same ones at every step
+        self._views: dict[tuple, tuple[Array, int]] = {}  # a pass takes the same arrays at every step
         self._top = 0
         self.capacity = 0
         self.high_water = 0
 
     @property
     def limit(self) -> float:
-        """The device's limit, infinite without one."""
+        """The device's limit in bytes; infinity if there is none."""
         return limit_bytes.get(self.device, math.inf)
 
     @contextmanager
     def frame(self, nbytes: int) -> Iterator["Arena"]:
-        """Memory for `nbytes` bytes; what is taken inside is given back at the end.
+        """Open a frame of `nbytes` bytes; at its end the arrays taken inside are given back.
 
-        The block changes its size only while no frame is open, since arrays point into it; so the outermost frame asks
-        for everything that its inner ones need. Raises LimitError if that is beyond the limit, and MemoryError if
-        the device has not so much, or an inner frame needs more than what is left.
+        Arrays point into the block, which changes its size only while no frame is open: the outermost frame has to ask
+        for the bytes of its inner frames too. Raises LimitError if the bytes exceed the limit, and MemoryError if the
+        device has too few, or if an inner frame asks for more than is left.
         """
         if self._top + nbytes > self.limit:
             raise LimitError(f"arena: {self._top + nbytes} bytes needed, arena.limit_bytes allows {self.limit}")
         if not self._top and not nbytes <= self.capacity <= self.limit:
-            self.free()  # before the new block is allocated: never both at once
+            self.free()  # the old block goes before the new one comes
             self.block = self._new_block(nbytes)
             self.capacity = nbytes
         if self._top + nbytes > self.capacity:
@@ -77,7 +77,7 @@ class Arena:
             self._top = mark
 
     def free(self) -> None:
-        """Free the block, while no frame is open."""
+        """Free the block; no frame may be open."""
         self._views.clear()
         self.block, self.capacity = None, 0
 
@@ -92,7 +92,7 @@ class Arena:
             ) from error
 
     def take(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """An uninitialised array of the open frame. Raises MemoryError if the block is too small for it."""
+        """Return an uninitialised array of the open frame. Raises MemoryError if the block is too small for it."""
         key = (self._top, shape, dtype)
         if key not in self._views:
             self._views[key] = self._view(shape, np.dtype(dtype))
@@ -101,7 +101,7 @@ class Arena:
         return array
 
     def _view(self, shape: tuple[int, ...], dtype: np.dtype) -> tuple[Array, int]:
-        """Return an array that begins at the top, and the new top."""
+        """Return an array at the stack's top, and the new top."""
         nbytes = prod(shape) * dtype.itemsize
         end = self._top + aligned(nbytes)
         if end > self.capacity:
@@ -115,7 +115,7 @@ _arenas = threading.local()
 
 
 def current_arena(device: Device) -> Arena:
-    """The arena of the calling thread for this device and its current stream."""
+    """Return the calling thread's arena for this device and its current stream."""
     stream = device.xp.cuda.get_current_stream().ptr if device.kind == "cuda" else 0
     arenas = _arenas.__dict__.setdefault("by_stream", {})
     if (device, stream) not in arenas:
@@ -124,15 +124,15 @@ def current_arena(device: Device) -> Arena:
 
 
 def high_water_bytes(device: Device) -> int:
-    """The measured high-water mark of the current arena, in bytes."""
+    """Return the high-water mark of the current arena in bytes."""
     return current_arena(device).high_water
 
 
 def reset_high_water(device: Device) -> None:
-    """Begin to measure anew."""
+    """Set the high-water mark of the current arena to 0."""
     current_arena(device).high_water = 0
 
 
 def release(device: Device) -> None:
-    """Give the current arena's memory back, while no frame is open; the next frame takes what it needs."""
+    """Free the current arena's block; no frame may be open. The next frame allocates a block again."""
     current_arena(device).free()

@@ -1,4 +1,4 @@
-"""Where random numbers come from: initial weights, and the keys of dropout."""
+"""The random generator of initial weights and of dropout's keys."""
 
 import numpy as np
 

@@ -2,8 +2,8 @@
    Computes  out[q][(a, tile)][(phase, b)] = sum_{y,x} window[y][x] exp(-2 pi i (ky y / NY + kx x / NX)) for each
              window of plane (a, b), conjugated if CONJUGATE: first two columns at a time as one complex line along y,
              then the rows of the half spectrum along x. With RELU the planes are first multiplied by the mask
-             [rectified > 0], and the products are also written to `masked`, which may be the planes themselves
-   Input     planes, rectified  real  [A][B][h][w], each sample contiguous
+             [relu_output > 0], and the products are also written to `masked`, which may be the planes themselves
+   Input     planes, relu_output  real  [A][B][h][w], each sample contiguous
    Output    out     number  [Q][A T][P B], frequency first, the independent frequencies only (transform.cuh)
              masked  real    as the planes
    Grid      x: groups of PLANES_PER_BLOCK planes, y: tile and phase
@@ -20,7 +20,7 @@
 #endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_PER_SM)
-spectrum(const real* MAY_ALIAS planes, number* __restrict__ out, const real* __restrict__ rectified,
+spectrum(const real* MAY_ALIAS planes, number* __restrict__ out, const real* __restrict__ relu_output,
          real* MAY_ALIAS masked, const Layout layout) {
     SHARED(Columns, half);
     const Cell cell = cell_of_block(layout, blockIdx.y);
@@ -47,7 +47,7 @@ spectrum(const real* MAY_ALIAS planes, number* __restrict__ out, const real* __r
             for (int n = 0; n < ROWS; ++n) {
                 const bool in_row = inside(cell.row, STRIDE_Y, n, layout.y.size);
                 const long long pixel = start + STRIDE_Y * n * WIDTH;
-                const real2 mask = load_pair(rectified, pixel, left && in_row, right && in_row);
+                const real2 mask = load_pair(relu_output, pixel, left && in_row, right && in_row);
                 v[n] = make_real2(mask.x > 0 ? v[n].x : real(0), mask.y > 0 ? v[n].y : real(0));
                 store_pair(masked, pixel, left && in_row, right && in_row, v[n]);
             }
