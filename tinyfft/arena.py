@@ -1,7 +1,7 @@
 """The arena: one block of memory from which every layer takes its frequency buffers, as from a stack.
 
-A pass opens a frame with the most bytes that it needs, takes arrays from the frame, and closes it; the next pass gets the
-same memory. A network therefore needs the frequency memory of its largest layer. Each device, stream and host
+A pass opens a frame with the most bytes that it needs, takes arrays from the frame, and closes it; the next pass gets
+the same memory. A network therefore needs the frequency memory of its largest layer. Each device, stream and host
 thread has an arena of its own: passes that may run at the same time never share memory.
 
     limit_bytes[device] = 256 << 20     each arena of the device takes at most 256 MiB; without an entry: no limit

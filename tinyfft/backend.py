@@ -1,4 +1,4 @@
-"""Which array module computes, on which device, and where random numbers come from.
+"""Devices: which array module computes, and where.
 
 A device is the CPU (NumPy) or one GPU (CuPy). A module takes the current device when it is constructed and keeps it;
 `use_device` chooses the device of later modules. Only the engine (tinyfft.fourier) and tinyfft.ops ask which kind of
@@ -67,7 +67,7 @@ class Device:
         return self.xp.asarray(values, dtype)
 
     def blockwise(self, work: Callable[..., None], *arrays: Array) -> None:
-        """Call work(*blocks) for the same rows of all arrays until all rows are done (blockwise.py).
+        """Call work(*blocks) for the same rows of all arrays until all rows are done (cpu/blocks.py).
 
         On a GPU all rows are one block: its cores share one memory, and each call is a launch.
         """

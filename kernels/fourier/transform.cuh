@@ -115,7 +115,7 @@ struct alignas(16) Columns {
 
 /* The offset in shared memory, planes innermost. In the step along y neighbouring threads take neighbouring pairs, in
    the step along x neighbouring planes, then rows. Gaps between pairs and between rows avoid most bank conflicts of
-   both (FourierKernel.gaps in tinyfft/fourier/kernel.py). */
+   both (FourierKernel.gaps in tinyfft/fourier/gpu/kernel.py). */
 DEVICE int shared_offset(int ky, int pair, int plane) {
     return ROW_PITCH * ky + PLANES_PER_BLOCK * pair + pair / PAIRS_PER_GAP * GAP + plane;
 }

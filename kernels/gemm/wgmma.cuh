@@ -13,7 +13,7 @@
    Source  PTX ISA, asynchronous warpgroup-level matrix instructions: shared memory layout */
 #pragma once
 
-/* The descriptor of a bulk tensor copy (tinyfft/tensor_map.py). Only copies read it. */
+/* The descriptor of a bulk tensor copy (tinyfft/cuda/tensor_map.py). Only copies read it. */
 struct alignas(64) TensorMap {
     unsigned long long opaque[16];
 };

@@ -1,4 +1,4 @@
-"""Tensor maps: the calls of the driver. Their use is tested in tests/fourier/test_tensor_product.py."""
+"""Tensor maps: the calls of the driver. Their use is tested in tests/fourier/gpu/test_tensor_product.py."""
 
 import ctypes
 from types import SimpleNamespace
