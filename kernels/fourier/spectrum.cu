@@ -1,8 +1,10 @@
 /* spectrum: real planes -> half spectra, zero-padded on the way in.
    Computes  out[q][(a, tile)][(phase, b)] = sum_{y,x} window[y][x] exp(-2 pi i (ky y / NY + kx x / NX)) for each
              window of plane (a, b), conjugated if CONJUGATE: first two columns at a time as one complex line along y,
-             then the rows of the half spectrum along x. With RELU the planes are first multiplied by the mask
-             [relu_output > 0], and the products are also written to `masked`, which may be the planes themselves
+             then the rows of the half spectrum along x. Tiles of an image (T) are more samples, phases of a stride (P)
+             more maps; a window is one phase of one tile (tinyfft/fourier/axis.py)
+   ReLU      With RELU the planes are first multiplied by the mask [relu_output > 0], and the products are also written
+             to `masked`, which may be the planes themselves
    Input     planes, relu_output  real  [A][B][h][w], each sample contiguous
    Output    out     number  [Q][A T][P B], frequency first, the independent frequencies only (transform.cuh)
              masked  real    as the planes
@@ -25,12 +27,12 @@ spectrum(const real* MAY_ALIAS planes, number* __restrict__ out, const real* __r
     SHARED(Columns, half);
     const Cell cell = cell_of_block(layout, blockIdx.y);
     const int first = blockIdx.x * PLANES_PER_BLOCK;
-    const bool padding = is_padding(layout, first);
+    const bool only_padding = is_padding(layout, first);
 
     constexpr int ITEMS = PLANES_PER_BLOCK * PAIRS;
-    for (int item = padding ? ITEMS : threadIdx.x; item < ITEMS; item += THREADS) {
+    for (int item = only_padding ? ITEMS : threadIdx.x; item < ITEMS; item += THREADS) {
         const int plane = item / PAIRS, pair = item % PAIRS;
-        real2 v[NY];
+        real2 v[NY];  // rows from ROWS on are zeros that DFT_Y does not read
         const long long start = plane_in_memory(layout, first + plane) * (HEIGHT * WIDTH) + cell.row * WIDTH +
                                 cell.column + STRIDE_X * 2 * pair;
         const bool valid = is_valid(layout, first + plane);
@@ -56,7 +58,7 @@ spectrum(const real* MAY_ALIAS planes, number* __restrict__ out, const real* __r
         for (int n = 0; n < ROWS; ++n) v[n] = make_real2(real(0.5) * v[n].x, real(0.5) * v[n].y);
         DFT_Y(v);
 #pragma unroll
-        for (int ky = 0; ky < HALF_ROWS; ++ky) {
+        for (int ky = 0; ky < HALF_ROWS; ++ky) {  // V = (left + i right) / 2: left V + conj V', right (V - conj V') / i
             const real2 a = v[ky], b = v[(NY - ky) % NY];
             half[shared_offset(ky, pair, plane)] = {make_real2(a.x + b.x, a.y - b.y), make_real2(a.y + b.y, b.x - a.x)};
         }
@@ -68,7 +70,7 @@ spectrum(const real* MAY_ALIAS planes, number* __restrict__ out, const real* __r
         const bool has_item = item < HALF_ROWS * PLANES_PER_BLOCK && first + plane < layout.count;
         if (!BF16 && !has_item) continue;
         number line[NX] = {};
-        if (!padding) {
+        if (!only_padding) {
             real2 v[NX];
 #pragma unroll
             for (int x = 0; x < COLUMNS; ++x) {
@@ -78,7 +80,7 @@ spectrum(const real* MAY_ALIAS planes, number* __restrict__ out, const real* __r
             }
             DFT_X(v);
 #pragma unroll
-            for (int kx = 0; kx < NX; ++kx)  // conj Z = i Z with real and imaginary part swapped
+            for (int kx = 0; kx < NX; ++kx)  // conj Z is (i Z) with real and imaginary part swapped
                 line[kx] = to_number(CONJUGATE ? make_real2(v[kx].y, v[kx].x) : v[kx]);
             swizzle_line(line);
         }

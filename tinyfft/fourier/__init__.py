@@ -8,14 +8,9 @@ Layout         Frequency first: x_hat (Q, S T, C P), w_hat (Q, F, C P), y_hat (Q
 Numbers        complex, of the precision of the planes; for bf16 products of two bfloat16 each, as uint32, maps in whole
                blocks (bf16_blocks.cuh). On the CPU three real planes, re, im and re + im, (3 Q, ...) instead of
                (Q, ...), for each kx the ky of one plane after the other (cpu/matrix_dft.py).
-Conjugation    w_hat and gy_hat are stored conjugated. All three passes then multiply what is stored, as it is:
-
-                   updateOutput        y_hat       = x_hat  @ w_hat^T       contracted over input maps
-                   updateGradInput     conj gx_hat = gy_hat @ w_hat         contracted over output maps
-                   accGradParameters   gw_hat      = gy_hat^T @ x_hat       contracted over the minibatch
-
-Three arrays, three pairings: each pass multiplies two of the spectra and yields the third. So three primitives do:
-spectrum (planes -> half spectra), product (one matrix product a frequency), signal (half spectra -> planes).
+Conjugation    w_hat and gy_hat are stored conjugated: no product of the three passes needs a conj (convolution.py).
+Primitives     spectrum (planes -> half spectra), product (one matrix product a frequency), signal (half spectra ->
+               planes). Each has a file here, which chooses between cpu/ and gpu/.
 
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2; the tables of products follow from the correlation
         theorem

@@ -4,7 +4,8 @@
     updateGradInput     gx[samples, maps]  from gy[samples] and w[:, maps], maps of the input
     accGradParameters   gw[:, maps]        from gy[samples] and x[samples, maps], summed over the samples
 
-A chunk is some samples at some frequencies. Its left spectrum (x_hat, or gy_hat in both backward passes) is computed
+A chunk is some samples at some frequencies, and is cut into blocks of maps; without a limit a pass is one chunk of one
+block. The chunk's left spectrum (x_hat, or gy_hat in both backward passes) is computed
 once and held while blocks of maps follow one another. So cutting maps repeats no work, but narrow products run
 below full speed. Cutting the samples into n chunks transforms the weights n times. Where frequencies are cut, results
 are summed over their ranges too. The cheapest cut is known beforehand and the order is fixed, so results are the same
@@ -58,7 +59,7 @@ class Chunk(NamedTuple):
 
     @property
     def plan(self) -> Plan:
-        """The plan of the largest block, which needs the most memory."""
+        """The plan of the held region, with as many maps as the largest block: it needs the most memory."""
         return self.held.plan
 
 

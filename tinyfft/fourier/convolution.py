@@ -1,13 +1,15 @@
 """The three passes of a convolution as data, and the one loop that runs any of them.
 
-    updateOutput        y_hat = x_hat @ w_hat^T      summed over the input maps C
-    updateGradInput     x_hat = y_hat @ w_hat        summed over the output maps F
-    accGradParameters   w_hat = y_hat^T @ x_hat      summed over the samples S
+    updateOutput        y_hat       = x_hat  @ w_hat^T      summed over the input maps C
+    updateGradInput     conj gx_hat = gy_hat @ w_hat        summed over the output maps F
+    accGradParameters   gw_hat      = gy_hat^T @ x_hat      summed over the samples S
 
-Each pass multiplies two of the three spectra and yields the third. "x", "w" and "y" name the input, the weights and the
-output, in the backward passes also their gradients; tinyfft/fourier says which spectra are stored conjugated.
-Memory  A pass goes in chunks that fit the limit of the arena (chunks.py). A chunk computes its left spectrum once and
-        holds it, while the right spectrum and the result are computed for one block of maps after another.
+Each pass multiplies two of the three spectra and yields the third. w_hat and gy_hat are stored conjugated, so that the
+products need no conj; `signal` takes that of gx_hat back. "x", "w" and "y" name the input, the weights and the output,
+in the backward passes also their gradients.
+Memory  A pass that needs more than the arena's limit is cut into chunks of samples, and a chunk into blocks of maps
+        (chunks.py). A chunk computes its left spectrum once and holds it, while the right spectrum and the result are
+        computed for one block after another. A region is a part of the arrays: a chunk's held part, or a block's.
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 """
 
@@ -54,7 +56,7 @@ def run(
     in_one_chunk: bool = False,
     deterministic: bool = False,
 ) -> int:
-    """Run one pass, or both backward passes with a single transform of gradOutput; return the number of blocks.
+    """Run one pass, or both backward passes with a single transform of gradOutput; return into how many blocks.
 
     names          keys of PASSES; all of them have the same left spectrum
     read           read(name, region, arena) returns the spectrum of a region of "x", "w" or "y"
@@ -65,7 +67,7 @@ def run(
     """
     passes = [PASSES[name] for name in names]
     arena, count = current_arena(device), 0
-    for chunk in chunks(plan, passes[0].maps, arena.limit, in_one_chunk):
+    for chunk in chunks(plan, passes[0].maps, arena.limit, in_one_chunk):  # both backward passes cut C
         with arena.frame(chunk.plan.arena_bytes):
             left = read(passes[0].left, chunk.held, arena)
             for each in passes:

@@ -4,12 +4,12 @@ Computes  out[q] = op(a[q]) @ op(b[q]) for all q, op the identity or the transpo
 Input     a, b  complex  (Q, rows, columns), contiguous
 Output    out   complex  (Q, rows of op(a), columns of op(b)), contiguous
 CPU       A complex number is three reals, re, im and re + im: arrays are (3 Q, rows, columns), and three real products
-          replace a complex one (cpu/matrix_dft.py). Each thread takes some of them; BLAS transposes for nothing.
+          replace a complex one (cpu/matrix_dft.py). Each thread takes some of them; BLAS transposes at no cost.
 GPU       gpu/products.py chooses the kernel.
-Precision "fp32" as the arrays are; on tensor cores 22 bits of each number, fewer of a number below 2^-16 of the largest
-          one nearby in its matrix (split_terms.cuh). "tf32" rounds operands to 10 bits of fraction. With "bf16" a
-          number is two bfloat16 of 7 bits, held as uint32 (bf16_blocks.cuh). All of them sum in float32; float64
-          arrays are multiplied in float64.
+Precision "fp32" as the arrays are; on tensor cores each number is two terms of 11 bits, and keeps fewer than 22
+          if it is below 2^-16 of the largest one nearby (split_terms.cuh). "tf32" rounds operands to 10 bits of
+          fraction. With "bf16" a number is two bfloat16 of 7 bits, held as uint32 (bf16_blocks.cuh). All of them sum in
+          float32; float64 arrays are multiplied in float64.
 Source    CPU: Karatsuba, Ofman 1962; as (a + i b)(c + i d), three products instead of four
 """
 

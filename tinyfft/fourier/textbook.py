@@ -1,9 +1,11 @@
 """The paper in one page, on the fast Fourier transform as textbooks write it.
 
 `Convolution` has the three passes of a convolutional layer, one line each: two spectra are multiplied and summed over
-the axis that both share, the third is transformed back. The engine computes the same (convolution.py), with strides,
-padding, tiles and chunks. `fft` is Cooley and Tukey's algorithm for any product of 2, 3, 5 and 7. With N = r M, the DFT
-of x splits into r DFTs of the M-point sequences x_s[m] = x[r m + s]:
+the axis that both share, the third is transformed back. The engine computes the same (convolution.py), with strides and
+padding, large images in tiles, and in chunks where memory is scarce.
+
+`fft` is Cooley and Tukey's algorithm for any product of 2, 3, 5 and 7. With N = r M, the DFT of x splits into r
+DFTs of the M-point sequences x_s[m] = x[r m + s]:
 
     X[k + M p] = sum_s exp(-2 pi i p s / r) * exp(-2 pi i k s / N) * X_s[k]        0 <= k < M, 0 <= p < r
 
@@ -11,7 +13,7 @@ The second factor is the twiddle; the sum is a DFT of r points. Splitting off on
 N (r_1 + r_2 + ...) products instead of N^2. A sequence of one point is its own transform, so only the order of the
 input remains: index n = n_1 + r_1 (n_2 + r_2 (...)) is read with its digits reversed.
 
-float64, no tricks. Conventions as in tinyfft/fourier: the inverse carries 1 / N; half spectra halve y.
+float64, no tricks. Conventions as in tinyfft/fourier: the inverse carries 1 / N; half spectra have ky <= Ny / 2 only.
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2; Cooley, Tukey: An Algorithm for the Machine Calculation
         of Complex Fourier Series, 1965
 """
@@ -25,10 +27,12 @@ class Convolution:
     """The cross-correlation y[s, f] = sum_c x[s, c] (corr) w[f, c] of whole kernels, and its gradients.
 
     x (S, C, H, W), w (F, C, kH, kW), y (S, F, H - kH + 1, W - kW + 1). In the subscripts y, x are frequencies.
+    A product of spectra is a circular convolution of N points. N >= H is enough: what wraps around falls outside the
+    pixels that `signal` keeps.
     """
 
     def __init__(self, x: np.ndarray, w: np.ndarray) -> None:
-        self.H, self.k = np.array(x.shape[2:]), np.array(w.shape[2:])
+        self.H, self.k = np.array(x.shape[2:]), np.array(w.shape[2:])  # each vertical and horizontal
         self.o = self.H - self.k + 1
         self.N = [next_fast_length(n) for n in self.H]
         self.x_hat, self.w_hat = self.spectrum(x), self.spectrum(w)
@@ -80,7 +84,7 @@ def fft(x: np.ndarray) -> np.ndarray:
 
 
 def ifft(X: np.ndarray) -> np.ndarray:
-    """Return the inverse DFT of each row. With s(z) = i conj(z), s F s is F's conjugate transpose F*, and F* F = N."""
+    """Return the inverse DFT of each row: swap(fft(swap(X))) / N, swap(z) = i conj(z) exchanging Re z and Im z."""
     X = np.asarray(X, dtype=np.complex128)
     swapped = fft(1j * np.conj(X))
     return 1j * np.conj(swapped) / X.shape[-1]

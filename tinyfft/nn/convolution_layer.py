@@ -28,7 +28,7 @@ from tinyfft.nn.module import Module
 class ConvolutionLayer(Module):
     backward_reads_output = False
     chunks: int = 0
-    """The number of chunks of the last Fourier pass; 0 before the first one."""
+    """Into how many blocks the last Fourier pass was cut (fourier/chunks.py): 1, not at all; 0 before the first one."""
 
     def __init__(
         self,

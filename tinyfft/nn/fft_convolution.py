@@ -9,7 +9,8 @@ fourier/convolution.py runs the products. This layer gives it two functions: `re
 Shapes, dtypes, errors  as in convolution_layer.py
 ReLU    In a Sequential a ReLU after this layer is fused: the forward pass writes ReLU's output instead of y, the
         backward pass writes ReLU's gradInput while it reads gy.
-Memory  Spectra come from the arena. A pass runs in as many `chunks` as the arena's limit demands. Raises LimitError, a
+Memory  Spectra come from the arena, one block that all layers reuse (arena.py). A pass that needs more than its limit
+        is cut into regions: some samples, maps and frequencies at a time (fourier/chunks.py). Raises LimitError, a
         MemoryError, if one sample and one map do not fit.
 Source  Mathieu, Henaff, LeCun 2013, arXiv:1312.5851, section 2
 """
@@ -31,6 +32,7 @@ from tinyfft.ops.linear import add_column_sums
 class FFTConvolution(ConvolutionLayer):
     capturable = True
     deterministic = False
+    """Whether products are chosen without timing them: the same bits in every process."""
 
     def updateOutput(self, input: Array, relu: ReLU | None = None) -> Array:
         """Return y (S, F, oH, oW), or the output of the fused `relu`."""
@@ -42,7 +44,8 @@ class FFTConvolution(ConvolutionLayer):
 
         def write(name: str, hat: Array, region: Region, arena: Arena) -> None:
             y, bias = region.cut(output, "SF"), region.cut(self.bias, "F") if region.first else None
-            scale, last_relu = None if region.first else 1, relu is not None and region.last
+            scale = None if region.first else 1  # None overwrites y, a number adds to it
+            last_relu = relu is not None and region.last
             signal(hat, region.plan, name, y, arena, bias=bias, scale=scale, relu=last_relu)
 
         self._run(["updateOutput"], plan, read, write)
@@ -79,6 +82,7 @@ class FFTConvolution(ConvolutionLayer):
                 grad, relu_output, relu_grad = (region.cut(array, "SF") for array in (gradOutput, relu.output, gy))
                 spectrum(grad, region.plan, "y", hat, arena, relu_output=relu_output, masked=relu_grad)
             if "accGradParameters" in names and self.bias is not None and region.first:
+                # a window's sum is its zero frequency
                 add_column_sums(window_sums(hat), self.gradBias, self.device, scale)
             return hat
 
@@ -86,7 +90,7 @@ class FFTConvolution(ConvolutionLayer):
             if name == "w":
                 signal(hat, region.plan, "w", region.cut(self.gradWeight, "FC"), arena, scale=scale)
                 return
-            gx, covered = region.cut(gradInput, "SC"), region.first and region.plan.covers
+            gx, covered = region.cut(gradInput, "SC"), region.first and region.plan.covers  # windows reach all of gx
             if region.first and not covered:
                 gx.fill(0)
             signal(hat, region.plan, "x", gx, arena, scale=None if covered else 1)
@@ -95,7 +99,8 @@ class FFTConvolution(ConvolutionLayer):
         return gradInput
 
     def _run(self, names: Sequence[str], plan: Plan, read: Callable, write: Callable) -> None:
-        options = {"in_one_chunk": self.keeps(plan) or not self.train, "deterministic": self.deterministic}
+        whole = self.keeps(plan) or not self.train  # in evaluation the weights' spectrum is kept
+        options = {"in_one_chunk": whole, "deterministic": self.deterministic}
         self.chunks = self._compute("fft", names, convolution.run, names, plan, self.device, read, write, **options)
 
     def _spectrum(self, name: str, planes: Array, region: Region, arena: Arena, forward: bool = False) -> Array:
