@@ -1,5 +1,5 @@
 /* Instructions without a CUDA C++ operator, and small functions that every family needs. A host that runs the kernels
-   defines its own versions.
+   defines DEVICE and its own versions of all of them (tests/host_gpu.h); code that a host compiles too goes elsewhere.
    Requires  sm_80 or newer */
 #pragma once
 #ifndef DEVICE

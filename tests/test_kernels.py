@@ -54,9 +54,6 @@ def sources(stem):
     if stem == "normalization":
         yield from (normalization.source(itemsize).text() for itemsize in (4, 8))
         return
-    if stem in ("column_sums", "cross_entropy", "dropout", "sgd"):
-        yield from (source.text() for source in flat_sources(stem))
-        return
     if stem in ("tensor_product", "warpgroup_product"):
         module = {"tensor_product": tensor_product, "warpgroup_product": warpgroup_product}[stem]
         for precision, flags in (("fp32", "0111"), ("fp32", "1001"), ("tf32", "0010")):
@@ -81,7 +78,7 @@ def sources(stem):
         yield from (augment.source(itemsize).text() for itemsize in (4, 8))
         return
     if stem not in ("spectrum", "signal"):
-        yield kernel_source(stem)
+        yield from (source.text() for source in flat_sources(stem))
         return
     for N, tile, stride, itemsize in ((36, None, 1, 4), (18, 6, 1, 4), (15, None, 2, 8)):
         axis = AxisPlan(Axis(2 * N - 9, 5, stride, 2, 2) if stride > 1 else Axis(N - 4, 5, 1, 2, 2), N, tile)
@@ -101,4 +98,6 @@ def flat_sources(stem):
         return [cross_entropy.source(*map(np.dtype, types)) for types in (("f4", "i8"), ("f8", "u1"))]
     if stem == "dropout":
         return [dropout.source(itemsize) for itemsize in (4, 8)]
-    return [sgd.source(itemsize, nesterov) for itemsize, nesterov in ((4, True), (8, False))]
+    if stem == "sgd":
+        return [sgd.source(itemsize, nesterov) for itemsize, nesterov in ((4, True), (8, False))]
+    raise AssertionError(f"kernels/{stem}.cu: add its sources to tests/test_kernels.py")

@@ -160,6 +160,16 @@ def test_readme_names_five_files_in_order_that_are_under_600_lines():
     assert sum(len((ROOT / file).read_text("utf-8").splitlines()) for file in FIVE_FILES) < 600
 
 
+def test_files_that_are_cited_with_their_folder_exist():
+    names = tracked("")
+    cited = [
+        (file, path)
+        for file in tracked(".py", ".cu", ".cuh", ".h")
+        for path in re.findall(r"\b[a-z][\w]*/[\w/]+\.(?:py|cuh?|h)\b", (ROOT / file).read_text("utf-8"))
+    ]
+    assert [pair for pair in cited if not any(f"/{name}".endswith(f"/{pair[1]}") for name in names)] == []
+
+
 def test_nothing_inside_the_package_imports_its_face():
     face = re.compile(r"^\s*import tinyfft$|^\s*from tinyfft import .*\b(use_device|current_device|Device)\b", re.M)
     files = [file for file in tracked(".py") if file.startswith("tinyfft/")]

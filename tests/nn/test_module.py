@@ -35,6 +35,11 @@ def each(cases):
     return pytest.mark.parametrize(("make", "shape"), cases.values(), ids=cases)
 
 
+def test_every_layer_has_a_case():
+    layers = {name for name in nn.__all__ if issubclass(getattr(nn, name), nn.Module)} - {"Module"}
+    assert {*LAYERS, *CONVOLUTIONS, *CHAINS, *VIEWS} == layers
+
+
 @each(LAYERS | VIEWS)
 def test_forward_and_backward_call_the_three_passes(device, rng, make, shape):
     layer, calls = make(), []

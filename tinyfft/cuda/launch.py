@@ -20,7 +20,7 @@ TENSOR_CORES = 80
 def run(
     source: Source,
     name: str,
-    blocks: tuple[int, ...],
+    blocks: tuple[int, int],
     threads: int,
     arguments: tuple,
     device: Device,
@@ -28,6 +28,7 @@ def run(
 ) -> None:
     """Launch kernel `name` on the current stream.
 
+    blocks     the grid, along x and y
     arguments  arrays of the device, None for a null pointer, NumPy numbers and ctypes structures
     """
     arguments = tuple(by_value(argument) if isinstance(argument, Structure) else argument for argument in arguments)

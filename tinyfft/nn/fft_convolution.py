@@ -44,7 +44,8 @@ class FFTConvolution(ConvolutionLayer):
 
         def write(name: str, hat: Array, region: Region, arena: Arena) -> None:
             y, bias = region.cut(output, "SF"), region.cut(self.bias, "F") if region.first else None
-            scale = None if region.first else 1  # None overwrites y, a number adds to it
+            # y is a sum over frequencies: the first region overwrites it (None), others add, ReLU follows the last one
+            scale = None if region.first else 1
             last_relu = relu is not None and region.last
             signal(hat, region.plan, name, y, arena, bias=bias, scale=scale, relu=last_relu)
 

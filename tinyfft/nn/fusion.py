@@ -21,6 +21,7 @@ from tinyfft.nn.normalization import BatchNormalization
 from tinyfft.nn.pooling import MaxPool
 
 FUSES_RELU_AFTER = (FFTConvolution, Convolution, BatchNormalization)
+"""Their updateOutput and backward take a `relu` and compute max(., 0): another activation needs code in each."""
 FUSES_RELU_BEFORE = (MaxPool,)
 OVERWRITES_INPUT = (ReLU,)
 
