@@ -4,8 +4,8 @@
 
 For each number the benchmark makes so many JPEG files, all different, in a temporary folder. Then
 `python train.py --config folder --data FOLDER --device cpu` trains a small network on them for one epoch, twice: the
-first start finds an empty cache and decodes the files, the second start finds them decoded. The peak is that of the
-process, counted by Linux (ru_maxrss).
+first start finds an empty cache and decodes the files, the second start finds them decoded. The peak is the
+process's, counted by Linux (ru_maxrss).
 """
 
 import os

@@ -111,7 +111,7 @@ def _inference_ms(peer: TorchIteration, batch_size: int, how: str) -> float:
 def _capture(peer: TorchIteration, call: Callable[[], Any]) -> tuple[Callable[[], None], int]:
     """Capture `call` as a CUDA graph. Returns (a call that replays the graph, peak bytes during the capture).
 
-    A replay allocates nothing: the graph's memory is that of the capture.
+    A replay allocates nothing: the graph takes the memory of its capture.
     """
     warm_up(call)
     peer.optimizer.zero_grad(set_to_none=True)  # so that gradients too come from the graph's memory

@@ -4,7 +4,7 @@
 
 Both start with the same weights and see the same minibatches in the same order. PyTorch runs in the layout whose
 iteration takes less time, with its own fused or foreach SGD, and on a GPU as a CUDA graph (eagerly with `graph=false`
-and on a CPU). Seconds are those of an epoch's training, loader included, evaluation excluded.
+and on a CPU). Seconds count an epoch's training, with the loader and without the evaluation.
 """
 
 import itertools

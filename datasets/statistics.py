@@ -31,7 +31,7 @@ def channel_statistics(images: Images) -> tuple[np.ndarray, np.ndarray]:
     """Return (mean, std) of each channel, float64 (C,), of the values scaled to 0..1.
 
     images  (n, C, H, W) uint8. An ImageFile has its sums already, and is not read
-    std is that of the population (divided by n). Only the last divisions are rounded.
+    std is the population's standard deviation (divided by n). Only the last divisions are rounded.
     """
     sums = images.sums if isinstance(images, ImageFile) else image_sums(images)
     # Python's integers: the products below need more than 64 bits.

@@ -118,7 +118,7 @@ def test_without_a_home_too(file, forget, choose, monkeypatch):
 
 @pytest.fixture
 def clocked(monkeypatch):
-    """Makes candidates that move a clock's hand, each call by its own seconds; no time passes."""
+    """Return a function that makes candidates; each of their calls advances a fake clock by the given seconds."""
     now = [0.0]
     monkeypatch.setattr(autotune.time, "perf_counter", lambda: now[0])
 
@@ -142,7 +142,7 @@ SHORT = autotune.MIN_SECONDS / 4
 
 
 def test_a_short_call_is_repeated_within_a_round(clocked):
-    """One that warms up; then in each round one, which says how often, and those that count."""
+    """A call warms up; in each round a first call decides how many others are measured. The clock is fake."""
     counted = [[1.0, 1.0, 1.0, 2.0], [0.5, 0.5, 1.0, 1.0], [1.0, 2.0, 1.0, 1.0], [2.0, 2.0, 2.0, 2.0]]
     short = clocked(0.0, *(SHORT * factor for one_round in counted for factor in (1.0, *one_round)))
     assert autotune.benchmark({"short": short}, current_device()) == {"short": pytest.approx(0.75 * SHORT)}
@@ -169,8 +169,8 @@ def test_a_round_takes_its_least_time_or_one_call(clocked, seconds, calls):
 
 
 @pytest.mark.parametrize("factor", [0.25, 2.0])
-def test_recorded_calls_are_launched_in_a_row_and_waited_for_once(monkeypatch, factor):
-    """On a device whose time passes when it is waited for, 10 us more for the host."""
+def test_captured_calls_are_launched_in_a_row_and_waited_for_once(monkeypatch, factor):
+    """A fake clock advances at each synchronize, by the queued calls and 10 us of the host."""
     now, queued, waited, launches = [0.0], [0.0], [], []
     host, seconds = 1e-5, factor * autotune.MIN_SECONDS / autotune.CALLS_PER_GRAPH  # of the wait, and of a call
 
@@ -213,7 +213,7 @@ def test_the_candidate_that_takes_least_is_the_fastest(file, forget, clocked):
     assert autotune.fastest(current_device(), "a product", candidates) == "fast"
 
 
-def test_in_a_recording_what_is_tables_is_taken_and_else_the_last(file):
+def test_during_capture_a_known_choice_is_taken_else_the_first(file):
     device, candidates = current_device(), dict.fromkeys(("a", "b"), lambda: pytest.fail("called"))
     with backend.capturing():
         assert autotune.fastest(device, "a product", candidates) == "a"

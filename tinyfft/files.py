@@ -17,7 +17,7 @@ from typing import Any
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same folder. It is renamed to `path` if the block ends without an error.
 
-    Every OSError names `path` (that of a full disk would name no file). After an error the old file is unchanged.
+    Every OSError names `path`, also the error of a full disk. After an error the old file is unchanged.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -1,4 +1,4 @@
-/* signal: half spectra -> real planes, cropped to their windows, with the bias added on the way out.
+/* signal: half spectra -> real planes, cropped to their windows, plus the bias.
    Computes  planes[a][b] = z + bias[b], with RELU max(z + bias[b], 0); with ACCUMULATE planes[a][b] += scale z
              z = inverse DFT of hat[:][(a, tile)][(phase, b)], shifted by (SHIFT_Y, SHIFT_X), cropped to ROWS x COLUMNS
    Input     hat     number  [Q][A T][P B], frequency first, the independent frequencies only; conjugated if CONJUGATE

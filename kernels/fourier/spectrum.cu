@@ -1,4 +1,4 @@
-/* spectrum: real planes -> half spectra, zero-padded on the way in.
+/* spectrum: real planes, padded with zeros -> half spectra.
    Computes  out[q][(a, tile)][(phase, b)] = sum_{y,x} window[y][x] exp(-2 pi i (ky y / NY + kx x / NX)) for each
              window of plane (a, b), conjugated if CONJUGATE: first two columns at a time as one complex line along y,
              then the rows of the half spectrum along x. Tiles of an image (T) are more samples, phases of a stride (P)

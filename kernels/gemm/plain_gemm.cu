@@ -2,7 +2,7 @@
    Computes  out[m, n] = sum_k A[m, k] B[k, n] (im2col.cuh)
    Input     image, matrix, bias (or null)  number     Output  out  number
    Grid      (ceil(M N / THREADS), parts)     Block  THREADS, one for each number of out
-   Shared    0     Requires  the constant THREADS, and those of im2col.cuh */
+   Shared    0     Requires  the constants THREADS and, for im2col.cuh, its constants */
 #include "device.cuh"
 #include "im2col.cuh"
 

@@ -1,4 +1,4 @@
-/* K-tiles of floats: producers split them on their way to shared memory.
+/* K-tiles of floats: producers split them into terms and store the terms in shared memory.
 
    A producer warp copies its share of a K-tile, some rows of op(a) and some columns of op(b), splits the numbers
    with a scale of its own (split_terms.cuh), and signals that the share is ready. Meanwhile copies of the next

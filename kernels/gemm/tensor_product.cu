@@ -6,7 +6,7 @@
    Grid      (tiles of an out[q], TILE_M x TILE_N each, Q)     Block  a warp for each WARP_TILE x WARP_TILE of a tile
    Shared    a K-tile of each operand, as copied and as split terms; four numbers
    Requires  sm_80 or newer, the constants TRANSPOSE_A, TRANSPOSE_B, ALIGNED_A and ALIGNED_B (lines in memory are whole
-             accesses), and those of warp_tile.cuh
+             accesses), and the constants of warp_tile.cuh
 
    While one K-tile is multiplied, the next one is copied to shared memory, where it is then split. */
 #include "epilogue.cuh"

@@ -1,6 +1,6 @@
 /* Products by warps: a K-tile of an operand in shared memory, as copied and as split terms, and a warp's
-   accumulators. Constants of every kernel here: TILE_M, TILE_N, WARP_TILE, BLOCKS_PER_SM, and those of
-   split_terms.cuh.
+   accumulators. Constants of every kernel here: TILE_M, TILE_N, WARP_TILE, BLOCKS_PER_SM, and the
+   constants of split_terms.cuh.
 
    A block has a warp for each WARP_TILE x WARP_TILE of its tile. The accumulators restart at each K-tile, with the
    small terms, and are then added as floats: tensor cores truncate where float additions round. */

@@ -6,8 +6,9 @@
    Output    out  number  [Q][M][N]
    Grid      as many blocks as run at a time     Block  two consumer warpgroups, and one or two producer warpgroups
    Shared    sizeof(Shared)
-   Requires  sm_90a, the constants TILE_M, TILE_N, THREADS, STAGES, SHARED_BYTES, TRANSPOSE_A, TRANSPOSE_B, those of
-             split_terms.cuh, and for floats PREFETCH, ALIGNED_A and ALIGNED_B (lines in memory are whole accesses)
+   Requires  sm_90a, the constants TILE_M, TILE_N, THREADS, STAGES, SHARED_BYTES, TRANSPOSE_A, TRANSPOSE_B, the
+             constants of split_terms.cuh, and for floats PREFETCH, ALIGNED_A and ALIGNED_B (lines in memory are whole
+             accesses)
 
    Warp-specialised: producers fill the stages with K-tiles, consumers multiply them and release the stages.
    split_tiles.cuh does this for floats, tma_tiles.cuh for bf16. */

@@ -9,7 +9,7 @@
    With 64-byte swizzling an operand consists of atoms: eight lines of 64 bytes, aligned to 512 bytes. Chunk j of 16
    bytes of line i is stored as chunk j ^ i / 2. If lines lie along the contraction (K-major), a product takes half of
    each line, stride is the distance of the next eight lines, and leading is unused. If lines lie across it (MN-major),
-   leading is the distance of the next atom along the lines, and stride that of the next eight lines.
+   leading is the distance of the next atom along the lines, and stride the distance of the next eight lines.
    Source  PTX ISA, asynchronous warpgroup-level matrix instructions: shared memory layout */
 #pragma once
 

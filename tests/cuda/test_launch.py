@@ -46,5 +46,8 @@ def test_an_error_of_the_compiler_is_raised(device, monkeypatch):
         launch.compile_all([Source("sgd", "")], device)
 
 
-def test_nothing_to_compile_needs_no_device():
+def test_nothing_to_compile_needs_no_device(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(launch, "_compiled", lambda source, device: compiled.append(source))
     launch.compile_all([], None)
+    assert compiled == []

@@ -111,7 +111,7 @@ def test_numbers_are_three_reals_on_the_cpu():
     ],
 )
 def test_the_papers_memory_table(S, n, f, out, megabytes):
-    """The last four rows are printed with S = 128 in the paper; the figures are those of S = 64."""
+    """The last four rows are printed with S = 128 in the paper; the figures belong to S = 64."""
     assert int(plan(S=S, C=f, F=out, size=n, kernel=1, kind="cuda").paper_bytes / 1e6) == pytest.approx(
         megabytes, abs=1
     )

@@ -114,7 +114,7 @@ def test_against_torch(device, rng, shape, momentum):
         peer_y.backward(torch.from_numpy(dy))
         assert error(layer.forward(device.array(x)), peer_y.detach().numpy()) <= FP64_BOUND
         dx = layer.backward(device.array(x), device.array(dy))
-        # With two values in a map dx nearly cancels, so the scale is that of its terms.
+        # With two values in a map dx nearly cancels, so its terms are the scale.
         assert error(dx, peer_x.grad.numpy(), 100.0) <= FP64_BOUND
         assert error(layer.running_mean, peer.running_mean.numpy()) <= FP64_BOUND
         assert error(layer.running_var, peer.running_var.numpy()) <= FP64_BOUND

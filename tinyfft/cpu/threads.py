@@ -8,9 +8,9 @@ where a BLAS spends its time synchronising threads.
     matmul(a, b, out)   a matrix product in parts; after a product by OpenBLAS's own threads these would spin for some
                         25 ms and take the cores from ours
 
-The number of threads is that of NumPy's BLAS: set OPENBLAS_NUM_THREADS or OMP_NUM_THREADS, or use
-threadpoolctl.threadpool_limits. While parts run, the BLAS of the whole process has one thread; then its number is
-restored. With a BLAS whose threads cannot be set (Accelerate) there is one part.
+There are as many threads as NumPy's BLAS has: set OPENBLAS_NUM_THREADS or OMP_NUM_THREADS, or use
+threadpoolctl.threadpool_limits. While parts run, the BLAS of the whole process has one thread; afterwards its number of
+threads is restored. With a BLAS whose threads cannot be set (Accelerate) there is one part.
 """
 
 import os

@@ -5,8 +5,8 @@
     accGradParameters   gw_hat      = gy_hat^T @ x_hat      summed over the samples S
 
 Each pass multiplies two of the three spectra and yields the third. w_hat and gy_hat are stored conjugated, so that the
-products need no conj; `signal` takes that of gx_hat back. "x", "w" and "y" name the input, the weights and the output,
-in the backward passes also their gradients.
+products need no conj; `signal` conjugates conj gx_hat back. "x", "w" and "y" name the input, the weights and the
+output, in the backward passes also their gradients.
 Memory  A pass that needs more than the arena's limit is cut into chunks of samples, and a chunk into blocks of maps
         (chunks.py). A chunk computes its left spectrum once and holds it, while the right spectrum and the result are
         computed for one block after another. A region is a part of the arrays: a chunk's held part, or a block's.

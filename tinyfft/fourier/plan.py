@@ -273,5 +273,5 @@ def plans_for(device: Device, *sizes: Any, precision: str) -> tuple[Plan, ...]:
 
 
 def plan_convolution(*arguments, **named) -> Plan:
-    """Return the plan of least cost; the arguments are those of `plan_convolutions`."""
+    """Return the plan of least cost; it takes the arguments of `plan_convolutions`."""
     return plan_convolutions(*arguments, **named)[0]

@@ -1,8 +1,8 @@
-"""signal: half spectra -> real planes, cropped to what is wanted, with the bias on the way out.
+"""signal: half spectra -> real planes, cropped to their windows, plus the bias.
 
-Computes  planes[a, b] = (inverse DFT of hat[:, (a, tile), (phase, b)])[wanted rows, wanted columns] + bias[b]
-          With `scale` planes += scale * that: gradients add up, and so do overlapping tiles.
-          With `relu` planes = max(that, 0): the output of a fused ReLU.
+Computes  planes[a, b] = (inverse DFT of hat[:, (a, tile), (phase, b)])[rows, columns of the window] + bias[b]
+          With `scale` planes += scale * (the same sum): gradients add up, and so do overlapping tiles.
+          With `relu` planes = max(the same sum, 0): the output of a fused ReLU.
 Input     hat     complex  (Q, A T, P B), frequency first; the conjugate spectra for "x" (tinyfft/fourier); on the CPU
           three products (3 Q, A T, P B), as product.py leaves them; after bf16 products as spectrum.py writes them
 Output    planes  real     (A, B, h, w); rows and columns outside the plan's windows are left as they are

@@ -1,4 +1,4 @@
-"""spectrum: real planes -> half spectra, zeros added on the way in.
+"""spectrum: real planes, padded with zeros -> half spectra.
 
 Computes  out[q, (a, tile), (phase, b)] = DFT of the window of plane (a, b) at frequency q; its conjugate for "w" and
           "y" (tinyfft/fourier). Given a ReLU's output, of masked = planes where relu_output > 0, else 0: masked is the

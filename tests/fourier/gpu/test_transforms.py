@@ -141,7 +141,7 @@ def on_device(rng, shape):
 
 
 def _poisoned_on_device(owner, shape, dtype):
-    unsigned = np.dtype(dtype).kind == "u"  # of which those of two bfloat16 are then NaN too
+    unsigned = np.dtype(dtype).kind == "u"  # all bits set: both bfloat16 of a uint32 are NaN
     return (np.full(shape, np.iinfo(dtype).max, dtype) if unsigned else poisoned(shape, dtype)).view(OnDevice)
 
 

@@ -1,8 +1,8 @@
 """A short DFT as a matrix product: BLAS is the fastest thing that NumPy owns.
 
-Columns and rows are transformed by real matrix products with cosines and sines. Points that are zero on the way in, or
-cropped on the way out, are left out of the matrices, so padding costs less, not more. Planes are innermost from the
-first product to the last, so that each is one large product whose operands need no copy:
+Columns and rows are transformed by real matrix products with cosines and sines. The matrices have no columns for input
+points that are zero and no rows for output points that are cropped: these points cost nothing. Planes are innermost
+from the first product to the last: each is one large product whose operands need no copy:
 
     forward  X[(kx, c), y, p]    = E[(kx, c), x] x[p, y, x]^T         for each y; c is the real or the imaginary part
              out[kx, (j, ky), p] = F[(j, ky), (c, y)] X[kx, (c, y), p]            for each kx <= Nx / 2
@@ -13,8 +13,8 @@ A spectrum is stored as three real planes j: re, im, and re + im. Three real pro
 a = re re', b = im im' and s = (re + im)(re' + im') follow re = a - b and im = s - a - b (product.py). F writes all
 three planes and G combines the three products; both are matrices anyway, so neither costs a pass over memory.
 
-x is the halved axis: kx > Nx / 2 are the conjugates of others. So every kx between 0 and Nx / 2 counts twice on the way
-back. Where kx is its own mirror image, the same holds for ky (frequencies.py), and Z is real.
+x is the halved axis: kx > Nx / 2 are the conjugates of others. So the inverse counts every kx between 0 and Nx / 2
+twice. Where kx is its own mirror image, the same holds for ky (frequencies.py), and Z is real.
 Source  three products instead of four: Karatsuba, Ofman 1962
 """
 

@@ -1,6 +1,6 @@
 """spectrum and signal on the CPU: matrix products over blocks of planes (blocks.py, matrix_dft.py).
 
-Arrays and their order are those of tinyfft/fourier/spectrum.py and signal.py; a spectrum is (3 Q, A T, P B).
+Shapes and layout are stated in tinyfft/fourier/spectrum.py and signal.py; a spectrum is (3 Q, A T, P B).
 """
 
 import numpy as np

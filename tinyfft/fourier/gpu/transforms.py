@@ -14,7 +14,7 @@ def run(stem: str, plan: Plan, name: str, planes: Array, device: Device, argumen
     """Launch `stem` over all planes on the current stream.
 
     arguments  the kernel's arguments except its layout
-    options    those of `specialise`
+    options    keywords of `specialise`
     Planes may be some maps of each sample, planes = array[:, 3:7]; all arrays of their shape must have their strides.
     Raises ValueError for any other array that is not contiguous, since a kernel knows no strides.
     """
